@@ -1,0 +1,1 @@
+//! The pinaivu command: keys, escrow, nodes and receipts.

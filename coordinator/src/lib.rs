@@ -1,0 +1,1 @@
+//! The coordinator: OpenAI gateway, auction, tunnel to nodes, receipts and settlement.

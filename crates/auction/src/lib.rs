@@ -1,0 +1,1 @@
+//! Order book, scoring and clearing: pure, deterministic, integer.

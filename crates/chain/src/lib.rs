@@ -1,0 +1,1 @@
+//! Typed reads and writes on Solana behind one trait, with an RPC implementation.

@@ -1,0 +1,1 @@
+//! The embedded local chain: surfpool in process, program deployed, test USDC, faucet.

@@ -1,0 +1,68 @@
+//! SHA-256 with domain separation, and the 32-byte value it gives.
+//!
+//! Every hash the protocol signs or stores starts with a tag of its own, so that bytes made for one
+//! purpose can never be read as bytes made for another. On chain the hash is the `sol_sha256`
+//! system call, elsewhere the `sha2` crate; both are reached through `solana-sha256-hasher`.
+
+use core::fmt;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// A SHA-256 digest.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
+pub struct Hash32(pub [u8; 32]);
+
+impl Hash32 {
+    /// The all-zero value, which stands for "nothing yet" where a field says so. It is not a hash of
+    /// anything known.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// The raw bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Hash32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Hash32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl AsRef<[u8]> for Hash32 {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// SHA-256 over the concatenation of `parts`, without a tag: for formats that other people defined
+/// (RFC 9162). Our own formats use [`tagged`].
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> Hash32 {
+    Hash32(solana_sha256_hasher::hashv(parts).to_bytes())
+}
+
+/// `SHA-256(tag ‖ 0x00 ‖ part₀ ‖ part₁ ‖ …)`.
+///
+/// `tag` is ASCII without a zero byte, so tag and content cannot run into each other. Parts of
+/// variable length must carry their own length (borsh does).
+#[must_use]
+pub fn tagged(tag: &str, parts: &[&[u8]]) -> Hash32 {
+    let mut all: Vec<&[u8]> = Vec::with_capacity(parts.len().saturating_add(2));
+    all.push(tag.as_bytes());
+    all.push(&[0]);
+    all.extend_from_slice(parts);
+    sha256(&all)
+}

@@ -1,0 +1,1 @@
+//! Pure integer money rules: fees, splits, reservations, unbonding and conservation.

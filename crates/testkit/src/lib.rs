@@ -1,0 +1,1 @@
+//! Test support: clocks, a scripted inference server, builders. A dev-dependency only.

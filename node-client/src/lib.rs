@@ -1,0 +1,1 @@
+//! The node client: tunnel to coordinators, ticketed OpenAI router, backends, proofs and claims.

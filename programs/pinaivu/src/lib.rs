@@ -1,0 +1,1 @@
+//! The Pinaivu program: escrow, stake, log head and payouts on Solana.

@@ -1,0 +1,1 @@
+//! Whole-system tests: real chain runtime, real inference server, real clients.
