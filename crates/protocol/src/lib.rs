@@ -13,6 +13,7 @@ pub mod seeds;
 pub mod units;
 
 pub mod ask;
+pub mod key_command;
 pub mod proof;
 pub mod receipt;
 pub mod signed;
@@ -22,3 +23,5 @@ pub mod ticket;
 pub mod answer;
 #[cfg(feature = "std")]
 pub mod commitment;
+#[cfg(feature = "std")]
+pub mod tunnel;

@@ -6,18 +6,21 @@
 //! | account | seeds |
 //! |---|---|
 //! | `Market` | `"market"`, mint, genesis hash |
+//! | `Ledger` | `"ledger"`, market |
 //! | escrow vault | `"escrow_vault"`, market |
 //! | stake vault | `"stake_vault"`, market |
 //! | bond vault | `"bond_vault"`, market |
 //! | `Escrow` | `"escrow"`, market, owner, opening slot (u64 LE) |
 //! | `Allowance` | `"allowance"`, escrow, coordinator, opening slot (u64 LE) |
 //! | `Node` | `"node"`, market, operator, opening slot (u64 LE) |
-//! | `SignerClaim` | `"signer"`, market, signer |
 //! | `Coordinator` | `"coordinator"`, market, authority, opening slot (u64 LE) |
 //! | `Payout` | `"payout"`, coordinator, node (closable only once the node is closed for good) |
+//! | `EpochHead` | `"epoch"`, coordinator, epoch (u32 LE) |
 
 /// First seed of the `Market` account.
 pub const MARKET: &[u8] = b"market";
+/// First seed of the account that counts what each vault owes.
+pub const LEDGER: &[u8] = b"ledger";
 /// First seed of the token account that holds every user's escrow and every unpaid credit.
 pub const ESCROW_VAULT: &[u8] = b"escrow_vault";
 /// First seed of the token account that holds every node's stake.
@@ -30,12 +33,13 @@ pub const ESCROW: &[u8] = b"escrow";
 pub const ALLOWANCE: &[u8] = b"allowance";
 /// First seed of a `Node` account.
 pub const NODE: &[u8] = b"node";
-/// First seed of the account that ties a hot key to the one node or coordinator using it.
-pub const SIGNER: &[u8] = b"signer";
 /// First seed of a `Coordinator` account.
 pub const COORDINATOR: &[u8] = b"coordinator";
 /// First seed of a `Payout` account.
 pub const PAYOUT: &[u8] = b"payout";
+
+/// First seed of the account that keeps a closed log epoch's last head.
+pub const EPOCH: &[u8] = b"epoch";
 
 /// How old, in slots, an opening slot may be when its account is created. An account can be closed
 /// only after this many slots, so that the same address can never be opened twice.
