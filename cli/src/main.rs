@@ -1,1 +1,81 @@
-fn main() {}
+//! `pinaivu`: keys, escrow, nodes and receipts from the command line, and the whole product on one
+//! machine with `pinaivu up`.
+//!
+//! This file only dispatches. Every command prints for people by default and one JSON document with
+//! `--json`; exit codes are in [`output`].
+
+mod context;
+mod escrow;
+mod guard;
+mod key;
+mod node;
+mod output;
+mod receipt;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::context::ContextArgs;
+
+/// An OpenAI-compatible marketplace for inference, settled on Solana.
+///
+/// `pinaivu up` starts everything on this machine: a local chain, a coordinator, two nodes over a real
+/// model, and a funded wallet. The other commands then find that network by themselves; for another
+/// one, give --url and --rpc, or set PINAIVU_URL and PINAIVU_RPC.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a check did not pass; 4 not found; 5 the coordinator
+/// or the chain cannot be reached.
+#[derive(Debug, Parser)]
+#[command(name = "pinaivu", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    context: ContextArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole product on this machine: chain, coordinator, nodes, model, funded wallet.
+    Up(up::UpArgs),
+    /// API keys: create, list, revoke. Signed by the wallet, no password.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// The wallet's money: deposit, allow, status, withdraw.
+    #[command(subcommand)]
+    Escrow(escrow::EscrowCommand),
+    /// Serve models for pay: register, stake, run, status, claim.
+    #[command(subcommand)]
+    Node(node::NodeCommand),
+    /// Receipts: show one, or verify it without trusting anyone.
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
+    /// Run a program and end it when standard input closes (used by `up` for foreign programs).
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let printer = output::Printer::new(arguments.context.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return printer.fail(&anyhow::Error::from(error)),
+    };
+    let result = runtime.block_on(async {
+        match arguments.command {
+            Command::Up(command) => up::run(&printer, command).await,
+            Command::Key(command) => key::run(&printer, &arguments.context, command).await,
+            Command::Escrow(command) => escrow::run(&printer, &arguments.context, command).await,
+            Command::Node(command) => node::run(&printer, &arguments.context, command).await,
+            Command::Receipt(command) => receipt::run(&printer, &arguments.context, command).await,
+            Command::Guard(command) => guard::run(command).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => printer.fail(&error),
+    }
+}

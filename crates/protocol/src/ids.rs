@@ -79,7 +79,7 @@ macro_rules! address_id {
         #[cfg(feature = "std")]
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
@@ -214,7 +214,7 @@ impl serde::Serialize for RequestId {
 #[cfg(feature = "std")]
 impl<'de> serde::Deserialize<'de> for RequestId {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

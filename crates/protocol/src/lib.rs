@@ -24,4 +24,6 @@ pub mod answer;
 #[cfg(feature = "std")]
 pub mod commitment;
 #[cfg(feature = "std")]
+pub mod jcs;
+#[cfg(feature = "std")]
 pub mod tunnel;

@@ -7,6 +7,9 @@
 use super::{MerkleError, empty_root, node_hash};
 use crate::hash::Hash32;
 
+/// The most peaks a tree can have: one for each bit of its size.
+pub const MAX_PEAKS: usize = 64;
+
 /// A complete subtree: the leaves `index·2^level .. (index + 1)·2^level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subtree {
@@ -80,8 +83,7 @@ pub fn extend_with_subtrees(
     }
     check_peak_count(old_size, old_peaks)?;
     let wrong_count = MerkleError::HashCount { old_size, new_size, actual: hashes.len() };
-    // At most 63 peaks before the last merge of a full tree, so one spare place is enough.
-    let mut peaks = Vec::with_capacity(old_peaks.len().saturating_add(64));
+    let mut peaks = Vec::with_capacity(MAX_PEAKS);
     peaks.extend_from_slice(old_peaks);
     let mut supplied = hashes.iter();
     for subtree in subtree_decomposition(old_size, new_size)? {

@@ -25,7 +25,7 @@ mod proof;
 mod tree;
 
 pub use compact::{
-    CompactRange, Subtree, SubtreeDecomposition, extend_with_subtrees, root_of_peaks,
+    CompactRange, MAX_PEAKS, Subtree, SubtreeDecomposition, extend_with_subtrees, root_of_peaks,
     subtree_decomposition,
 };
 pub use proof::{
@@ -103,14 +103,10 @@ pub enum MerkleError {
     RootMismatch,
 }
 
-/// The hash of a leaf: `SHA-256(0x00 ‖ parts…)`. The leaf is the concatenation of `parts`, so that a
-/// record in several pieces need not be copied together.
+/// The hash of a leaf: `SHA-256(0x00 ‖ leaf)`.
 #[must_use]
-pub fn leaf_hash(parts: &[&[u8]]) -> Hash32 {
-    let mut all: Vec<&[u8]> = Vec::with_capacity(parts.len().saturating_add(1));
-    all.push(&[0x00]);
-    all.extend_from_slice(parts);
-    sha256(&all)
+pub fn leaf_hash(leaf: &[u8]) -> Hash32 {
+    sha256(&[&[0x00], leaf])
 }
 
 /// The hash of an inner node: `SHA-256(0x01 ‖ left ‖ right)`.

@@ -214,15 +214,15 @@ pub fn verify_consistency(
             (true, true) => Ok(()),
         };
     }
+    if path.is_empty() {
+        return Err(wrong_length);
+    }
     // A first tree that is one complete subtree is itself the node the path starts from.
     let (start, rest) = if first.is_power_of_two() {
         (first_root, path)
     } else {
         path.split_first().ok_or(wrong_length)?
     };
-    if path.is_empty() {
-        return Err(wrong_length);
-    }
     // fn and sn of the RFC; both sizes are at least 1.
     let mut node = first.saturating_sub(1);
     let mut last_node = second.saturating_sub(1);
