@@ -1,0 +1,220 @@
+//! Puts a streamed answer together, chunk by chunk.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::wire::{ChoiceWire, CompletionWire, MessageWire, Text, ToolCallWire, UsageWire};
+use super::{Answer, AnswerError, Choice, FunctionCall, Message, ToolCall, Usage};
+
+/// Collects the chunks of one streamed answer, in order.
+///
+/// Contents and arguments are appended; role, ids, types and names are taken where they first show;
+/// of finish reasons and usages the last one stays (vLLM can send usage with every chunk). A chunk
+/// without choices, such as the last one with the usage, is fine.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerAssembler {
+    choices: Vec<Partial>,
+    usage: Option<Usage>,
+    output_bytes: usize,
+}
+
+/// A choice and the stream indices of its tool calls, in the same (ascending) order as the calls.
+#[derive(Clone, Debug)]
+struct Partial {
+    choice: Choice,
+    call_indices: Vec<u32>,
+}
+
+impl AnswerAssembler {
+    /// Nothing received yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { choices: Vec::new(), usage: None, output_bytes: 0 }
+    }
+
+    /// Adds a chunk as it is after `data: `, without building a [`Value`].
+    ///
+    /// # Errors
+    ///
+    /// [`AnswerError::Shape`] or [`AnswerError::DuplicateChoice`]; nothing of the chunk was added.
+    pub fn push_json(&mut self, chunk: &[u8]) -> Result<(), AnswerError> {
+        self.push_wire(serde_json::from_slice(chunk).map_err(AnswerError::Shape)?)
+    }
+
+    /// Adds a chunk that is an object already.
+    ///
+    /// # Errors
+    ///
+    /// As [`AnswerAssembler::push_json`].
+    pub fn push(&mut self, chunk: &Value) -> Result<(), AnswerError> {
+        self.push_wire(CompletionWire::deserialize(chunk).map_err(AnswerError::Shape)?)
+    }
+
+    fn push_wire(&mut self, wire: CompletionWire<'_>) -> Result<(), AnswerError> {
+        self.add(wire.choices.unwrap_or_default(), wire.usage, |choice| choice.delta)
+    }
+
+    /// Adds choices, a unary answer being a single chunk whose deltas are the messages.
+    pub(super) fn add<'a>(
+        &mut self,
+        choices: Vec<ChoiceWire<'a>>,
+        usage: Option<UsageWire>,
+        delta: impl Fn(ChoiceWire<'a>) -> Option<MessageWire<'a>>,
+    ) -> Result<(), AnswerError> {
+        refuse_duplicates(&choices)?;
+        for (position, mut choice) in (0_u32..).zip(choices) {
+            let index = choice.index.unwrap_or(position);
+            let finish_reason = choice.finish_reason.take();
+            let delta = delta(choice);
+            let partial = self.choice(index);
+            if let Some(Text(reason)) = finish_reason {
+                partial.choice.finish_reason = Some(reason.into_owned());
+            }
+            if let Some(delta) = delta {
+                let added = partial.append(delta);
+                self.output_bytes = self.output_bytes.saturating_add(added);
+            }
+        }
+        if let Some(usage) = usage {
+            self.usage = Some(usage.into());
+        }
+        Ok(())
+    }
+
+    fn choice(&mut self, index: u32) -> &mut Partial {
+        let place = match self.choices.binary_search_by_key(&index, |partial| partial.choice.index) {
+            Ok(place) => place,
+            Err(place) => {
+                self.choices.insert(place, Partial::new(index));
+                place
+            }
+        };
+        &mut self.choices[place]
+    }
+
+    /// The usage received so far.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// Bytes of generated text received so far; see [`Answer::output_bytes`].
+    #[must_use]
+    pub const fn output_bytes(&self) -> usize {
+        self.output_bytes
+    }
+
+    /// What was received, complete or cut off.
+    #[must_use]
+    pub fn finish(self) -> Answer {
+        let choices = self
+            .choices
+            .into_iter()
+            .map(|Partial { mut choice, .. }| {
+                set_default(&mut choice.message.role, "assistant");
+                for call in &mut choice.message.tool_calls {
+                    set_default(&mut call.r#type, "function");
+                }
+                choice
+            })
+            .collect();
+        Answer { choices, usage: self.usage }
+    }
+}
+
+impl Partial {
+    fn new(index: u32) -> Self {
+        let message = Message {
+            content: String::new(),
+            reasoning_content: String::new(),
+            refusal: String::new(),
+            role: String::new(),
+            tool_calls: Vec::new(),
+        };
+        Self {
+            choice: Choice { finish_reason: None, index, message },
+            call_indices: Vec::new(),
+        }
+    }
+
+    /// Adds a piece of the message; how many bytes of text it had.
+    fn append(&mut self, delta: MessageWire<'_>) -> usize {
+        let message = &mut self.choice.message;
+        set_once(&mut message.role, delta.role);
+        let reasoning = delta.reasoning_content.filter(|text| !text.0.is_empty()).or(delta.reasoning);
+        let mut added = extend(&mut message.content, delta.content);
+        added = added.saturating_add(extend(&mut message.reasoning_content, reasoning));
+        added = added.saturating_add(extend(&mut message.refusal, delta.refusal));
+        for (position, call) in (0_u32..).zip(delta.tool_calls.unwrap_or_default()) {
+            added = added.saturating_add(self.append_call(position, call));
+        }
+        added
+    }
+
+    fn append_call(&mut self, position: u32, piece: ToolCallWire<'_>) -> usize {
+        let index = piece.index.unwrap_or(position);
+        let calls = &mut self.choice.message.tool_calls;
+        let place = match self.call_indices.binary_search(&index) {
+            Ok(place) => place,
+            Err(place) => {
+                self.call_indices.insert(place, index);
+                calls.insert(
+                    place,
+                    ToolCall {
+                        function: FunctionCall::default(),
+                        id: String::new(),
+                        r#type: String::new(),
+                    },
+                );
+                place
+            }
+        };
+        let call = &mut calls[place];
+        set_once(&mut call.id, piece.id);
+        set_once(&mut call.r#type, piece.r#type);
+        let Some(function) = piece.function else { return 0 };
+        set_once(&mut call.function.name, function.name)
+            .saturating_add(extend(&mut call.function.arguments, function.arguments))
+    }
+}
+
+/// Two choices of one index in one object: which one counts is not defined.
+fn refuse_duplicates(choices: &[ChoiceWire<'_>]) -> Result<(), AnswerError> {
+    // Nearly every chunk has one choice, and then there is nothing to compare.
+    if choices.len() < 2 {
+        return Ok(());
+    }
+    let mut indices: Vec<u32> = (0_u32..)
+        .zip(choices)
+        .map(|(position, choice)| choice.index.unwrap_or(position))
+        .collect();
+    indices.sort_unstable();
+    match indices.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(AnswerError::DuplicateChoice { index: pair[0] }),
+        None => Ok(()),
+    }
+}
+
+/// Appends text; its length.
+fn extend(to: &mut String, text: Option<Text<'_>>) -> usize {
+    let Some(Text(text)) = text else { return 0 };
+    to.push_str(&text);
+    text.len()
+}
+
+/// Keeps the first text that is not empty; the length of what was kept now.
+fn set_once(to: &mut String, text: Option<Text<'_>>) -> usize {
+    match text {
+        Some(Text(text)) if to.is_empty() => {
+            *to = text.into_owned();
+            to.len()
+        }
+        _ => 0,
+    }
+}
+
+fn set_default(to: &mut String, default: &str) {
+    if to.is_empty() {
+        default.clone_into(to);
+    }
+}

@@ -1,0 +1,101 @@
+//! The members of OpenAI's objects that the canonical answer is made of, borrowed from the bytes.
+//! Everything else is skipped without being built, which makes a streamed chunk cost little more than
+//! one pass over its bytes.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::Usage;
+use crate::units::TokenCount;
+
+/// Borrowed where the JSON has no escapes. A type of its own because serde borrows for a field
+/// `Cow<str>` but not inside an `Option`.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+/// A `chat.completion` or a `chat.completion.chunk`.
+#[derive(Deserialize)]
+pub(super) struct CompletionWire<'a> {
+    #[serde(borrow)]
+    pub(super) choices: Option<Vec<ChoiceWire<'a>>>,
+    pub(super) usage: Option<UsageWire>,
+}
+
+/// One choice: `message` in a completion, `delta` in a chunk.
+#[derive(Deserialize)]
+pub(super) struct ChoiceWire<'a> {
+    pub(super) index: Option<u32>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) message: Option<MessageWire<'a>>,
+    #[serde(borrow)]
+    pub(super) delta: Option<MessageWire<'a>>,
+}
+
+/// A message or a piece of one.
+#[derive(Deserialize)]
+pub(super) struct MessageWire<'a> {
+    #[serde(borrow)]
+    pub(super) role: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) content: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) refusal: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) reasoning_content: Option<Text<'a>>,
+    /// What vLLM since 0.12 and Ollama call `reasoning_content`.
+    #[serde(borrow)]
+    pub(super) reasoning: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) tool_calls: Option<Vec<ToolCallWire<'a>>>,
+}
+
+/// A tool call or a piece of one.
+#[derive(Deserialize)]
+pub(super) struct ToolCallWire<'a> {
+    pub(super) index: Option<u32>,
+    #[serde(borrow)]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) r#type: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) function: Option<FunctionWire<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FunctionWire<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) arguments: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UsageWire {
+    prompt_tokens: Option<TokenCount>,
+    completion_tokens: Option<TokenCount>,
+    total_tokens: Option<TokenCount>,
+}
+
+impl MessageWire<'_> {
+    /// Drops the tool calls' own indices, so that their positions count.
+    pub(super) fn with_calls_by_position(mut self) -> Self {
+        for call in self.tool_calls.iter_mut().flatten() {
+            call.index = None;
+        }
+        self
+    }
+}
+
+impl From<UsageWire> for Usage {
+    fn from(wire: UsageWire) -> Self {
+        // vLLM types both counts as optional with 0 as default.
+        let sum = Self::new(
+            wire.prompt_tokens.unwrap_or_default(),
+            wire.completion_tokens.unwrap_or_default(),
+        );
+        Self { total_tokens: wire.total_tokens.unwrap_or(sum.total_tokens), ..sum }
+    }
+}
