@@ -1,1 +1,34 @@
 //! Typed reads and writes on Solana behind one trait, with an RPC implementation.
+//!
+//! [`Chain`] is the door; [`RpcChain`] opens it on a real cluster or on the local one. Writes go in
+//! steps that survive a crash between any two of them, see [`chain`]. This crate holds no keys and no
+//! state, retries nothing on its own except in [`Chain::confirm`], and never decides by error text.
+
+pub mod accounts;
+pub mod addresses;
+pub mod chain;
+mod confirm;
+pub mod error;
+pub mod instructions;
+pub mod settlement;
+pub mod transaction;
+
+pub use accounts::{
+    Allowance, ChainTime, Coordinator, Delay, EpochHead, Escrow, Ledger, LogHead, Market, Node,
+    NodeStatus, Payout, PendingRelease, TokenAccount, Unbonding, UnixSeconds,
+};
+pub use addresses::{Addresses, ToAddress, public_key};
+pub use chain::{
+    AllowanceFilter, Chain, ChainPosition, Commitment, ConfirmOptions, ConfirmProgress,
+    CoordinatorFilter, Deployment, EscrowFilter, NodeFilter, PayoutFilter, RecentBlockhash,
+    TransactionStatus,
+};
+pub use error::{ChainError, ProgramError, TransactionFailure};
+pub use instructions::{CoordinatorProfile, Instructions, LogExtension, MarketParameters};
+pub use transaction::{ComputeBudget, PreparedTransaction};
+
+pub use solana_instruction::Instruction;
+pub use solana_keypair::Keypair;
+pub use solana_pubkey::Pubkey;
+pub use solana_signature::Signature;
+pub use solana_signer::Signer;
