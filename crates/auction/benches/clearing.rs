@@ -1,1 +1,2 @@
+//! How long one clearing takes.
 fn main() {}

@@ -1,0 +1,510 @@
+//! The order book: standing asks, changed one entry at a time.
+//!
+//! Invariant: the book is a function of its entries. Every change is checked, turned into one
+//! [`BookEntry`], chained into the head and only then applied, so [`OrderBook::replay`] over the
+//! entries gives the same book, head and version. It holds asks in memory only: after a restart a new
+//! book is opened with the old head as `previous`, and nodes send their asks again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use pinaivu_protocol::ask::{Ask, MAX_MODEL_LENGTH};
+use pinaivu_protocol::hash::{Hash32, sha256};
+use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
+use pinaivu_protocol::signed::{Signable, SignatureError, Signed};
+use pinaivu_protocol::units::UnixMillis;
+
+use crate::entry::{BookEntry, NodeFacts, Rating, Standing, Weights, next_head};
+use crate::snapshot::{MAX_NODES, ModelBook, NodeSlot, OwnerSlot, Party, Quote, Snapshot};
+
+/// Most models a book lists.
+const MAX_MODELS: usize = 1_024;
+
+/// What an entry did to the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// How many entries the book has now.
+    pub version: u64,
+    /// The head that covers them.
+    pub head: Hash32,
+    /// The entry, borsh of [`BookEntry`], to store and publish.
+    pub entry: Vec<u8>,
+}
+
+/// What an accepted ask did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskEffect {
+    /// It stands now, as the node's first or in place of its last one.
+    Standing(Update),
+    /// It had expired when it arrived: the node's last ask for the model is withdrawn.
+    Withdrawn(Update),
+    /// The very same ask stands already; nothing was chained. Its head covers it.
+    Unchanged {
+        /// Head of the book as it is.
+        head: Hash32,
+    },
+}
+
+impl AskEffect {
+    /// A head that covers the ask, for the acknowledgement.
+    #[must_use]
+    pub const fn head(&self) -> Hash32 {
+        match self {
+            Self::Standing(update) | Self::Withdrawn(update) => update.head,
+            Self::Unchanged { head } => *head,
+        }
+    }
+}
+
+/// Why an ask is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskRefused {
+    /// It is for another cluster or program.
+    #[error("the ask is for deployment {0}, this book serves another")]
+    Deployment(DeploymentId),
+    /// It is for another coordinator.
+    #[error("the ask is for coordinator {0}")]
+    Coordinator(CoordinatorId),
+    /// The node is not admitted.
+    #[error("node {0} is not admitted")]
+    UnknownNode(NodeId),
+    /// The signature is not the node's.
+    #[error("signature: {0}")]
+    Signature(SignatureError),
+    /// The model's name is empty, too long, or has control characters.
+    #[error("the model name must have 1 to {MAX_MODEL_LENGTH} bytes and no control characters")]
+    ModelName,
+    /// The coordinator does not list the model.
+    #[error("the coordinator does not list this model")]
+    UnknownModel,
+    /// A later ask of the node for this model came before, or another one with this sequence.
+    #[error("sequence {given} is not above {last}")]
+    StaleSequence {
+        /// The ask's.
+        given: u64,
+        /// The highest so far.
+        last: u64,
+    },
+}
+
+impl AskRefused {
+    /// Stable code, for the tunnel's refusal message.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Deployment(_) => "wrong_deployment",
+            Self::Coordinator(_) => "wrong_coordinator",
+            Self::UnknownNode(_) => "node_not_admitted",
+            Self::Signature(_) => "bad_signature",
+            Self::ModelName => "bad_model_name",
+            Self::UnknownModel => "unknown_model",
+            Self::StaleSequence { .. } => "stale_sequence",
+        }
+    }
+}
+
+/// Why another change is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BookError {
+    /// The book has given out all its slots.
+    #[error("a book admits at most {MAX_NODES} nodes")]
+    TooManyNodes,
+    /// The book lists as many models as it can.
+    #[error("a book lists at most {MAX_MODELS} models")]
+    TooManyModels,
+    /// The model's name is empty, too long, or has control characters.
+    #[error("the model name must have 1 to {MAX_MODEL_LENGTH} bytes and no control characters")]
+    ModelName,
+    /// A model whose prompt and generated tokens both weigh nothing has no price.
+    #[error("one of a model's weights must be above zero")]
+    Weightless,
+}
+
+/// Why entries do not make a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The first entry does not open a book, or a later one does.
+    #[error("entry {0} stands where only another kind may")]
+    Order(u64),
+    /// An ask that the book would have refused.
+    #[error("entry {0}: {1}")]
+    Ask(u64, AskRefused),
+    /// Another change that the book would have refused.
+    #[error("entry {0}: {1}")]
+    Book(u64, BookError),
+    /// An entry that changes nothing, which a book never writes.
+    #[error("entry {0} changes nothing")]
+    Idle(u64),
+}
+
+/// What the book remembers of a node's offers for one model, also while none stands.
+#[derive(Clone, Debug, Default)]
+struct Record {
+    last: Option<LastAsk>,
+    stands: bool,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LastAsk {
+    sequence: u64,
+    digest: Hash32,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    slot: NodeSlot,
+    /// Absent while the node is removed.
+    facts: Option<NodeFacts>,
+    records: BTreeMap<Arc<str>, Record>,
+}
+
+/// The book's one mutable state.
+#[derive(Debug)]
+pub struct OrderBook {
+    deployment: DeploymentId,
+    coordinator: CoordinatorId,
+    head: Hash32,
+    version: u64,
+    members: HashMap<NodeId, Member>,
+    owners: HashMap<PublicKey, OwnerSlot>,
+    models: Arc<BTreeMap<Arc<str>, Arc<ModelBook>>>,
+}
+
+impl OrderBook {
+    /// An empty book of `coordinator`, opened `at`, after the one whose head was `previous`
+    /// ([`Hash32::ZERO`] when there was none), with its first entry.
+    #[must_use]
+    pub fn open(
+        deployment: DeploymentId,
+        coordinator: CoordinatorId,
+        previous: Hash32,
+        at: UnixMillis,
+    ) -> (Self, Update) {
+        let mut book = Self {
+            deployment,
+            coordinator,
+            head: Hash32::ZERO,
+            version: 0,
+            members: HashMap::new(),
+            owners: HashMap::new(),
+            models: Arc::default(),
+        };
+        let update = book.chain(&BookEntry::Opened { deployment, coordinator, previous, at });
+        (book, update)
+    }
+
+    /// Rebuilds a book from its entries, in order, checking everything the book checked, signatures
+    /// included.
+    ///
+    /// # Errors
+    /// [`ReplayError`] with the version of the first entry a book would not have written.
+    pub fn replay(entries: impl IntoIterator<Item = BookEntry>) -> Result<Self, ReplayError> {
+        let mut entries = entries.into_iter();
+        let Some(BookEntry::Opened { deployment, coordinator, previous, at }) = entries.next()
+        else {
+            return Err(ReplayError::Order(1));
+        };
+        let (mut book, _) = Self::open(deployment, coordinator, previous, at);
+        for entry in entries {
+            let number = book.version.saturating_add(1);
+            let refused = |error| ReplayError::Book(number, error);
+            let update = match entry {
+                BookEntry::Opened { .. } => return Err(ReplayError::Order(number)),
+                BookEntry::ModelListed { model, weights } => {
+                    book.list_model(&model, weights).map_err(refused)?
+                }
+                BookEntry::NodeAdmitted { node, facts } => {
+                    book.admit_node(node, facts).map_err(refused)?
+                }
+                BookEntry::AskApplied { ask, at } => {
+                    match book.apply(&ask, at).map_err(|error| ReplayError::Ask(number, error))? {
+                        AskEffect::Standing(update) | AskEffect::Withdrawn(update) => Some(update),
+                        AskEffect::Unchanged { .. } => None,
+                    }
+                }
+                BookEntry::NodeRemoved { node } => book.remove_node(&node),
+                BookEntry::Rated { ratings } => book.rate(&ratings),
+                BookEntry::Expired { at } => book.expire(at),
+            };
+            if update.is_none() {
+                return Err(ReplayError::Idle(number));
+            }
+        }
+        Ok(book)
+    }
+
+    /// Commits to every entry so far.
+    #[must_use]
+    pub const fn head(&self) -> Hash32 {
+        self.head
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The book as it is, for clearings. Cheap: nothing is copied until the next change.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { head: self.head, version: self.version, models: Arc::clone(&self.models) }
+    }
+
+    /// The slot of a node that was ever admitted.
+    #[must_use]
+    pub fn slot(&self, node: &NodeId) -> Option<NodeSlot> {
+        self.members.get(node).map(|member| member.slot)
+    }
+
+    /// Lists a model, or changes its weights. Nothing happens, and no entry is written, when it stands
+    /// so already. Only listed models can be offered.
+    ///
+    /// # Errors
+    /// [`BookError::ModelName`], [`BookError::Weightless`], [`BookError::TooManyModels`].
+    pub fn list_model(
+        &mut self,
+        model: &str,
+        weights: Weights,
+    ) -> Result<Option<Update>, BookError> {
+        if !is_model_name(model) {
+            return Err(BookError::ModelName);
+        }
+        if weights.input == 0 && weights.output == 0 {
+            return Err(BookError::Weightless);
+        }
+        match self.models.get(model) {
+            Some(book) if book.weights() == weights => return Ok(None),
+            None if self.models.len() >= MAX_MODELS => return Err(BookError::TooManyModels),
+            _ => {}
+        }
+        let update = self.chain(&BookEntry::ModelListed { model: model.to_owned(), weights });
+        let models = Arc::make_mut(&mut self.models);
+        match models.get_mut(model) {
+            Some(book) => Arc::make_mut(book).set_weights(weights),
+            None => {
+                models.insert(Arc::from(model), Arc::new(ModelBook::new(weights)));
+            }
+        }
+        Ok(Some(update))
+    }
+
+    /// Lets a node offer, after the caller has checked that it is registered, staked and active, or
+    /// brings what the chain says about it up to date. Asks that stand under another signer are
+    /// dropped. Nothing happens when the facts are the same.
+    ///
+    /// # Errors
+    /// [`BookError::TooManyNodes`].
+    pub fn admit_node(
+        &mut self,
+        node: NodeId,
+        facts: NodeFacts,
+    ) -> Result<Option<Update>, BookError> {
+        let known = self.members.get(&node);
+        if known.is_some_and(|member| member.facts == Some(facts)) {
+            return Ok(None);
+        }
+        let next_slot = u32::try_from(self.members.len()).map_err(|_| BookError::TooManyNodes)?;
+        if known.is_none() && self.members.len() >= MAX_NODES {
+            return Err(BookError::TooManyNodes);
+        }
+        let update = self.chain(&BookEntry::NodeAdmitted { node, facts });
+
+        let next_owner = u32::try_from(self.owners.len()).unwrap_or(u32::MAX);
+        let owner = *self.owners.entry(facts.payout_owner).or_insert(OwnerSlot(next_owner));
+        let member = self.members.entry(node).or_insert(Member {
+            slot: NodeSlot(next_slot),
+            facts: None,
+            records: BTreeMap::new(),
+        });
+        let rotated = member.facts.is_some_and(|old| old.signer != facts.signer);
+        member.facts = Some(facts);
+        let models = Arc::make_mut(&mut self.models);
+        for (model, record) in member.records.iter_mut().filter(|(_, record)| record.stands) {
+            let Some(book) = models.get_mut(model) else { continue };
+            if rotated {
+                record.stands = false;
+                Arc::make_mut(book).remove(member.slot);
+            } else {
+                Arc::make_mut(book).set_owner(member.slot, owner, facts.payout_owner);
+            }
+        }
+        Ok(Some(update))
+    }
+
+    /// Takes a node's offers out, for example because its tunnel closed. Its slot and the sequence of
+    /// its last asks are remembered, so that an older ask can never come back; its newest one can be
+    /// sent again after it is admitted again. Nothing happens when it is not admitted.
+    pub fn remove_node(&mut self, node: &NodeId) -> Option<Update> {
+        self.members.get(node)?.facts?;
+        let update = self.chain(&BookEntry::NodeRemoved { node: *node });
+        let member = self.members.get_mut(node)?;
+        member.facts = None;
+        let models = Arc::make_mut(&mut self.models);
+        for (model, record) in member.records.iter_mut().filter(|(_, record)| record.stands) {
+            record.stands = false;
+            if let Some(book) = models.get_mut(model) {
+                Arc::make_mut(book).remove(member.slot);
+            }
+        }
+        Some(update)
+    }
+
+    /// Takes an ask that arrived at `now`, after checking it completely, signature included. An ask
+    /// that has expired by `now` withdraws the node's last one. A price of zero is an offer to serve
+    /// for nothing. Sending the newest ask again is harmless.
+    ///
+    /// # Errors
+    /// [`AskRefused`]; the book is unchanged.
+    pub fn apply(&mut self, ask: &Signed<Ask>, now: UnixMillis) -> Result<AskEffect, AskRefused> {
+        let offer = &ask.record;
+        if offer.deployment != self.deployment {
+            return Err(AskRefused::Deployment(offer.deployment));
+        }
+        if offer.coordinator != self.coordinator {
+            return Err(AskRefused::Coordinator(offer.coordinator));
+        }
+        let unknown = AskRefused::UnknownNode(offer.node);
+        let member = self.members.get(&offer.node).ok_or(unknown)?;
+        let facts = member.facts.ok_or(unknown)?;
+        if !is_model_name(&offer.model) {
+            return Err(AskRefused::ModelName);
+        }
+        let (name, _) =
+            self.models.get_key_value(offer.model.as_str()).ok_or(AskRefused::UnknownModel)?;
+        let name = Arc::clone(name);
+        let digest = sha256(&[&offer.signing_bytes()]);
+        if let Some(record) = member.records.get(&name)
+            && let Some(last) = record.last
+        {
+            let again = last.sequence == offer.sequence && last.digest == digest;
+            if again && record.stands && offer.expires > now {
+                return Ok(AskEffect::Unchanged { head: self.head });
+            }
+            if again && !record.stands && offer.expires <= now {
+                return Ok(AskEffect::Unchanged { head: self.head });
+            }
+            if !again && offer.sequence <= last.sequence {
+                return Err(AskRefused::StaleSequence {
+                    given: offer.sequence,
+                    last: last.sequence,
+                });
+            }
+        }
+        ask.verify(&facts.signer).map_err(AskRefused::Signature)?;
+
+        let update = self.chain(&BookEntry::AskApplied { ask: ask.clone(), at: now });
+        let owner = self.owners.get(&facts.payout_owner).copied();
+        let (Some(member), Some(owner)) = (self.members.get_mut(&offer.node), owner) else {
+            return Err(unknown);
+        };
+        let stands = offer.expires > now;
+        let record = member.records.entry(Arc::clone(&name)).or_default();
+        record.last = Some(LastAsk { sequence: offer.sequence, digest });
+        record.stands = stands;
+        if let Some(book) = Arc::make_mut(&mut self.models).get_mut(&name) {
+            let book = Arc::make_mut(book);
+            if stands {
+                book.put(
+                    Quote {
+                        price: offer.price,
+                        expires: offer.expires,
+                        context_length: offer.context_length,
+                        features: offer.features,
+                        slot: member.slot,
+                        owner,
+                        standing: record.standing,
+                    },
+                    Party {
+                        node: offer.node,
+                        payout_owner: facts.payout_owner,
+                        sequence: offer.sequence,
+                    },
+                );
+            } else {
+                book.remove(member.slot);
+            }
+        }
+        Ok(if stands { AskEffect::Standing(update) } else { AskEffect::Withdrawn(update) })
+    }
+
+    /// Sets measured standings. Ratings that change nothing, or are of nodes never admitted or models
+    /// not listed, are left out; when none remains nothing happens. A standing outlives the ask, so a
+    /// node cannot shed a bad one by leaving and coming back.
+    pub fn rate(&mut self, ratings: &[Rating]) -> Option<Update> {
+        let mut changed: BTreeMap<(NodeId, &str), Standing> = BTreeMap::new();
+        for rating in ratings {
+            let key = (rating.node, rating.model.as_str());
+            let Some(member) = self.members.get(&rating.node) else { continue };
+            if !self.models.contains_key(rating.model.as_str()) {
+                continue;
+            }
+            let now = member.records.get(rating.model.as_str()).map(|record| record.standing);
+            if now.unwrap_or_default() == rating.standing {
+                changed.remove(&key);
+            } else {
+                changed.insert(key, rating.standing);
+            }
+        }
+        if changed.is_empty() {
+            return None;
+        }
+        let ratings: Vec<Rating> = changed
+            .into_iter()
+            .map(|((node, model), standing)| Rating { node, model: model.to_owned(), standing })
+            .collect();
+        let models = Arc::make_mut(&mut self.models);
+        for rating in &ratings {
+            let Some((name, _)) = models.get_key_value(rating.model.as_str()) else { continue };
+            let name = Arc::clone(name);
+            let Some(member) = self.members.get_mut(&rating.node) else { continue };
+            let record = member.records.entry(Arc::clone(&name)).or_default();
+            record.standing = rating.standing;
+            if record.stands
+                && let Some(book) = models.get_mut(&name)
+            {
+                Arc::make_mut(book).set_standing(member.slot, rating.standing);
+            }
+        }
+        Some(self.chain(&BookEntry::Rated { ratings }))
+    }
+
+    /// Takes out every ask that ended at or before `now`. Clearings leave expired asks out anyway;
+    /// this keeps the book small. Nothing happens when none has.
+    pub fn expire(&mut self, now: UnixMillis) -> Option<Update> {
+        let mut expired: Vec<(Arc<str>, NodeId, NodeSlot)> = Vec::new();
+        for (name, book) in self.models.iter() {
+            for (quote, party) in book.pairs().filter(|(quote, _)| quote.expires <= now) {
+                expired.push((Arc::clone(name), party.node, quote.slot));
+            }
+        }
+        if expired.is_empty() {
+            return None;
+        }
+        let update = self.chain(&BookEntry::Expired { at: now });
+        let models = Arc::make_mut(&mut self.models);
+        for (name, node, slot) in expired {
+            if let Some(book) = models.get_mut(&name) {
+                Arc::make_mut(book).remove(slot);
+            }
+            if let Some(record) =
+                self.members.get_mut(&node).and_then(|member| member.records.get_mut(&name))
+            {
+                record.stands = false;
+            }
+        }
+        Some(update)
+    }
+
+    fn chain(&mut self, entry: &BookEntry) -> Update {
+        let entry = entry.encode();
+        self.head = next_head(&self.head, &entry);
+        self.version = self.version.saturating_add(1);
+        Update { version: self.version, head: self.head, entry }
+    }
+}
+
+fn is_model_name(model: &str) -> bool {
+    (1..=MAX_MODEL_LENGTH).contains(&model.len()) && !model.chars().any(char::is_control)
+}
