@@ -7,6 +7,11 @@
 )]
 
 mod program;
+mod system;
+mod test;
+mod tools;
+mod up;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -19,11 +24,17 @@ enum Command {
     /// Build the on-chain program and check what is committed of it.
     #[command(subcommand)]
     Program(program::Command),
+    /// Formatting, lints and every test, as CI runs them.
+    Test(test::TestArgs),
+    /// Run the whole product on this machine.
+    Up(up::UpArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Program(command) => program::run(command),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Up(arguments) => up::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

