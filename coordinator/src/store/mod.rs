@@ -1,0 +1,103 @@
+//! The coordinator's durable state, and the only place that knows SQL.
+//!
+//! Invariant: a [`Store::write`] that returned is on disk (`synchronous = FULL`), whole; one that failed
+//! left nothing. All writes go through one thread that groups what is waiting into one transaction, so
+//! that a flush to disk is shared. Reads see one consistent state each and never wait for the writer.
+//!
+//! What is stored is decided by the callers, through the typed operations of [`Read`] and [`Write`];
+//! these two traits are the boundary behind which another database can stand. This module neither
+//! signs, nor talks to the chain, nor reads a clock.
+
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::integer_division
+)]
+
+mod operations;
+mod records;
+
+use std::path::PathBuf;
+
+pub use operations::{Read, Write};
+pub use records::{
+    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, Identity, LogHead, NewAccount,
+    NewReceipt, NewSettlement, NodeTotal, OwnerSalts, SettlementId, SettlementKind,
+    SettlementRecord, SettlementState, StoredReceipt, Totals,
+};
+
+/// Where the database is and how much memory it may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The database file; created when it does not exist, with its directory.
+    pub path: PathBuf,
+    /// Connections for reading.
+    pub readers: usize,
+    /// Page cache of the writer, in KiB; each reader has a quarter of it.
+    pub cache_kib: u32,
+}
+
+impl StoreConfig {
+    /// The defaults, for a database at `path`.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), readers: 3, cache_kib: 8 * 1024 }
+    }
+}
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database itself failed: disk full, disk broken, file gone.
+    #[error("the database failed while {doing}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite said.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The file cannot be opened or created.
+    #[error("cannot use {path}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The transaction could not be committed. Nothing of it is stored.
+    #[error("the transaction was not committed: {0}")]
+    NotCommitted(String),
+    /// The store has been closed or its thread has ended.
+    #[error("the store is closed")]
+    Closed,
+    /// The database was written by newer software.
+    #[error("the database has schema version {found}, this software knows up to {known}")]
+    SchemaTooNew {
+        /// In the file.
+        found: u32,
+        /// The last one here.
+        known: u32,
+    },
+    /// The database belongs to another coordinator or deployment.
+    #[error("the database belongs to another coordinator or deployment")]
+    OtherIdentity,
+    /// Another process has the database open.
+    #[error("another process uses this database")]
+    InUse,
+    /// What is stored contradicts itself. Nothing may be signed on top of it.
+    #[error("the database contradicts itself: {0}")]
+    Corrupt(&'static str),
+    /// A number does not fit where it has to go.
+    #[error("{0} is out of range")]
+    Range(&'static str),
+    /// A row that has to be unique exists already.
+    #[error("{0} exists already")]
+    Exists(&'static str),
+}

@@ -1,0 +1,166 @@
+//! The typed operations of the store: all that the rest of the coordinator can do with a database.
+//!
+//! Both traits work inside one transaction. A second database implements them and nothing else.
+
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
+use pinaivu_protocol::merkle::NodeSource;
+use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
+
+use super::StoreError;
+use super::records::{
+    Account, AccountHandle, ApiKey, ApiKeyId, EntryKind, LogHead, NewAccount, NewReceipt,
+    NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
+    Totals,
+};
+
+/// Looks at one consistent state. Every method fails only when the database does, or when what it finds
+/// is corrupt.
+pub trait Read: NodeSource<Error = StoreError> {
+    /// The key whose secret has this SHA-256, also when it is revoked.
+    fn api_key(&self, hash: &Hash32) -> Result<Option<ApiKey>, StoreError>;
+
+    /// All keys of a wallet, oldest first, revoked ones included.
+    fn api_keys_of(&self, owner: &PublicKey) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// The account a ticket names.
+    fn account(&self, handle: &AccountHandle) -> Result<Option<Account>, StoreError>;
+
+    /// The account of an allowance.
+    fn account_of(&self, allowance: &AllowanceId) -> Result<Option<Account>, StoreError>;
+
+    /// Every account, in no order.
+    fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// Accounts whose receipts, rounded **up**, exceed the debit last seen finalized.
+    fn accounts_to_debit(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// What a node has earned; nothing when it never served.
+    fn node_total(&self, node: &NodeId) -> Result<Option<NodeTotal>, StoreError>;
+
+    /// Nodes whose earnings, rounded **down**, exceed the credit last seen finalized.
+    fn nodes_to_credit(&self) -> Result<Vec<NodeTotal>, StoreError>;
+
+    /// Sums over all receipts.
+    fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// The newest state of the log.
+    fn log_head(&self) -> Result<LogHead, StoreError>;
+
+    /// The last state of an epoch, open or closed.
+    fn epoch_head(&self, epoch: u32) -> Result<Option<LogHead>, StoreError>;
+
+    /// A node of another epoch's tree; [`NodeSource::node`] reads the open one.
+    fn epoch_node(&self, epoch: u32, level: u8, index: u64) -> Result<Hash32, StoreError>;
+
+    /// All receipts of a request, by segment.
+    fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError>;
+
+    /// The receipt of one segment.
+    fn receipt(
+        &self,
+        request: &RequestId,
+        segment: Segment,
+    ) -> Result<Option<StoredReceipt>, StoreError>;
+
+    /// The receipt at a position of the log.
+    fn receipt_at(&self, epoch: u32, index: u64) -> Result<Option<StoredReceipt>, StoreError>;
+
+    /// Whether this ticket was given up: it will never be receipted.
+    fn is_abandoned(&self, ticket: &Hash32) -> Result<bool, StoreError>;
+
+    /// Settlement transactions whose state can still change, oldest first.
+    fn open_settlements(&self) -> Result<Vec<SettlementRecord>, StoreError>;
+
+    /// The newest settlement transactions, newest first.
+    fn recent_settlements(&self, limit: usize) -> Result<Vec<SettlementRecord>, StoreError>;
+
+    /// The first transaction that was seen on chain and took `account` to at least `cumulative`.
+    fn settlement_reaching(
+        &self,
+        kind: EntryKind,
+        account: &[u8; 32],
+        cumulative: u64,
+    ) -> Result<Option<SettlementRecord>, StoreError>;
+}
+
+/// Changes the state. What one [`super::Store::write`] does becomes durable together or not at all.
+pub trait Write: Read {
+    /// Adds an account, or gives the one the allowance has already.
+    fn open_account(&mut self, account: &NewAccount) -> Result<Account, StoreError>;
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when id or hash are taken.
+    fn insert_api_key(&mut self, key: &ApiKey) -> Result<(), StoreError>;
+
+    /// Ends a key of `owner`. False when the owner has no such key or it was ended before.
+    fn revoke_api_key(
+        &mut self,
+        id: &ApiKeyId,
+        owner: &PublicKey,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError>;
+
+    /// Takes a command's nonce. False when it was taken before. Forgets nonces that expired before
+    /// `now`.
+    fn take_nonce(
+        &mut self,
+        owner: &PublicKey,
+        nonce: &[u8; 16],
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError>;
+
+    /// Appends a receipt to the log and raises the cumulatives of node, allowance and totals.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the segment has a receipt; [`StoreError::Corrupt`] when epoch, index
+    /// or a cumulative do not continue what is stored.
+    fn append_receipt(&mut self, receipt: &NewReceipt) -> Result<(), StoreError>;
+
+    /// Stores a complete subtree of the open epoch's tree.
+    fn put_node(&mut self, level: u8, index: u64, hash: &Hash32) -> Result<(), StoreError>;
+
+    /// Sets the head of the open epoch after receipts and nodes have been appended.
+    fn set_log_head(&mut self, size: u64, root: &Hash32) -> Result<(), StoreError>;
+
+    /// Closes the open epoch and opens `epoch`, which must be larger.
+    fn open_epoch(&mut self, epoch: u32) -> Result<(), StoreError>;
+
+    /// Raises what an allowance was charged to at least `floor`, without a receipt: what an earlier
+    /// database charged and settled is never charged into again.
+    fn raise_account(&mut self, allowance: &AllowanceId, floor: FineAmount)
+    -> Result<(), StoreError>;
+
+    /// Raises what a node earned to at least `floor`, without a receipt.
+    fn raise_node(&mut self, node: &NodeId, floor: FineAmount) -> Result<(), StoreError>;
+
+    /// Marks a ticket as given up. Forgets those given up before `forget_before`.
+    fn abandon(
+        &mut self,
+        ticket: &Hash32,
+        now: UnixMillis,
+        forget_before: UnixMillis,
+    ) -> Result<(), StoreError>;
+
+    /// Stores a signed transaction, before it is sent.
+    fn insert_settlement(&mut self, settlement: &NewSettlement)
+    -> Result<SettlementId, StoreError>;
+
+    /// Records what became of a transaction.
+    fn set_settlement_state(
+        &mut self,
+        id: SettlementId,
+        state: SettlementState,
+        slot: Option<Slot>,
+        failure: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// Records the debit seen finalized on chain. Never lowers it.
+    fn set_debited(&mut self, allowance: &AllowanceId, debited: Amount) -> Result<(), StoreError>;
+
+    /// Records the credit seen finalized on chain. Never lowers it.
+    fn set_credited(&mut self, node: &NodeId, credited: Amount) -> Result<(), StoreError>;
+}

@@ -1,0 +1,323 @@
+//! What the store holds, as types. No rules here, only shapes and units.
+
+use std::fmt;
+use std::str::FromStr;
+
+use pinaivu_protocol::commitment::Salt;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{
+    AllowanceId, CoordinatorId, DeploymentId, EscrowId, NodeId, PublicKey, RequestId, Segment,
+};
+use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
+
+/// Whose database this is. Fixed when it is created; another coordinator cannot open it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Cluster and program.
+    pub deployment: DeploymentId,
+    /// The coordinator's account.
+    pub coordinator: CoordinatorId,
+}
+
+/// Names an [`Account`] in tickets: 12 random bytes that mean nothing to anyone else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountHandle(pub [u8; 12]);
+
+impl fmt::Debug for AccountHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// What one allowance on chain has been charged here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name in tickets.
+    pub handle: AccountHandle,
+    /// The allowance that pays.
+    pub allowance: AllowanceId,
+    /// The escrow it is part of.
+    pub escrow: EscrowId,
+    /// The wallet that owns the escrow.
+    pub owner: PublicKey,
+    /// When it was first seen here.
+    pub created: UnixMillis,
+    /// The sum of all durable receipts. Never falls.
+    pub receipted: FineAmount,
+    /// The debit last seen finalized on chain.
+    pub debited: Amount,
+}
+
+/// An allowance to be charged from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Its name in tickets; random.
+    pub handle: AccountHandle,
+    /// The allowance that pays.
+    pub allowance: AllowanceId,
+    /// The escrow it is part of.
+    pub escrow: EscrowId,
+    /// The wallet that owns the escrow.
+    pub owner: PublicKey,
+    /// Now.
+    pub created: UnixMillis,
+    /// The debit on chain. The account starts with at least this much receipted, so that what an
+    /// earlier database charged is never charged into again.
+    pub debited: Amount,
+}
+
+/// Names an API key without being one: 16 random bytes, shown as `key_` and 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiKeyId(pub [u8; 16]);
+
+impl fmt::Display for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key_{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not `key_` and 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected key_ and 32 hexadecimal digits")]
+pub struct ApiKeyIdError;
+
+impl FromStr for ApiKeyId {
+    type Err = ApiKeyIdError;
+
+    fn from_str(text: &str) -> Result<Self, ApiKeyIdError> {
+        let digits = text.strip_prefix("key_").ok_or(ApiKeyIdError)?;
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| ApiKeyIdError)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// An API key; its secret is known only by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its public name.
+    pub id: ApiKeyId,
+    /// SHA-256 of the secret text.
+    pub hash: Hash32,
+    /// The wallet that made it.
+    pub owner: PublicKey,
+    /// What it spends from.
+    pub allowance: AllowanceId,
+    /// The owner's own words.
+    pub label: String,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it was ended, if it was.
+    pub revoked: Option<UnixMillis>,
+}
+
+/// The newest durable state of the log's open epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// The epoch that is open.
+    pub epoch: u32,
+    /// Leaves in it.
+    pub size: u64,
+    /// RFC 9162 root over them.
+    pub root: Hash32,
+}
+
+/// Salts of a receipt's owner commitments: only the owner is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerSalts {
+    /// Of the escrow.
+    pub escrow: Salt,
+    /// Of the allowance.
+    pub allowance: Salt,
+    /// Of the allowance's cumulative.
+    pub cumulative: Salt,
+}
+
+/// A receipt about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewReceipt {
+    /// Epoch of the log; must be the open one.
+    pub epoch: u32,
+    /// Position in the log; must be its size.
+    pub index: u64,
+    /// Which request.
+    pub request: RequestId,
+    /// Which part of it.
+    pub segment: Segment,
+    /// Hash of the ticket answered.
+    pub ticket: Hash32,
+    /// Who served it.
+    pub node: NodeId,
+    /// The node's cumulative earnings with it.
+    pub node_cumulative: FineAmount,
+    /// Who pays.
+    pub allowance: AllowanceId,
+    /// The allowance's cumulative charges with it.
+    pub allowance_cumulative: FineAmount,
+    /// What it charges.
+    pub amount: FineAmount,
+    /// The coordinator's part.
+    pub fee: FineAmount,
+    /// Salts of the owner commitments.
+    pub salts: OwnerSalts,
+    /// The whole receipt as it is served.
+    pub bytes: Vec<u8>,
+}
+
+/// A durable receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// Epoch of the log.
+    pub epoch: u32,
+    /// Position in it.
+    pub index: u64,
+    /// Which request.
+    pub request: RequestId,
+    /// Which part of it.
+    pub segment: Segment,
+    /// Hash of the ticket answered.
+    pub ticket: Hash32,
+    /// Who served it.
+    pub node: NodeId,
+    /// The node's cumulative earnings with it.
+    pub node_cumulative: FineAmount,
+    /// Who pays. Not public.
+    pub allowance: AllowanceId,
+    /// The allowance's cumulative charges with it. Not public.
+    pub allowance_cumulative: FineAmount,
+    /// Salts of the owner commitments. Not public.
+    pub salts: OwnerSalts,
+    /// The whole receipt as it is served: `Receipt::encode`.
+    pub bytes: Vec<u8>,
+}
+
+/// What one node has earned here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeTotal {
+    /// Which node.
+    pub node: NodeId,
+    /// The sum of its share of all durable receipts. Never falls.
+    pub earned: FineAmount,
+    /// The credit last seen finalized on chain.
+    pub credited: Amount,
+}
+
+/// Sums over all durable receipts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What users were charged.
+    pub charged: FineAmount,
+    /// The coordinator's part of it.
+    pub fees: FineAmount,
+}
+
+/// Row of a settlement transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SettlementId(pub i64);
+
+/// What a settlement transaction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SettlementKind {
+    /// Anchors the log up to a size.
+    LogExtend,
+    /// Raises cumulative debits of allowances.
+    Debit,
+    /// Opens accounts that nodes are credited in.
+    PayoutOpen,
+    /// Raises cumulative credits of nodes, and the fees.
+    Credit,
+}
+
+/// What became of a settlement transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SettlementState {
+    /// Signed and stored. It may or may not have been sent, and may still land.
+    Prepared,
+    /// Seen in a block that may still be undone.
+    Landed,
+    /// In a block that cannot be undone.
+    Finalized,
+    /// In a block, where it failed: it changed nothing and never will.
+    Failed,
+    /// Can never land.
+    Expired,
+}
+
+impl SettlementState {
+    /// Whether nothing about it can change any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Finalized | Self::Failed | Self::Expired)
+    }
+}
+
+/// What a settlement entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// The log, by epoch; the cumulative is its new size.
+    Log,
+    /// An allowance; the cumulative is its debit.
+    Debit,
+    /// A node; the cumulative is its credit.
+    Credit,
+    /// The coordinator; the cumulative is its fees.
+    Fees,
+}
+
+/// One cumulative that a settlement transaction is meant to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// About what.
+    pub kind: EntryKind,
+    /// Address of the allowance, node or coordinator; for the log the epoch, big endian, padded with
+    /// zeros on the left.
+    pub account: [u8; 32],
+    /// The intended cumulative.
+    pub cumulative: u64,
+}
+
+/// A signed transaction about to be stored, before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSettlement {
+    /// What it does.
+    pub kind: SettlementKind,
+    /// Its name on chain.
+    pub signature: [u8; 64],
+    /// The bytes to send, as often as needed.
+    pub bytes: Vec<u8>,
+    /// Above this block height it can never land.
+    pub last_valid_block_height: u64,
+    /// Now.
+    pub created: UnixMillis,
+    /// What it is meant to reach.
+    pub entries: Vec<Entry>,
+}
+
+/// A stored settlement transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettlementRecord {
+    /// Its row.
+    pub id: SettlementId,
+    /// What it does.
+    pub kind: SettlementKind,
+    /// Its name on chain.
+    pub signature: [u8; 64],
+    /// The bytes to send; empty once its state is final.
+    pub bytes: Vec<u8>,
+    /// Above this block height it can never land.
+    pub last_valid_block_height: u64,
+    /// When it was stored.
+    pub created: UnixMillis,
+    /// What became of it.
+    pub state: SettlementState,
+    /// Where it landed, if it did.
+    pub slot: Option<Slot>,
+    /// Why it failed, for people.
+    pub failure: Option<String>,
+}
