@@ -1,0 +1,256 @@
+//! One digest over every source that a program is compiled from.
+//!
+//! What counts: the program crate and the crates it reaches by path (their `src`, their build
+//! script, and of their manifests the tables that reach the compiler), what they inherit from the
+//! workspace, and the inputs in `tools/sbf`. What does not: tests, examples, benches, lints and
+//! dev-dependencies. Only names and contents enter, in order of name: neither time stamps nor the
+//! order in which a directory lists its files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+use toml::{Table, Value};
+
+use super::target::{Target, manifest};
+
+/// Files of `tools/sbf` that decide what the compiler is and how it is called.
+const TOOL_INPUTS: [&str; 5] = [
+    "recipe.toml",
+    "sbpf-solana-solana.json",
+    "std-patches.toml",
+    "rt/Cargo.toml",
+    "rt/Cargo.lock",
+];
+
+/// Tables of a manifest that never reach the compiled library.
+const IRRELEVANT: [&str; 7] = [
+    "dev-dependencies",
+    "lints",
+    "test",
+    "example",
+    "bench",
+    "bin",
+    "workspace",
+];
+
+/// Everything a program is compiled from, by name, ready to be hashed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sources {
+    entries: BTreeMap<String, Vec<u8>>,
+}
+
+impl Sources {
+    /// Collects the sources of `target`; `tools` is `tools/sbf`.
+    pub(crate) fn collect(target: &Target, tools: &Path) -> Result<Self> {
+        let mut sources = Self::default();
+        let workspace = manifest(&target.workspace)?;
+        for dir in path_crates(target, &workspace)? {
+            sources.add_crate(&dir, &workspace, &target.workspace)?;
+        }
+        for input in TOOL_INPUTS {
+            sources.add_file(&tools.join(input), &format!("tools/{input}"))?;
+        }
+        sources.add_tree(&tools.join("rt/src"), "tools/rt/src")?;
+        Ok(sources)
+    }
+
+    /// SHA-256 over every name and content, each preceded by its length.
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, content) in &self.entries {
+            for part in [name.as_bytes(), content] {
+                hasher.update((part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+        }
+        hex::encode(hasher.finalize())
+    }
+
+    fn add_crate(&mut self, dir: &Path, workspace: &Table, root: &Path) -> Result<()> {
+        let name = relative(dir, root);
+        let manifest = manifest(dir)?;
+        self.entries.insert(
+            format!("{name}/Cargo.toml"),
+            compiled_part(manifest, workspace).into_bytes(),
+        );
+        self.add_tree(&dir.join("src"), &format!("{name}/src"))?;
+        let build_script = dir.join("build.rs");
+        if build_script.exists() {
+            self.add_file(&build_script, &format!("{name}/build.rs"))?;
+        }
+        Ok(())
+    }
+
+    fn add_tree(&mut self, dir: &Path, name: &str) -> Result<()> {
+        let entries =
+            fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            if entry.path().is_dir() {
+                self.add_tree(&entry.path(), &name)?;
+            } else {
+                self.add_file(&entry.path(), &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: &Path, name: &str) -> Result<()> {
+        let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        self.entries.insert(name.to_owned(), content);
+        Ok(())
+    }
+}
+
+/// The target's own crate and every crate it depends on by path, in order of path.
+pub(crate) fn path_crates(target: &Target, workspace: &Table) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![target.dir.clone()];
+    while let Some(dir) = open.pop() {
+        if !found.insert(dir.clone()) {
+            continue;
+        }
+        for (name, dependency) in compiled_dependencies(&manifest(&dir)?) {
+            let (from, dependency) = if is_inherited(&dependency) {
+                (
+                    &target.workspace,
+                    inherited(workspace, &name).cloned().unwrap_or(dependency),
+                )
+            } else {
+                (&dir, dependency)
+            };
+            if let Some(path) = dependency.get("path").and_then(Value::as_str) {
+                open.push(normalised(&from.join(path)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Dependencies that end up in the library, its build scripts and its macros, on any platform.
+pub(crate) fn compiled_dependencies(manifest: &Table) -> Vec<(String, Value)> {
+    let platforms = manifest
+        .get("target")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flat_map(Table::values)
+        .filter_map(Value::as_table);
+    std::iter::once(manifest)
+        .chain(platforms)
+        .flat_map(|tables| ["dependencies", "build-dependencies"].map(|kind| tables.get(kind)))
+        .flatten()
+        .filter_map(Value::as_table)
+        .flatten()
+        .map(|(name, dependency)| (name.clone(), dependency.clone()))
+        .collect()
+}
+
+/// What the workspace says about a dependency.
+pub(crate) fn inherited<'a>(workspace: &'a Table, name: &str) -> Option<&'a Value> {
+    workspace.get("workspace")?.get("dependencies")?.get(name)
+}
+
+/// Whether a key says `workspace = true`.
+pub(crate) fn is_inherited(value: &Value) -> bool {
+    value.get("workspace").and_then(Value::as_bool) == Some(true)
+}
+
+/// The part of a manifest that reaches the compiler, with what it inherits, as text in which every
+/// table is in order of key.
+fn compiled_part(mut manifest: Table, workspace: &Table) -> String {
+    for key in IRRELEVANT {
+        manifest.remove(key);
+    }
+    if let Some(platforms) = manifest.get_mut("target").and_then(Value::as_table_mut) {
+        for platform in platforms
+            .iter_mut()
+            .filter_map(|(_, value)| value.as_table_mut())
+        {
+            platform.remove("dev-dependencies");
+        }
+    }
+    let mut inherits = Table::new();
+    for (name, dependency) in compiled_dependencies(&manifest) {
+        if is_inherited(&dependency)
+            && let Some(value) = inherited(workspace, &name)
+        {
+            inherits.insert(format!("dependency {name}"), value.clone());
+        }
+    }
+    let package = workspace
+        .get("workspace")
+        .and_then(|workspace| workspace.get("package"));
+    for (name, value) in manifest
+        .get("package")
+        .and_then(Value::as_table)
+        .into_iter()
+        .flatten()
+    {
+        if is_inherited(value)
+            && let Some(value) = package.and_then(|package| package.get(name))
+        {
+            inherits.insert(format!("package {name}"), value.clone());
+        }
+    }
+    let mut text = String::new();
+    write_sorted(&Value::Table(manifest), &mut text);
+    write_sorted(&Value::Table(inherits), &mut text);
+    text
+}
+
+fn write_sorted(value: &Value, text: &mut String) {
+    match value {
+        Value::Table(table) => {
+            let sorted: BTreeMap<&String, &Value> = table.iter().collect();
+            text.push('{');
+            for (key, value) in sorted {
+                text.push_str(&format!("{key:?}:"));
+                write_sorted(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        Value::Array(values) => {
+            text.push('[');
+            for value in values {
+                write_sorted(value, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        plain => text.push_str(&plain.to_string()),
+    }
+}
+
+/// A path below the root with forward slashes; one that is not below it keeps only its last name,
+/// so that the digest does not depend on where the repository lies.
+fn relative(path: &Path, root: &Path) -> String {
+    let below = path.strip_prefix(root).ok();
+    let below = below
+        .or_else(|| path.file_name().map(Path::new))
+        .unwrap_or(path);
+    if below.as_os_str().is_empty() {
+        ".".to_owned()
+    } else {
+        below.to_string_lossy().into_owned()
+    }
+}
+
+/// Removes `.` and `..` without asking the file system.
+fn normalised(path: &Path) -> PathBuf {
+    let mut result = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                result.pop();
+            }
+            other => result.push(other),
+        }
+    }
+    result
+}
