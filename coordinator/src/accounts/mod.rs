@@ -1,0 +1,21 @@
+//! Who may spend how much: allowances in memory, holds on them, and API keys.
+//!
+//! Invariant: receipted + held never exceeds what the chain lets this coordinator debit, so every
+//! answer that is admitted can be paid. What the chain says comes from the settlement watcher, what was
+//! receipted from the store and the receipts pipeline. This module does not decide prices or count
+//! tokens.
+
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::integer_division
+)]
+
+mod allowance;
+mod hold;
+
+pub use allowance::{Accounts, Balance, HoldError, Payer};
+pub use hold::Hold;

@@ -1,0 +1,502 @@
+//! Everything a coordinator can be told, as one typed structure read once at start.
+//!
+//! The file is TOML; unknown keys are errors. Environment variables override single keys, and the
+//! only ones read are those in [`ENVIRONMENT`]. Times are written as a number and a unit: `250ms`,
+//! `10s`, `5m`. The signer's key is not in here, only the path of its file.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pinaivu_protocol::ids::{CoordinatorId, MarketId, ProgramId};
+use pinaivu_protocol::units::TokenCount;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Environment variables that override the file: name, key, meaning.
+pub const ENVIRONMENT: [(&str, &str, &str); 5] = [
+    ("PINAIVU_HTTP_LISTEN", "http.listen", "address of the OpenAI API"),
+    ("PINAIVU_TUNNEL_LISTEN", "tunnel.listen", "address nodes dial"),
+    ("PINAIVU_RPC_URL", "chain.rpc_url", "Solana RPC"),
+    ("PINAIVU_SIGNER_KEY_FILE", "signer_key_file", "key file of the coordinator's signer"),
+    ("PINAIVU_DATA_DIR", "data_dir", "directory of the database"),
+];
+
+/// A file that documents every key with its default; `pinaivu-coordinator config` prints it.
+pub const EXAMPLE: &str = include_str!("../coordinator.example.toml");
+
+/// Why a configuration is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a missing key or a value of the wrong type.
+    #[error("{path}: {source}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// An environment variable holds something else than its key takes.
+    #[error("environment variable {name}: {message}")]
+    Environment {
+        /// Which variable.
+        name: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// Values that are each possible, but not together, or not sensible.
+    #[error("{key}: {message}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        message: &'static str,
+    },
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Directory of the database; made when missing.
+    pub data_dir: PathBuf,
+    /// Solana key file (a JSON array of 64 numbers) of the coordinator's hot signer.
+    pub signer_key_file: PathBuf,
+    /// The chain.
+    pub chain: Chain,
+    /// The OpenAI API.
+    #[serde(default)]
+    pub http: Http,
+    /// The nodes' door.
+    #[serde(default)]
+    pub tunnel: Tunnel,
+    /// Receipts.
+    #[serde(default)]
+    pub receipts: Receipts,
+    /// Settlement.
+    #[serde(default)]
+    pub settlement: Settlement,
+    /// How tokens of the models weigh.
+    #[serde(default)]
+    pub models: Models,
+    /// What one request may ask for.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long things may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// The chain and the accounts on it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chain {
+    /// Solana JSON-RPC.
+    pub rpc_url: String,
+    /// The deployed program.
+    pub program_id: ProgramId,
+    /// The market this coordinator serves.
+    pub market: MarketId,
+    /// This coordinator's account, registered beforehand; its signer must be the key in
+    /// `signer_key_file`.
+    pub coordinator: CoordinatorId,
+}
+
+/// The OpenAI API.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Base URL shown to people when it is not `http://{listen}`.
+    pub public_url: Option<String>,
+    /// How long running streams may take to end at shutdown.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub drain: Duration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The nodes' door.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tunnel {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Most requests in flight on one node.
+    pub requests_per_node: u16,
+    /// Most nodes connected at once.
+    pub max_nodes: u32,
+    /// How often to ping, and how long to wait for the answer.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub keep_alive: Duration,
+    /// How often a connected node's account is read again.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub recheck: Duration,
+}
+
+impl Default for Tunnel {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            requests_per_node: 128,
+            max_nodes: 4096,
+            keep_alive: Duration::from_secs(10),
+            recheck: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Receipts.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receipts {
+    /// How long drafts are gathered before one durable write.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub group_interval: Duration,
+    /// How long to wait for the node's signed root before a receipt is made without it.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub evidence_wait: Duration,
+    /// How long to wait for a node's own count of an answer that was cut off.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub interrupted_wait: Duration,
+}
+
+impl Default for Receipts {
+    fn default() -> Self {
+        Self {
+            group_interval: Duration::from_millis(5),
+            evidence_wait: Duration::from_secs(2),
+            interrupted_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Settlement.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settlement {
+    /// How often totals are carried to the chain, when there is something to carry.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub interval: Duration,
+    /// How often allowances and this coordinator's account are read.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub watch_interval: Duration,
+}
+
+impl Default for Settlement {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(10), watch_interval: Duration::from_secs(2) }
+    }
+}
+
+/// How one model's tokens weigh, so that an ask is a single price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// Weight of one prompt token.
+    pub input_weight: u16,
+    /// Weight of one generated token.
+    pub output_weight: u16,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { input_weight: 1, output_weight: 4 }
+    }
+}
+
+/// Weights of all models.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Models {
+    /// For models not named below.
+    pub default: Weights,
+    /// By model name.
+    pub named: BTreeMap<String, Weights>,
+}
+
+impl Models {
+    /// The weights of `model`.
+    #[must_use]
+    pub fn weights(&self, model: &str) -> Weights {
+        self.named.get(model).copied().unwrap_or(self.default)
+    }
+}
+
+/// What one request may ask for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Longest request body, in bytes.
+    pub body_bytes: usize,
+    /// Longest unary answer, in bytes.
+    pub answer_bytes: usize,
+    /// Tokens generated at most when a request does not say, for each choice.
+    pub default_max_tokens: TokenCount,
+    /// Most tokens one request may ask for, over all its choices.
+    pub max_tokens: TokenCount,
+    /// Most choices (`n`) in one request.
+    pub choices: u16,
+    /// Prompt tokens a chat template may add beyond one for each byte of the body.
+    pub template_tokens: TokenCount,
+    /// Prompt tokens one image may count for.
+    pub image_tokens: TokenCount,
+    /// Nodes tried for one request before it fails.
+    pub attempts: u16,
+    /// Requests served at once, over all nodes.
+    pub concurrent_requests: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 8 * 1024 * 1024,
+            answer_bytes: 16 * 1024 * 1024,
+            default_max_tokens: TokenCount(4096),
+            max_tokens: TokenCount(131_072),
+            choices: 16,
+            template_tokens: TokenCount(256),
+            image_tokens: TokenCount(4096),
+            attempts: 3,
+            concurrent_requests: 8192,
+        }
+    }
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From dispatch to a node's first byte; then the next node is tried.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub first_byte: Duration,
+    /// Between two pieces of a stream.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub idle: Duration,
+    /// For a whole request.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub total: Duration,
+    /// How long a client may leave a stream unread before it counts as gone.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub client_stall: Duration,
+    /// For a client to send its request body.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub request_body: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+            client_stall: Duration::from_secs(60),
+            request_body: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// Reads `path` and the environment, and checks the result.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let mut config = Self::parse(&text)
+            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        config.apply_environment(|name| std::env::var(name).ok())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads TOML text alone.
+    ///
+    /// # Errors
+    /// The parser's, with line and column.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn apply_environment(
+        &mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), ConfigError> {
+        for (name, key, _) in ENVIRONMENT {
+            let Some(value) = variable(name) else { continue };
+            let address = || {
+                value.parse::<SocketAddr>().map_err(|_| ConfigError::Environment {
+                    name,
+                    message: format!("{value:?} is not ADDRESS:PORT"),
+                })
+            };
+            match key {
+                "http.listen" => self.http.listen = address()?,
+                "tunnel.listen" => self.tunnel.listen = address()?,
+                "chain.rpc_url" => self.chain.rpc_url = value,
+                "signer_key_file" => self.signer_key_file = value.into(),
+                _ => self.data_dir = value.into(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |key, message| Err(ConfigError::Invalid { key, message });
+        let weights = self.models.named.values().chain([&self.models.default]);
+        for weight in weights {
+            if weight.input_weight == 0 || weight.output_weight == 0 {
+                return invalid("models", "a weight of 0 would make tokens free");
+            }
+        }
+        if self.limits.attempts == 0 {
+            return invalid("limits.attempts", "at least one node must be tried");
+        }
+        if self.limits.choices == 0 {
+            return invalid("limits.choices", "at least one choice must be allowed");
+        }
+        if self.limits.default_max_tokens.get() == 0
+            || self.limits.default_max_tokens > self.limits.max_tokens
+        {
+            return invalid("limits.default_max_tokens", "must be from 1 to limits.max_tokens");
+        }
+        if self.tunnel.requests_per_node == 0 {
+            return invalid("tunnel.requests_per_node", "must be at least 1");
+        }
+        let t = &self.timeouts;
+        if [t.first_byte, t.idle, t.total, t.client_stall, t.request_body].contains(&Duration::ZERO) {
+            return invalid("timeouts", "a time-out of zero would fail every request");
+        }
+        Ok(())
+    }
+}
+
+/// `250ms`, `10s` or `5m`.
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_duration(&text)
+        .ok_or_else(|| serde::de::Error::custom("expected a time such as 250ms, 10s or 5m"))
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+fn duration_text<S: serde::Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{}ms", value.as_millis()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn example_file_parses_and_passes_its_check() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn example_file_shows_the_defaults() {
+        let shown = toml::Value::try_from(Config::parse(EXAMPLE).unwrap()).unwrap();
+        let required: String = EXAMPLE.split("# Everything below").next().unwrap().into();
+        let mut defaults = Config::parse(&required).unwrap();
+        defaults.models.named = Config::parse(EXAMPLE).unwrap().models.named;
+        assert_eq!(toml::Value::try_from(defaults).unwrap(), shown);
+    }
+
+    #[test]
+    fn unknown_key_is_an_error_that_names_it() {
+        let text = EXAMPLE.replace("[http]", "[http]\nlisten_adress = \"x\"");
+        let error = Config::parse(&text).unwrap_err();
+        assert!(error.message().contains("unknown field `listen_adress`"), "{error}");
+    }
+
+    #[test]
+    fn environment_overrides_each_documented_key() {
+        let mut config = Config::parse(EXAMPLE).unwrap();
+        config
+            .apply_environment(|name| {
+                Some(match name {
+                    "PINAIVU_HTTP_LISTEN" => "127.0.0.1:1".into(),
+                    "PINAIVU_TUNNEL_LISTEN" => "127.0.0.1:2".into(),
+                    other => other.into(),
+                })
+            })
+            .unwrap();
+        assert_eq!(config.http.listen.port(), 1);
+        assert_eq!(config.tunnel.listen.port(), 2);
+        assert_eq!(config.chain.rpc_url, "PINAIVU_RPC_URL");
+        assert_eq!(config.signer_key_file, Path::new("PINAIVU_SIGNER_KEY_FILE"));
+        assert_eq!(config.data_dir, Path::new("PINAIVU_DATA_DIR"));
+    }
+
+    #[test]
+    fn address_variable_that_is_no_address_is_an_error() {
+        let mut config = Config::parse(EXAMPLE).unwrap();
+        let error = config
+            .apply_environment(|name| (name == "PINAIVU_HTTP_LISTEN").then(|| "here".into()))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable PINAIVU_HTTP_LISTEN: \"here\" is not ADDRESS:PORT"
+        );
+    }
+
+    #[test]
+    fn weight_of_zero_is_refused() {
+        let mut config = Config::parse(EXAMPLE).unwrap();
+        config.models.default.output_weight = 0;
+        let error = config.check().unwrap_err();
+        assert_eq!(error.to_string(), "models: a weight of 0 would make tokens free");
+    }
+
+    #[test]
+    fn durations_parse_by_unit_and_nothing_else() {
+        for (text, expected) in [
+            ("250ms", Some(Duration::from_millis(250))),
+            ("10s", Some(Duration::from_secs(10))),
+            ("5m", Some(Duration::from_secs(300))),
+            ("10", None),
+            ("s", None),
+            ("-1s", None),
+            ("1h", None),
+        ] {
+            assert_eq!(parse_duration(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Carries totals to the chain and brings back what it says.
