@@ -16,6 +16,7 @@ use core::fmt;
 use std::io::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Why bytes are not JSON with one clear meaning.
@@ -29,9 +30,9 @@ pub enum JsonError {
     /// An object has two members of one name.
     #[error("an object has two members of the same name, at line {line} column {column}")]
     DuplicateMember {
-        /// Line, from 1.
+        /// Line of the second name, from 1.
         line: usize,
-        /// Column, from 1.
+        /// Column where the second name ends, in bytes from 1.
         column: usize,
     },
     /// An integer has more than 64 bits and is not what a double prints as, so it would be rounded.
@@ -145,11 +146,11 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
         let mut members = Map::new();
         while let Some(name) = from.next_key::<String>()? {
-            let value = from.next_value_seed(self)?;
-            if members.insert(name, value).is_some() {
+            let Entry::Vacant(place) = members.entry(name) else {
                 self.findings.duplicate.set(true);
                 return Err(A::Error::custom("duplicate member"));
-            }
+            };
+            place.insert(from.next_value_seed(self)?);
         }
         Ok(Value::Object(members))
     }

@@ -215,8 +215,8 @@ fn inclusion_with_one_thing_changed_is_rejected() {
     let tree = tree(LARGEST);
     for size in 1..=LARGEST {
         let root = Hash32(rfc::root(&all[..size]));
-        for index in 0..size {
-            let (at, of, leaf) = (index as u64, size as u64, Hash32(all[index]));
+        for (index, leaf) in all[..size].iter().enumerate() {
+            let (at, of, leaf) = (index as u64, size as u64, Hash32(*leaf));
             let path = inclusion_proof(&tree, at, of).unwrap();
             let wrong = Err(MerkleError::RootMismatch);
             assert_eq!(verify_inclusion(&flipped(&leaf, index), at, of, &path, &root), wrong);
@@ -249,13 +249,13 @@ fn inclusion_under_any_index_and_size_gets_the_recursive_verdict() {
     let mut accepted_elsewhere = 0;
     for size in 1..=40 {
         let root = rfc::root(&all[..size]);
-        for index in 0..size {
+        for (index, leaf) in all[..size].iter().enumerate() {
             let path = inclusion_proof(&tree, index as u64, size as u64).unwrap();
             let plain: Vec<_> = path.iter().map(|hash| hash.0).collect();
             for other_size in 0..=44 {
-                let expected = rfc::root_of_path(&all[index], index, other_size, &plain);
+                let expected = rfc::root_of_path(leaf, index, other_size, &plain);
                 let result = verify_inclusion(
-                    &Hash32(all[index]),
+                    &Hash32(*leaf),
                     index as u64,
                     other_size as u64,
                     &path,
