@@ -136,8 +136,9 @@ fn build(args: &BuildArgs) -> Result<()> {
             Ok(())
         }
         (None, None) => {
-            artifact::build_program(places, &recipe, compiler)?;
-            artifact::build_guard(places, &recipe, args.guard)
+            // The judge first: it must exist for what the program is built with.
+            artifact::build_guard(places, &recipe, args.guard)?;
+            artifact::build_program(places, &recipe, compiler)
         }
         _ => bail!("--crate and --output go together"),
     }
