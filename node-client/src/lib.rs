@@ -13,8 +13,12 @@
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod journal;
 pub mod key;
 pub mod node;
 
 pub use config::Config;
 pub use node::{Node, ReadyReport, StartError};
+
+#[cfg(test)]
+mod fixtures;
