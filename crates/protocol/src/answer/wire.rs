@@ -99,3 +99,21 @@ impl From<UsageWire> for Usage {
         Self { total_tokens: wire.total_tokens.unwrap_or(sum.total_tokens), ..sum }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::borrow::Cow;
+
+    use super::CompletionWire;
+
+    #[test]
+    fn text_without_escapes_is_borrowed_from_the_chunk() {
+        let chunk = br#"{"choices":[{"delta":{"content":"plain","refusal":"a\nb"}}]}"#;
+        let wire: CompletionWire<'_> = serde_json::from_slice(chunk).unwrap();
+        let delta = wire.choices.unwrap().remove(0).delta.unwrap();
+        assert!(matches!(delta.content.unwrap().0, Cow::Borrowed("plain")));
+        assert!(matches!(delta.refusal.unwrap().0, Cow::Owned(text) if text == "a\nb"));
+    }
+}
