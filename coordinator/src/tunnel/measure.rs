@@ -1,0 +1,249 @@
+//! What the coordinator measures of nodes: the only source of speed and reliability in the ranking.
+//!
+//! Per node and model the last [`WINDOW`] requests are kept. A model's reference is the median over all
+//! its nodes, so that a slow model is not a slow node and a node is compared with others under the same
+//! conditions. Requests a client pinned to a node do not get here.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pinaivu_auction::{Measurements, Rating, Reference, Standing, quality_factor};
+use pinaivu_protocol::ids::NodeId;
+use pinaivu_protocol::units::{TokenCount, UnixMillis};
+
+/// How many requests of one node and model count.
+const WINDOW: usize = 64;
+
+/// How long after its last success a node's ask may set somebody else's price.
+const RECENT_SERVICE_MILLIS: u64 = 10 * 60 * 1000;
+
+/// One request that ended in a way the node answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// It was served.
+    Served {
+        /// From dispatch to the first byte.
+        first_byte: Duration,
+        /// From the first to the last byte.
+        streaming: Duration,
+        /// Tokens generated in that time.
+        output: TokenCount,
+    },
+    /// It failed by the node's fault.
+    Failed,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    samples: VecDeque<Sample>,
+    last_success: Option<UnixMillis>,
+    standing: Standing,
+}
+
+/// All measurements of one process.
+#[derive(Debug, Default)]
+pub(super) struct Measured {
+    histories: Mutex<HashMap<Arc<str>, HashMap<NodeId, History>>>,
+}
+
+impl Measured {
+    /// Records how one request ended.
+    pub(super) fn record(&self, node: NodeId, model: &str, sample: Sample, now: UnixMillis) {
+        let mut histories = self.histories.lock();
+        if !histories.contains_key(model) {
+            histories.insert(Arc::from(model), HashMap::new());
+        }
+        let Some(nodes) = histories.get_mut(model) else { return };
+        let history = nodes.entry(node).or_default();
+        if history.samples.len() >= WINDOW {
+            history.samples.pop_front();
+        }
+        history.samples.push_back(sample);
+        if matches!(sample, Sample::Served { .. }) {
+            history.last_success = Some(now);
+        }
+    }
+
+    /// The standings that have changed since the last call. `load` gives a node's requests in flight
+    /// and its capacity.
+    #[must_use]
+    pub(super) fn changed_ratings(
+        &self,
+        now: UnixMillis,
+        load: impl Fn(&NodeId) -> (u32, u32),
+    ) -> Vec<Rating> {
+        let mut changed = Vec::new();
+        for (model, nodes) in self.histories.lock().iter_mut() {
+            let reference = reference(nodes.values());
+            for (node, history) in nodes {
+                let (in_flight, capacity) = load(node);
+                let standing = history.rate(&reference, in_flight, capacity, now);
+                if standing != history.standing {
+                    history.standing = standing;
+                    changed.push(Rating { node: *node, model: model.to_string(), standing });
+                }
+            }
+        }
+        changed
+    }
+}
+
+impl History {
+    fn rate(
+        &self,
+        reference: &Reference,
+        in_flight: u32,
+        capacity: u32,
+        now: UnixMillis,
+    ) -> Standing {
+        let failed = self.samples.iter().filter(|sample| **sample == Sample::Failed).count();
+        let measured = Measurements {
+            requests: count(self.samples.len()),
+            failed: count(failed),
+            first_byte_millis: median(self.samples.iter().filter_map(first_byte_millis))
+                .unwrap_or(reference.first_byte_millis),
+            // Answers too short to measure say nothing against a node.
+            millitokens_per_second: median(self.samples.iter().filter_map(millitokens_per_second))
+                .unwrap_or(reference.millitokens_per_second),
+            in_flight,
+            capacity,
+        };
+        Standing {
+            quality: quality_factor(&measured, reference),
+            recent_service: self
+                .last_success
+                .is_some_and(|last| now.saturating_sub(last) < UnixMillis(RECENT_SERVICE_MILLIS)),
+        }
+    }
+}
+
+fn reference<'a>(nodes: impl Iterator<Item = &'a History>) -> Reference {
+    let samples: Vec<&Sample> = nodes.flat_map(|history| &history.samples).collect();
+    let first_byte = median(samples.iter().copied().filter_map(first_byte_millis));
+    let speed = median(samples.iter().copied().filter_map(millitokens_per_second));
+    // Before anyone was measured there is nothing to compare with, and any reference is neutral.
+    Reference {
+        first_byte_millis: first_byte.unwrap_or(1),
+        millitokens_per_second: speed.unwrap_or(1),
+    }
+}
+
+fn first_byte_millis(sample: &Sample) -> Option<u32> {
+    match sample {
+        Sample::Served { first_byte, .. } => {
+            Some(u32::try_from(first_byte.as_millis()).unwrap_or(u32::MAX).max(1))
+        }
+        Sample::Failed => None,
+    }
+}
+
+/// Speed counts only where there is enough to measure: a handful of tokens says more about buffering.
+fn millitokens_per_second(sample: &Sample) -> Option<u32> {
+    match sample {
+        Sample::Served { streaming, output, .. } if output.get() >= 8 => {
+            let micros = streaming.as_micros().max(1);
+            let speed = u128::from(output.get()).saturating_mul(1_000_000_000).div_ceil(micros);
+            Some(u32::try_from(speed).unwrap_or(u32::MAX))
+        }
+        _ => None,
+    }
+}
+
+/// The upper median.
+fn median(values: impl Iterator<Item = u32>) -> Option<u32> {
+    let mut values: Vec<u32> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() >> 1).copied()
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use pinaivu_auction::QualityFactor;
+
+    use super::*;
+
+    const MODEL: &str = "m";
+    const NOW: UnixMillis = UnixMillis(1_000_000_000);
+
+    fn node(byte: u8) -> NodeId {
+        NodeId([byte; 32])
+    }
+
+    fn served(first_byte_millis: u64) -> Sample {
+        Sample::Served {
+            first_byte: Duration::from_millis(first_byte_millis),
+            streaming: Duration::from_secs(1),
+            output: TokenCount(50),
+        }
+    }
+
+    fn idle(_: &NodeId) -> (u32, u32) {
+        (0, 8)
+    }
+
+    #[test]
+    fn only_node_of_a_model_stays_neutral_however_slow() {
+        let measured = Measured::default();
+        for _ in 0..10 {
+            measured.record(node(1), MODEL, served(5_000), NOW);
+        }
+        let ratings = measured.changed_ratings(NOW, idle);
+        assert_eq!(
+            ratings,
+            [Rating {
+                node: node(1),
+                model: MODEL.into(),
+                standing: Standing { quality: QualityFactor::NEUTRAL, recent_service: true },
+            }]
+        );
+    }
+
+    #[test]
+    fn slower_of_two_nodes_is_rated_worse() {
+        let measured = Measured::default();
+        for _ in 0..WINDOW {
+            measured.record(node(1), MODEL, served(100), NOW);
+            measured.record(node(2), MODEL, served(400), NOW);
+        }
+        let ratings = measured.changed_ratings(NOW, idle);
+        let quality = |id| {
+            ratings.iter().find(|rating| rating.node == id).map(|rating| rating.standing.quality)
+        };
+        assert!(quality(node(1)) < quality(node(2)), "{ratings:?}");
+    }
+
+    #[test]
+    fn failures_are_rated_worse_than_nothing() {
+        let measured = Measured::default();
+        for _ in 0..5 {
+            measured.record(node(1), MODEL, Sample::Failed, NOW);
+        }
+        let ratings = measured.changed_ratings(NOW, idle);
+        assert!(ratings.iter().all(|rating| rating.standing.quality > QualityFactor::NEUTRAL));
+        assert!(ratings.iter().all(|rating| !rating.standing.recent_service));
+    }
+
+    #[test]
+    fn unchanged_standing_is_not_reported_again() {
+        let measured = Measured::default();
+        measured.record(node(1), MODEL, served(100), NOW);
+        assert_eq!(measured.changed_ratings(NOW, idle).len(), 1);
+        assert_eq!(measured.changed_ratings(NOW, idle), []);
+    }
+
+    #[test]
+    fn service_long_ago_is_not_recent() {
+        let measured = Measured::default();
+        measured.record(node(1), MODEL, served(100), NOW);
+        assert_eq!(measured.changed_ratings(NOW, idle).len(), 1);
+        let later = UnixMillis(NOW.0 + RECENT_SERVICE_MILLIS);
+        let ratings = measured.changed_ratings(later, idle);
+        assert_eq!(ratings.iter().map(|r| r.standing.recent_service).collect::<Vec<_>>(), [false]);
+    }
+}

@@ -1,0 +1,285 @@
+//! The nodes that are connected right now, their order book and what is measured of them.
+//!
+//! A node stands in the book exactly while it has a session: a new session of the same node replaces
+//! the old one, and the end of a session that was replaced leaves the new one alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
+use parking_lot::Mutex;
+use pinaivu_auction::{
+    AskEffect, AskRefused, BookError, Candidate, NodeFacts, NodeSlot, Occupancy, OrderBook, Seat,
+    SharedBook, Snapshot, Weights,
+};
+use pinaivu_protocol::ask::Ask;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
+use pinaivu_protocol::signed::Signed;
+use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
+use pinaivu_protocol::tunnel::{CoordinatorMessage, Goodbye, TunnelMac};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::measure::{Measured, Sample};
+use crate::clock::SharedClock;
+use crate::config::Models;
+
+/// Messages that may wait for one node. What does not fit is dropped: a node presents again what was
+/// never acknowledged.
+pub(super) const OUTBOX: usize = 8 * 1024;
+
+/// Requests, and messages to nodes, have their whole body in memory.
+pub(super) type Sender = SendRequest<Full<Bytes>>;
+
+/// One connected node.
+#[derive(Debug)]
+pub struct LiveNode {
+    pub(super) node: NodeId,
+    pub(super) signer: PublicKey,
+    pub(super) slot: NodeSlot,
+    pub(super) mac: TunnelMac,
+    pub(super) sender: Sender,
+    pub(super) outbox: mpsc::Sender<CoordinatorMessage>,
+    pub(super) stop: CancellationToken,
+    /// Why it is being stopped, to be said to it.
+    pub(super) goodbye: Mutex<Option<Goodbye>>,
+}
+
+/// The node could not be given a request.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// The ticket or the path does not make an HTTP request.
+    #[error("cannot make a request of the ticket")]
+    Request(#[from] http::Error),
+    /// The connection failed, or the node ended the stream before its answer.
+    #[error("the tunnel failed")]
+    Tunnel(#[from] hyper::Error),
+}
+
+impl LiveNode {
+    /// Which node.
+    #[must_use]
+    pub const fn id(&self) -> NodeId {
+        self.node
+    }
+
+    /// Gives the node a request under a ticket; resolves when the head of its answer is here. Dropping
+    /// the future, or later the answer's body, resets the stream.
+    ///
+    /// # Errors
+    /// [`DispatchError`].
+    pub async fn dispatch(
+        &self,
+        ticket: &Ticket,
+        path: &'static str,
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, DispatchError> {
+        let request = http::Request::post(path)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(TICKET_HEADER, self.mac.seal(ticket))
+            .body(Full::new(body))?;
+        // Clones share the connection; a sender takes one request at a time.
+        Ok(self.sender.clone().send_request(request).await?)
+    }
+
+    /// Ends the session, telling the node why.
+    pub(super) fn end(&self, goodbye: Goodbye) {
+        self.goodbye.lock().get_or_insert(goodbye);
+        self.stop.cancel();
+    }
+}
+
+/// All connected nodes.
+#[derive(Debug)]
+pub struct Nodes {
+    live: DashMap<NodeId, Arc<LiveNode>>,
+    book: SharedBook,
+    occupancy: Arc<Occupancy>,
+    measured: Measured,
+    models: Models,
+    clock: SharedClock,
+}
+
+/// What became of an ask.
+#[derive(Debug)]
+pub(super) struct AskTaken {
+    pub(super) effect: AskEffect,
+    pub(super) weights: Weights,
+}
+
+/// Why an ask is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskRefusal {
+    #[error(transparent)]
+    Ask(#[from] AskRefused),
+    #[error(transparent)]
+    Book(#[from] BookError),
+    #[error("the ask is for node {0}, this connection is another node's")]
+    OtherNode(NodeId),
+    #[error("too many asks at once; the newest ones count when sent again")]
+    TooMany,
+}
+
+impl AskRefusal {
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Ask(refused) => refused.code(),
+            Self::Book(BookError::ModelName) => "bad_model_name",
+            Self::Book(_) => "book_full",
+            Self::OtherNode(_) => "wrong_node",
+            Self::TooMany => "too_many_asks",
+        }
+    }
+}
+
+impl Nodes {
+    /// No node yet, and an empty book.
+    #[must_use]
+    pub fn new(
+        deployment: DeploymentId,
+        coordinator: CoordinatorId,
+        requests_per_node: u16,
+        models: Models,
+        clock: SharedClock,
+    ) -> Self {
+        let (book, _) = OrderBook::open(deployment, coordinator, Hash32::ZERO, clock.now());
+        Self {
+            live: DashMap::new(),
+            book: SharedBook::new(book),
+            occupancy: Arc::new(Occupancy::new(u32::from(requests_per_node))),
+            measured: Measured::default(),
+            models,
+            clock,
+        }
+    }
+
+    /// The newest state of the book.
+    #[must_use]
+    pub fn book(&self) -> Arc<Snapshot> {
+        self.book.load()
+    }
+
+    /// Which nodes have room.
+    #[must_use]
+    pub fn occupancy(&self) -> &Occupancy {
+        &self.occupancy
+    }
+
+    /// How many nodes are connected.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Takes a place at a candidate, when it is still connected and has room.
+    #[must_use]
+    pub fn seat(&self, candidate: &Candidate) -> Option<(Arc<LiveNode>, Seat)> {
+        let node = Arc::clone(&*self.live.get(&candidate.node)?);
+        let seat = self.occupancy.try_seat(candidate.slot)?;
+        Some((node, seat))
+    }
+
+    /// Says something to a node when it is connected and its queue has room. Never blocks.
+    pub fn send(&self, node: &NodeId, message: CoordinatorMessage) {
+        if let Some(live) = self.live.get(node)
+            && live.outbox.try_send(message).is_err()
+        {
+            tracing::debug!(%node, "message dropped, the node's queue is full");
+        }
+    }
+
+    /// Records how a request ended at a node.
+    pub fn record(&self, node: NodeId, model: &str, sample: Sample) {
+        self.measured.record(node, model, sample, self.clock.now());
+    }
+
+    /// Carries what was measured since the last call into the book, and takes expired asks out.
+    pub fn refresh_book(&self) {
+        let now = self.clock.now();
+        let ratings = self.measured.changed_ratings(now, |node| {
+            self.live.get(node).map_or((0, 0), |live| {
+                (self.occupancy.in_flight(live.slot), self.occupancy.capacity(live.slot))
+            })
+        });
+        self.book.update(|book| {
+            if !ratings.is_empty() {
+                book.rate(&ratings);
+            }
+            book.expire(now);
+        });
+    }
+
+    /// The sessions as they are now.
+    pub(super) fn sessions(&self) -> Vec<Arc<LiveNode>> {
+        self.live.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Brings what the chain says of a connected node up to date.
+    pub(super) fn update_facts(&self, node: NodeId, facts: NodeFacts) {
+        // Known nodes always fit.
+        let _ = self.book.update(|book| book.admit_node(node, facts));
+    }
+
+    /// Lets a node offer and makes the session that `make` builds the node's, ending an older one.
+    ///
+    /// One step of the book, as is [`Self::leave`]: otherwise the end of the older session could take
+    /// the newer one's admission with it.
+    pub(super) fn enter(
+        &self,
+        node: NodeId,
+        facts: NodeFacts,
+        make: impl FnOnce(NodeSlot) -> LiveNode,
+    ) -> Result<Arc<LiveNode>, BookError> {
+        self.book.update(|book| {
+            book.admit_node(node, facts)?;
+            let slot = book.slot(&node).ok_or(BookError::TooManyNodes)?;
+            let live = Arc::new(make(slot));
+            if let Some(older) = self.live.insert(node, Arc::clone(&live)) {
+                older.end(Goodbye {
+                    code: "replaced".into(),
+                    message: "the node connected again; this connection is closed".into(),
+                });
+            }
+            Ok(live)
+        })
+    }
+
+    /// Takes a session out, and the node's asks with it, unless a newer session has replaced it.
+    pub(super) fn leave(&self, live: &Arc<LiveNode>) {
+        self.book.update(|book| {
+            let left = self.live.remove_if(&live.node, |_, current| Arc::ptr_eq(current, live));
+            if left.is_some() {
+                book.remove_node(&live.node);
+            }
+        });
+    }
+
+    /// Takes an ask that came over a node's session.
+    pub(super) fn apply(&self, live: &LiveNode, ask: &Signed<Ask>) -> Result<AskTaken, AskRefusal> {
+        if ask.record.node != live.node {
+            return Err(AskRefusal::OtherNode(ask.record.node));
+        }
+        let weights = self.models.weights(&ask.record.model);
+        let weights = Weights { input: weights.input_weight, output: weights.output_weight };
+        self.book.update(|book| {
+            let effect = match book.apply(ask, self.clock.now()) {
+                Err(AskRefused::UnknownModel) => {
+                    // The first offer of a model lists it; a forged one must not.
+                    ask.verify(&live.signer).map_err(AskRefused::Signature)?;
+                    book.list_model(&ask.record.model, weights)?;
+                    book.apply(ask, self.clock.now())?
+                }
+                result => result?,
+            };
+            Ok(AskTaken { effect, weights })
+        })
+    }
+}
+
+/// How often measurements go into the book.
+pub(super) const REFRESH: Duration = Duration::from_secs(2);

@@ -1,0 +1,361 @@
+//! One node's connection, from the TLS handshake to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use borsh::BorshDeserialize as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pinaivu_auction::AskEffect;
+use pinaivu_protocol::ids::{NodeId, PublicKey};
+use pinaivu_protocol::tunnel::{
+    CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameError, FrameReader, GOODBYE_PATH, Goodbye,
+    HELLO_PATH, Hello, HelloReply, NodeMessage, TunnelMac, binding, encode_frame,
+};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::listener::Door;
+use super::nodes::{AskRefusal, LiveNode, OUTBOX, Sender};
+use super::tls::{self, Peer};
+
+/// Bytes of one stream that may wait for a slow client: what flow control lets a node send ahead.
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Bytes of all streams together that may wait. Larger than every stream's window together, so that
+/// slow clients never hold back another one's stream, and larger again, because h2 derives from it how
+/// many small unread frames it takes before it gives up on the whole connection.
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
+
+/// Streams reset by us that h2 remembers, so that data under way for them is not an error. Clients that
+/// leave are ordinary.
+const REMEMBERED_RESETS: usize = 1024;
+
+/// For each step before the node is admitted.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest answer to a hello.
+const MAX_HELLO_REPLY: usize = 4096;
+
+/// Asks a node may send at once, and how fast that many more come.
+const ASK_BURST: u32 = 256;
+const ASK_REFILL: Duration = Duration::from_millis(100);
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionEnd {
+    #[error("the handshake did not give a key and an exporter")]
+    Handshake,
+    #[error("the node did not answer in time")]
+    TimedOut,
+    #[error("the connection failed")]
+    Connection(#[from] hyper::Error),
+    #[error("cannot make a request")]
+    Request(#[from] http::Error),
+    #[error("the node answered {0}")]
+    Status(http::StatusCode),
+    #[error("the node's answer to the hello is not one")]
+    HelloReply,
+    #[error("refused: {}", .0.code)]
+    Refused(Goodbye),
+    #[error("the node's messages cannot be read: {0}")]
+    Frame(#[from] FrameError),
+    #[error("the node ended its events")]
+    EventsEnded,
+    #[error("told to end")]
+    Stopped,
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn run(
+    stream: TlsStream<TcpStream>,
+    door: Arc<Door>,
+    stop: CancellationToken,
+) -> SessionEnd {
+    let Some(peer) = tls::peer(stream.get_ref().1) else { return SessionEnd::Handshake };
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_max_send_streams(usize::from(door.config.requests_per_node))
+        .max_concurrent_reset_streams(REMEMBERED_RESETS)
+        .max_local_error_reset_streams(None)
+        .keep_alive_interval(door.config.keep_alive)
+        .keep_alive_timeout(door.config.keep_alive)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (sender, connection) = match handshake {
+        Ok(parts) => parts,
+        Err(error) => return error.into(),
+    };
+    // The connection has to be driven beside the session; it ends with the last sender.
+    let closed = CancellationToken::new();
+    let ended = closed.clone().drop_guard();
+    door.tracker.spawn(async move {
+        let _ended = ended;
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "tunnel connection failed");
+        }
+    });
+    let end = tokio::select! {
+        end = serve(&sender, &peer, &door, &stop) => end,
+        () = closed.cancelled() => SessionEnd::EventsEnded,
+    };
+    if let SessionEnd::Refused(goodbye) = &end {
+        say_goodbye(&sender, goodbye).await;
+    }
+    end
+}
+
+async fn serve(
+    sender: &Sender,
+    peer: &Peer,
+    door: &Arc<Door>,
+    stop: &CancellationToken,
+) -> SessionEnd {
+    let admitted = tokio::select! {
+        admitted = admit(sender, peer, door, stop) => admitted,
+        () = stop.cancelled() => return SessionEnd::Stopped,
+    };
+    let (live, events, outbox) = match admitted {
+        Ok(parts) => parts,
+        Err(end) => return end,
+    };
+    // Leaves the registry also when this future is dropped.
+    let _membership = Membership { door, live: &live };
+    tracing::info!(node = %live.node, signer = %live.signer, "node connected");
+    let end = tokio::select! {
+        end = read_events(events, &live, door) => end,
+        end = write_control(outbox, sender) => end,
+        () = live.stop.cancelled() => SessionEnd::Stopped,
+    };
+    // Whoever ended the session may have left a reason for the node.
+    match live.goodbye.lock().take() {
+        Some(goodbye) => SessionEnd::Refused(goodbye),
+        None => end,
+    }
+}
+
+struct Membership<'a> {
+    door: &'a Door,
+    live: &'a Arc<LiveNode>,
+}
+
+impl Drop for Membership<'_> {
+    fn drop(&mut self) {
+        self.door.nodes.leave(self.live);
+        tracing::info!(node = %self.live.node, "node disconnected");
+    }
+}
+
+type Admitted = (Arc<LiveNode>, Incoming, mpsc::Receiver<CoordinatorMessage>);
+
+async fn admit(
+    sender: &Sender,
+    peer: &Peer,
+    door: &Door,
+    stop: &CancellationToken,
+) -> Result<Admitted, SessionEnd> {
+    let node = in_time(hello(sender, peer, door)).await?;
+    let facts = in_time(async { Ok(door.directory.admit(node, peer.key).await) })
+        .await?
+        .map_err(|refusal| SessionEnd::Refused(refusal.goodbye()))?;
+    let events = in_time(async {
+        let request = http::Request::get(EVENTS_PATH).body(Full::default())?;
+        success(sender.clone().send_request(request).await?)
+    })
+    .await?;
+    let (outbox, messages) = mpsc::channel(OUTBOX);
+    let live = door.nodes.enter(node, facts, |slot| LiveNode {
+        node,
+        signer: peer.key,
+        slot,
+        mac: TunnelMac::new(&peer.exporter),
+        sender: sender.clone(),
+        outbox,
+        stop: stop.child_token(),
+        goodbye: parking_lot::Mutex::default(),
+    });
+    match live {
+        Ok(live) => Ok((live, events.into_body(), messages)),
+        Err(full) => Err(SessionEnd::Refused(Goodbye {
+            code: "book_full".into(),
+            message: full.to_string(),
+        })),
+    }
+}
+
+/// Proves to the node who we are and learns who it says it is.
+async fn hello(sender: &Sender, peer: &Peer, door: &Door) -> Result<NodeId, SessionEnd> {
+    let hello = door.signer.sign_hello(Hello {
+        deployment: door.deployment,
+        coordinator: door.coordinator,
+        binding: binding(&peer.exporter),
+        now: door.clock.now(),
+    });
+    let request = http::Request::post(HELLO_PATH).body(Full::new(hello.encode().into()))?;
+    let response = success(sender.clone().send_request(request).await?)?;
+    let body = Limited::new(response.into_body(), MAX_HELLO_REPLY).collect().await;
+    let body = body.map_err(|_| SessionEnd::HelloReply)?.to_bytes();
+    let reply = HelloReply::try_from_slice(&body).map_err(|_| SessionEnd::HelloReply)?;
+    tracing::debug!(node = %reply.node, software = %reply.software, "hello answered");
+    Ok(reply.node)
+}
+
+async fn read_events(mut events: Incoming, live: &Arc<LiveNode>, door: &Arc<Door>) -> SessionEnd {
+    let mut frames = FrameReader::default();
+    let mut asks = Bucket::new();
+    while let Some(frame) = events.frame().await {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return error.into(),
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        frames.push(&data);
+        loop {
+            match frames.next::<NodeMessage>() {
+                Ok(Some(message)) => receive(message, live, door, &mut asks).await,
+                Ok(None) => break,
+                Err(error) => return error.into(),
+            }
+        }
+    }
+    SessionEnd::EventsEnded
+}
+
+async fn receive(message: NodeMessage, live: &LiveNode, door: &Door, asks: &mut Bucket) {
+    match message {
+        NodeMessage::Heartbeat => {}
+        NodeMessage::Ask(ask) => {
+            let taken = match asks.take() {
+                true => door.nodes.apply(live, &ask),
+                false => Err(AskRefusal::TooMany),
+            };
+            let (model, sequence) = (ask.record.model, ask.record.sequence);
+            let answer = match taken {
+                Ok(taken) => {
+                    if matches!(taken.effect, AskEffect::Standing(_) | AskEffect::Withdrawn(_)) {
+                        tracing::debug!(node = %live.node, model, sequence, "ask taken");
+                    }
+                    CoordinatorMessage::AskAccepted {
+                        model,
+                        sequence,
+                        book_head: taken.effect.head(),
+                        input_weight: taken.weights.input,
+                        output_weight: taken.weights.output,
+                    }
+                }
+                Err(refusal) => {
+                    tracing::warn!(node = %live.node, model, sequence, %refusal, "ask refused");
+                    CoordinatorMessage::AskRefused {
+                        model,
+                        sequence,
+                        code: refusal.code().into(),
+                        message: refusal.to_string(),
+                    }
+                }
+            };
+            door.nodes.send(&live.node, answer);
+        }
+        NodeMessage::Root { root, leaves } => {
+            door.evidence.root(live.node, live.signer, root, leaves).await;
+        }
+        NodeMessage::Represent(represented) => {
+            let answer = door.evidence.represented(live.node, live.signer, *represented).await;
+            if let Some(answer) = answer {
+                door.nodes.send(&live.node, answer);
+            }
+        }
+    }
+}
+
+/// Sends what is queued, all that is waiting in one request.
+async fn write_control(
+    mut messages: mpsc::Receiver<CoordinatorMessage>,
+    sender: &Sender,
+) -> SessionEnd {
+    let mut waiting = Vec::new();
+    while messages.recv_many(&mut waiting, 256).await > 0 {
+        let mut body = Vec::new();
+        for message in waiting.drain(..) {
+            body.extend_from_slice(&encode_frame(&message));
+        }
+        let posted = in_time(async {
+            let request = http::Request::post(CONTROL_PATH).body(Full::new(Bytes::from(body)))?;
+            success(sender.clone().send_request(request).await?)
+        });
+        if let Err(end) = posted.await {
+            return end;
+        }
+    }
+    SessionEnd::Stopped
+}
+
+/// Tells the node why, if it still listens.
+async fn say_goodbye(sender: &Sender, goodbye: &Goodbye) {
+    let said = in_time(async {
+        let body = borsh::to_vec(goodbye).unwrap_or_default();
+        let request = http::Request::post(GOODBYE_PATH).body(Full::new(Bytes::from(body)))?;
+        success(sender.clone().send_request(request).await?)
+    });
+    if let Err(error) = said.await {
+        tracing::debug!(%error, "goodbye was not heard");
+    }
+}
+
+async fn in_time<T>(
+    step: impl Future<Output = Result<T, SessionEnd>>,
+) -> Result<T, SessionEnd> {
+    tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(SessionEnd::TimedOut))
+}
+
+fn success<B>(response: http::Response<B>) -> Result<http::Response<B>, SessionEnd> {
+    match response.status() {
+        status if status.is_success() => Ok(response),
+        status => Err(SessionEnd::Status(status)),
+    }
+}
+
+/// Lets a burst through and then so many a second: each ask costs a signature check and an entry.
+struct Bucket {
+    left: u32,
+    filled: tokio::time::Instant,
+}
+
+impl Bucket {
+    fn new() -> Self {
+        Self { left: ASK_BURST, filled: tokio::time::Instant::now() }
+    }
+
+    fn take(&mut self) -> bool {
+        let elapsed = self.filled.elapsed();
+        let earned = elapsed.as_millis().checked_div(ASK_REFILL.as_millis()).unwrap_or(0);
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+            self.left = self.left.saturating_add(earned).min(ASK_BURST);
+            self.filled = tokio::time::Instant::now();
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// What a session needs of its peer beyond the registry.
+impl LiveNode {
+    /// The key the node's session is authenticated by.
+    #[must_use]
+    pub const fn signer(&self) -> PublicKey {
+        self.signer
+    }
+}
