@@ -124,3 +124,82 @@ fn closure_digest(lockfile: &str, roots: &BTreeMap<String, BTreeSet<String>>) ->
     }
     Ok(hex::encode(hasher.finalize()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const LOCKFILE: &str = r#"
+version = 4
+
+[[package]]
+name = "program"
+version = "0.1.0"
+dependencies = ["anchor", "hash 1.0.0", "testing"]
+
+[[package]]
+name = "anchor"
+version = "1.2.0"
+checksum = "aa"
+dependencies = ["hash 2.0.0"]
+
+[[package]]
+name = "hash"
+version = "1.0.0"
+checksum = "b1"
+
+[[package]]
+name = "hash"
+version = "2.0.0"
+checksum = "b2"
+
+[[package]]
+name = "testing"
+version = "3.0.0"
+checksum = "cc"
+dependencies = ["anchor"]
+"#;
+
+    fn digest_of(lockfile: &str) -> String {
+        let compiled = BTreeSet::from(["anchor".to_owned(), "hash".to_owned()]);
+        closure_digest(
+            lockfile,
+            &BTreeMap::from([("program".to_owned(), compiled)]),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn checksum_of_any_compiled_package_changes_the_digest() {
+        for checksum in ["aa", "b1", "b2"] {
+            let changed = LOCKFILE.replace(&format!("\"{checksum}\""), "\"dd\"");
+            assert_ne!(digest_of(&changed), digest_of(LOCKFILE), "{checksum}");
+        }
+    }
+
+    #[test]
+    fn packages_for_tests_or_other_crates_do_not_change_the_digest() {
+        let changed = LOCKFILE
+            .replace("3.0.0", "3.0.1")
+            .replace("\"cc\"", "\"dd\"");
+        let extended = format!("{changed}\n[[package]]\nname = \"other\"\nversion = \"1.0.0\"\n");
+        assert_eq!(digest_of(&extended), digest_of(LOCKFILE));
+    }
+
+    #[test]
+    fn order_of_packages_does_not_change_the_digest() {
+        let (head, packages) = LOCKFILE.split_once("\n[[package]]").unwrap();
+        let mut packages: Vec<&str> = packages.split("\n[[package]]").collect();
+        packages.reverse();
+        let reversed = format!("{head}\n[[package]]{}", packages.join("\n[[package]]"));
+        assert_eq!(digest_of(&reversed), digest_of(LOCKFILE));
+    }
+
+    #[test]
+    fn lockfile_without_the_package_is_refused() {
+        let roots = BTreeMap::from([("missing".to_owned(), BTreeSet::new())]);
+        assert!(closure_digest(LOCKFILE, &roots).is_err());
+    }
+}

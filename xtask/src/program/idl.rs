@@ -21,9 +21,9 @@ use super::toolchain::Rustc;
 /// Compiles and runs the generated printers; returns the file's text.
 pub(crate) fn generate(places: &Places, recipe: &Recipe, target: &Target) -> Result<String> {
     let rustc = Rustc::find(&recipe.rust.version)?;
-    let target_dir = places.target_dir().join("idl");
+    let target_dir = places.build_dir(target).join("idl");
     fs::create_dir_all(&target_dir)?;
-    let printer = target_dir.join(format!("{}-idl", target.library));
+    let printer = target_dir.join("print-idl");
     // Anchor's macros read their settings while they are compiled, so that a target directory
     // belongs to one setting; ours is this one.
     run(
@@ -193,5 +193,67 @@ fn for_each_string(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
             .values_mut()
             .for_each(|value| for_each_string(value, visit)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const PRINTED: &str = r#"
+running 3 tests
+---- __anchor_private_print_idl_address stdout ----
+--- IDL begin address ---
+"Fg6PaFpoGXkYsidMpWTK6W2BeZ7FEfcYkg476zPFsLnS"
+--- IDL end address ---
+---- __anchor_private_print_idl_event_moved stdout ----
+--- IDL begin event ---
+{"event": {"name": "prog::Moved", "discriminator": [1]},
+ "types": [{"name": "prog::Moved", "type": {"kind": "struct", "fields": [{"name": "by", "type": {"defined": {"name": "a::Amount"}}}]}},
+           {"name": "a::Amount", "type": {"kind": "struct"}},
+           {"name": "b::Other", "type": {"kind": "struct"}}]}
+--- IDL end event ---
+---- __anchor_private_print_idl_program stdout ----
+--- IDL begin program ---
+{"address": "", "metadata": {"name": "prog", "version": "0.1.0", "spec": "0.1.0"},
+ "instructions": [
+   {"name": "withdraw", "discriminator": [3], "accounts": [], "args": []},
+   {"name": "deposit", "discriminator": [2], "accounts": [], "args": []}],
+ "types": [{"name": "c::Other", "type": {"kind": "struct"}}]}
+--- IDL end program ---
+"#;
+
+    fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+        names.map(String::as_str).collect()
+    }
+
+    #[test]
+    fn printed_sections_become_one_sorted_idl() {
+        let idl = simplify_paths(assemble(PRINTED).unwrap()).unwrap();
+        assert_eq!(idl.address, "Fg6PaFpoGXkYsidMpWTK6W2BeZ7FEfcYkg476zPFsLnS");
+        assert_eq!(
+            names(idl.instructions.iter().map(|instruction| &instruction.name)),
+            ["deposit", "withdraw"]
+        );
+        assert_eq!(names(idl.events.iter().map(|event| &event.name)), ["Moved"]);
+    }
+
+    #[test]
+    fn paths_are_shortened_only_where_the_name_stays_unique() {
+        let idl = simplify_paths(assemble(PRINTED).unwrap()).unwrap();
+        assert_eq!(
+            names(idl.types.iter().map(|ty| &ty.name)),
+            ["Amount", "Moved", "b::Other", "c::Other"]
+        );
+        let text = serde_json::to_string(&idl).unwrap();
+        assert!(text.contains(r#"{"defined":{"name":"Amount"}}"#), "{text}");
+    }
+
+    #[test]
+    fn output_without_a_program_is_refused() {
+        let (before, _) = PRINTED.split_once("--- IDL begin program").unwrap();
+        assert!(assemble(before).is_err());
     }
 }

@@ -28,7 +28,7 @@ pub(crate) const FRAME_LIMIT_BYTES: &str = "PINAIVU_SBF_LINK_FRAME_LIMIT_BYTES";
 
 /// Output files with this ending are the program; cargo also links the program crate's own cdylib,
 /// which nobody reads.
-const PROGRAM_SUFFIX: &str = "_sbf.so";
+pub(crate) const PROGRAM_SUFFIX: &str = "_sbf.so";
 
 /// Arguments of the hidden `link` command.
 #[derive(Debug, Args)]

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sha2::{Digest as _, Sha256};
+
+use super::target::Target;
 
 /// Directories that a build reads and writes.
 #[derive(Clone, Debug, Args)]
@@ -46,8 +49,17 @@ impl Places {
         self.repository().join("idls/pinaivu.json")
     }
 
-    /// The build directory shared by all crates of one kind of build.
-    pub(crate) fn target_dir(&self) -> PathBuf {
+    /// The build directory of one crate of one checkout. Cargo tells checkouts of a package apart
+    /// only by time stamps, so that two of them in one directory take each other's objects for
+    /// their own.
+    pub(crate) fn build_dir(&self, target: &Target) -> PathBuf {
+        let owner = Sha256::digest(target.dir.as_os_str().as_encoded_bytes());
+        let owner = hex::encode(owner.get(..8).unwrap_or(&owner));
+        self.target_dir()
+            .join(format!("{}-{owner}", target.library))
+    }
+
+    fn target_dir(&self) -> PathBuf {
         if let Some(dir) = &self.sbf_target_dir {
             return dir.clone();
         }

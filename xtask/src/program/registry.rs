@@ -12,7 +12,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use sha2::{Digest as _, Sha256};
 
 use super::environment::run;
 use super::link;
@@ -29,6 +28,11 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
     let wrapper = Wrapper::write(places, recipe, target)?;
     let target_file = toolroot.install_target(&places.tools())?;
     let output_dir = wrapper.dir.join("target");
+    let release = output_dir
+        .join(TARGET_FILE.trim_end_matches(".json"))
+        .join("release");
+    forget_older_toolroot(&wrapper.dir, &output_dir, &toolroot)?;
+    forget_linked(&release.join("deps"))?;
     let this_tool = std::env::current_exe().context("cannot find this tool's own path")?;
 
     run(
@@ -64,9 +68,6 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
         &format!("building {} for SBF", target.package),
     )?;
 
-    let release = output_dir
-        .join(TARGET_FILE.trim_end_matches(".json"))
-        .join("release");
     let file = format!("{}_sbf.so", target.library);
     let path = [release.join(format!("lib{file}")), release.join(&file)]
         .into_iter()
@@ -76,6 +77,36 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
         bytes: fs::read(path)?,
         versions: versions(recipe, &rustc, &toolroot),
     })
+}
+
+/// Starts over when the toolroot was made anew: its files keep the dates of their packages, from
+/// which cargo cannot tell that they changed.
+fn forget_older_toolroot(wrapper: &Path, output_dir: &Path, toolroot: &Toolroot) -> Result<()> {
+    let seen = wrapper.join("toolroot.json");
+    let identity = toolroot.identity()?;
+    if fs::read_to_string(&seen).is_ok_and(|seen| seen == identity) {
+        return Ok(());
+    }
+    if output_dir.exists() {
+        fs::remove_dir_all(output_dir)?;
+    }
+    fs::write(seen, identity)?;
+    Ok(())
+}
+
+/// Cargo does not know that this tool and the toolroot take part in linking: without its output it
+/// links again.
+fn forget_linked(deps: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(deps) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(link::PROGRAM_SUFFIX) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a build with this toolroot records.
@@ -125,14 +156,9 @@ struct Wrapper {
 }
 
 impl Wrapper {
-    /// Writes the wrapper for `target` into a directory that belongs to this checkout alone: two
-    /// checkouts sharing one would take each other's objects for their own.
+    /// Writes the wrapper for `target`.
     fn write(places: &Places, recipe: &Recipe, target: &Target) -> Result<Self> {
-        let owner = Sha256::digest(target.dir.as_os_str().as_encoded_bytes());
-        let owner = hex::encode(owner.get(..8).unwrap_or(&owner));
-        let dir = places
-            .target_dir()
-            .join(format!("{}-{owner}", target.library));
+        let dir = places.build_dir(target).join("sbf");
         fs::create_dir_all(dir.join("src"))?;
         let dir = dir.canonicalize()?;
         link_to(&target.workspace, &dir.join("ws"))?;

@@ -53,6 +53,11 @@ impl Toolroot {
         &self.stamp.llvm
     }
 
+    /// What the toolroot was made from, as one text: equal texts, equal contents.
+    pub(crate) fn identity(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(&self.stamp)?)
+    }
+
     /// The patched `library/` of the Rust source.
     pub(crate) fn library(&self) -> PathBuf {
         library(&self.root)

@@ -22,7 +22,7 @@ pub(crate) fn version() -> Option<String> {
 
 /// Compiles one crate for SBPF v3, the version that the registry way builds too.
 pub(crate) fn build(places: &Places, target: &Target) -> Result<Built> {
-    let out = places.target_dir().join("solana");
+    let out = places.build_dir(target).join("solana");
     fs::create_dir_all(&out)?;
     run(
         command("cargo-build-sbf")

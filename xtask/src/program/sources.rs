@@ -89,7 +89,13 @@ impl Sources {
             fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
         for entry in entries {
             let entry = entry?;
-            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            let file_name = entry.file_name();
+            let file_name = file_name.to_string_lossy();
+            // Editors and systems leave hidden files lying about.
+            if file_name.starts_with('.') {
+                continue;
+            }
+            let name = format!("{name}/{file_name}");
             if entry.path().is_dir() {
                 self.add_tree(&entry.path(), &name)?;
             } else {
@@ -253,4 +259,143 @@ fn normalised(path: &Path) -> PathBuf {
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// A workspace with a program, a library it uses by path, and the inputs of the tools.
+    struct Fixture {
+        root: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        /// Writes the same files, in the given order.
+        fn new(reversed: bool) -> Self {
+            let fixture = Self {
+                root: tempfile::tempdir().unwrap(),
+            };
+            let mut files = vec![
+                (
+                    "Cargo.toml",
+                    "[workspace]\nmembers = []\n[workspace.package]\nversion = \"0.1.0\"\n\
+                     [workspace.dependencies]\nrules = { path = \"crates/rules\" }\nother = \"1\"\n",
+                ),
+                (
+                    "program/Cargo.toml",
+                    "[package]\nname = \"program\"\nversion.workspace = true\n\
+                     [dependencies]\nrules.workspace = true\n[dev-dependencies]\nother.workspace = true\n",
+                ),
+                ("program/src/lib.rs", "mod one;\n"),
+                ("program/src/one/mod.rs", "// one\n"),
+                ("program/tests/all.rs", "// test\n"),
+                (
+                    "crates/rules/Cargo.toml",
+                    "[package]\nname = \"rules\"\nversion = \"0.1.0\"\n",
+                ),
+                ("crates/rules/src/lib.rs", "// rules\n"),
+                ("tools/sbf/rt/src/lib.rs", "// rt\n"),
+            ];
+            let inputs = TOOL_INPUTS.map(|input| format!("tools/sbf/{input}"));
+            files.extend(inputs.iter().map(|input| (input.as_str(), "input\n")));
+            if reversed {
+                files.reverse();
+            }
+            for (name, content) in files {
+                fixture.write(name, content);
+            }
+            fixture
+        }
+
+        fn write(&self, name: &str, content: &str) {
+            let path = self.root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+
+        fn append(&self, name: &str, content: &str) {
+            let before = fs::read_to_string(self.root.path().join(name)).unwrap();
+            self.write(name, &(before + content));
+        }
+
+        fn digest(&self) -> String {
+            let target = Target::from_dir(&self.root.path().join("program")).unwrap();
+            let tools = self.root.path().join("tools/sbf");
+            Sources::collect(&target, &tools).unwrap().digest()
+        }
+    }
+
+    #[test]
+    fn order_and_place_of_files_do_not_change_the_digest() {
+        assert_eq!(Fixture::new(false).digest(), Fixture::new(true).digest());
+    }
+
+    #[test]
+    fn one_byte_of_any_source_changes_the_digest() {
+        for name in [
+            "program/src/lib.rs",
+            "program/src/one/mod.rs",
+            "crates/rules/src/lib.rs",
+            "tools/sbf/rt/src/lib.rs",
+            "tools/sbf/recipe.toml",
+            "tools/sbf/sbpf-solana-solana.json",
+            "tools/sbf/std-patches.toml",
+        ] {
+            let fixture = Fixture::new(false);
+            let before = fixture.digest();
+            fixture.append(name, "\n");
+            assert_ne!(fixture.digest(), before, "{name}");
+        }
+    }
+
+    #[test]
+    fn added_moved_and_removed_files_change_the_digest() {
+        let fixture = Fixture::new(false);
+        let before = fixture.digest();
+        fixture.write("program/src/two.rs", "// one\n");
+        let added = fixture.digest();
+        assert_ne!(added, before);
+        fs::remove_file(fixture.root.path().join("program/src/one/mod.rs")).unwrap();
+        assert_ne!(fixture.digest(), added);
+        assert_ne!(fixture.digest(), before);
+    }
+
+    #[test]
+    fn what_is_compiled_of_a_manifest_changes_the_digest() {
+        for (name, addition) in [
+            ("program/Cargo.toml", "[features]\ndefault = []\n"),
+            ("crates/rules/Cargo.toml", "[dependencies]\nother = \"1\"\n"),
+        ] {
+            let fixture = Fixture::new(false);
+            let before = fixture.digest();
+            fixture.append(name, addition);
+            assert_ne!(fixture.digest(), before, "{name}");
+        }
+        let fixture = Fixture::new(false);
+        let before = fixture.digest();
+        let workspace = fixture.root.path().join("Cargo.toml");
+        let text = fs::read_to_string(&workspace).unwrap();
+        fs::write(&workspace, text.replace("0.1.0", "0.2.0")).unwrap();
+        assert_ne!(fixture.digest(), before, "an inherited value");
+    }
+
+    #[test]
+    fn tests_lints_and_other_crates_do_not_change_the_digest() {
+        let fixture = Fixture::new(false);
+        let before = fixture.digest();
+        fixture.append("program/tests/all.rs", "// more\n");
+        fixture.append(
+            "program/Cargo.toml",
+            "third = \"1\"\n[lints]\nworkspace = true\n",
+        );
+        fixture.append(
+            "Cargo.toml",
+            "third = \"1\"\n[workspace.lints.rust]\nunsafe_code = \"forbid\"\n",
+        );
+        fixture.write("crates/unrelated/src/lib.rs", "// unrelated\n");
+        assert_eq!(fixture.digest(), before);
+    }
 }
