@@ -19,13 +19,17 @@
 )]
 
 mod operations;
+mod readers;
 mod records;
+mod sqlite;
+mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use operations::{Read, Write};
 pub use records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, Identity, LogHead, NewAccount,
+    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Entry, EntryKind, Identity, LogHead, NewAccount,
     NewReceipt, NewSettlement, NodeTotal, OwnerSalts, SettlementId, SettlementKind,
     SettlementRecord, SettlementState, StoredReceipt, Totals,
 };
@@ -100,4 +104,114 @@ pub enum StoreError {
     /// A row that has to be unique exists already.
     #[error("{0} exists already")]
     Exists(&'static str),
+    /// A row that has to be there is not.
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+}
+
+/// The open database. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: writer::Writer,
+    readers: readers::Readers,
+    // Released when the process ends, however it ends.
+    _lock: std::fs::File,
+}
+
+impl Store {
+    /// Opens the database of `identity`, creating or upgrading it, and checks that what it holds agrees
+    /// with itself: newest receipt, tree, root, cumulatives and totals. Blocks; starts the writer thread.
+    ///
+    /// # Errors
+    /// [`StoreError`]; notably [`StoreError::InUse`], [`StoreError::OtherIdentity`],
+    /// [`StoreError::SchemaTooNew`] and [`StoreError::Corrupt`].
+    pub fn open(config: &StoreConfig, identity: Identity) -> Result<Self, StoreError> {
+        let lock = sqlite::lock(&config.path)?;
+        let mut connection = sqlite::open_writer(&config.path, config.cache_kib)?;
+        sqlite::migrate(&mut connection)?;
+        sqlite::claim(&mut connection, identity)?;
+        sqlite::verify(&connection)?;
+        let readers =
+            readers::Readers::new(config.path.clone(), config.readers, config.cache_kib);
+        let writer = writer::Writer::spawn(connection)?;
+        Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
+    }
+
+    /// Runs `job` inside a transaction. When this gives `Ok`, what the job did is on disk; when it gives
+    /// an error, nothing of it is. Several jobs may share one transaction, but not one another's fate.
+    ///
+    /// A caller that stops waiting leaves the job running: what it did is then unknown to it.
+    ///
+    /// # Errors
+    /// The job's own, or a [`StoreError`] when the transaction could not be made.
+    pub async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&mut dyn Write) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.inner.writer.submit(job) {
+            Ok(reply) => reply.await.unwrap_or_else(|_| Err(StoreError::Closed.into())),
+            Err(closed) => Err(closed.into()),
+        }
+    }
+
+    /// As [`Self::write`], for threads that may wait.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_blocking<T, E>(
+        &self,
+        job: impl FnOnce(&mut dyn Write) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match self.inner.writer.submit(job) {
+            Ok(reply) => reply.blocking_recv().unwrap_or_else(|_| Err(StoreError::Closed.into())),
+            Err(closed) => Err(closed.into()),
+        }
+    }
+
+    /// Runs `look` on one consistent state: everything durable when it begins.
+    ///
+    /// # Errors
+    /// The look's own, or a [`StoreError`] when the database cannot be read.
+    pub async fn read<T, E>(
+        &self,
+        look: impl FnOnce(&dyn Read) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let permit = inner.readers.permit().await?;
+        tokio::task::spawn_blocking(move || {
+            let result = inner.readers.look(look);
+            drop(permit);
+            result
+        })
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// As [`Self::read`], for threads that may wait.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_blocking<T, E: From<StoreError>>(
+        &self,
+        look: impl FnOnce(&dyn Read) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.inner.readers.look(look)
+    }
 }

@@ -63,6 +63,13 @@ pub trait Read: NodeSource<Error = StoreError> {
         segment: Segment,
     ) -> Result<Option<StoredReceipt>, StoreError>;
 
+    /// The ticket that has the receipt of a segment.
+    fn receipted_ticket(
+        &self,
+        request: &RequestId,
+        segment: Segment,
+    ) -> Result<Option<Hash32>, StoreError>;
+
     /// The receipt at a position of the log.
     fn receipt_at(&self, epoch: u32, index: u64) -> Result<Option<StoredReceipt>, StoreError>;
 
@@ -92,7 +99,8 @@ pub trait Write: Read {
     /// Adds a key.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when id or hash are taken.
+    /// [`StoreError::Exists`] when id or hash are taken, [`StoreError::Missing`] when the allowance has
+    /// no account.
     fn insert_api_key(&mut self, key: &ApiKey) -> Result<(), StoreError>;
 
     /// Ends a key of `owner`. False when the owner has no such key or it was ended before.
@@ -136,6 +144,9 @@ pub trait Write: Read {
 
     /// Raises what a node earned to at least `floor`, without a receipt.
     fn raise_node(&mut self, node: &NodeId, floor: FineAmount) -> Result<(), StoreError>;
+
+    /// Raises the fees to at least `floor`, without a receipt.
+    fn raise_fees(&mut self, floor: FineAmount) -> Result<(), StoreError>;
 
     /// Marks a ticket as given up. Forgets those given up before `forget_before`.
     fn abandon(

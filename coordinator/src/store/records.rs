@@ -166,6 +166,8 @@ pub struct NewReceipt {
     pub fee: FineAmount,
     /// Salts of the owner commitments.
     pub salts: OwnerSalts,
+    /// Whose signature is on it.
+    pub signer: PublicKey,
     /// The whole receipt as it is served.
     pub bytes: Vec<u8>,
 }
@@ -193,6 +195,8 @@ pub struct StoredReceipt {
     pub allowance_cumulative: FineAmount,
     /// Salts of the owner commitments. Not public.
     pub salts: OwnerSalts,
+    /// Whose signature is on it.
+    pub signer: PublicKey,
     /// The whole receipt as it is served: `Receipt::encode`.
     pub bytes: Vec<u8>,
 }
@@ -215,6 +219,8 @@ pub struct Totals {
     pub charged: FineAmount,
     /// The coordinator's part of it.
     pub fees: FineAmount,
+    /// Fees that an earlier database had settled; they come on top.
+    pub fees_baseline: FineAmount,
 }
 
 /// Row of a settlement transaction.

@@ -1,0 +1,327 @@
+//! Receipts, the tree over them, epochs, and tickets that were given up.
+
+use pinaivu_protocol::commitment::Salt;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
+use pinaivu_protocol::merkle::empty_root;
+use pinaivu_protocol::units::UnixMillis;
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row};
+
+use super::codec::{fine, get_bytes, get_fine, integer, unsigned};
+use super::{accounts, while_doing};
+use crate::store::StoreError;
+use crate::store::records::{LogHead, NewReceipt, OwnerSalts, StoredReceipt};
+
+/// An epoch as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epoch {
+    pub(super) head: LogHead,
+    /// Position of its first leaf among all receipts.
+    pub(super) first: u64,
+}
+
+fn epoch_of(row: &Row<'_>) -> rusqlite::Result<Epoch> {
+    Ok(Epoch {
+        head: LogHead {
+            epoch: row.get(0)?,
+            size: unsigned(row, 2)?,
+            root: get_bytes(row, 3, Hash32)?,
+        },
+        first: unsigned(row, 1)?,
+    })
+}
+
+pub(super) fn open_epoch(connection: &Connection) -> Result<Epoch, StoreError> {
+    connection
+        .prepare_cached("SELECT epoch, first, size, root FROM epochs ORDER BY epoch DESC LIMIT 1")
+        .and_then(|mut statement| statement.query_row([], epoch_of).optional())
+        .map_err(while_doing("reading the log head"))?
+        .ok_or(StoreError::Corrupt("no epoch is open"))
+}
+
+pub(super) fn epoch(connection: &Connection, epoch: u32) -> Result<Option<Epoch>, StoreError> {
+    connection
+        .prepare_cached("SELECT epoch, first, size, root FROM epochs WHERE epoch = ?1")
+        .and_then(|mut statement| statement.query_row([epoch], epoch_of).optional())
+        .map_err(while_doing("reading a log head"))
+}
+
+pub(super) fn begin_epoch(connection: &Connection, epoch: u32) -> Result<(), StoreError> {
+    let open = open_epoch(connection)?;
+    if epoch <= open.head.epoch {
+        return Err(StoreError::Exists("the epoch"));
+    }
+    let first = open.first.checked_add(open.head.size).ok_or(StoreError::Range("a position"))?;
+    connection
+        .prepare_cached("INSERT INTO epochs (epoch, first, size, root) VALUES (?1, ?2, 0, ?3)")
+        .and_then(|mut statement| {
+            statement.execute((epoch, i64::try_from(first).unwrap_or(i64::MAX), empty_root().0))
+        })
+        .map_err(while_doing("opening an epoch"))?;
+    Ok(())
+}
+
+pub(super) fn set_head(
+    connection: &Connection,
+    size: u64,
+    root: &Hash32,
+) -> Result<(), StoreError> {
+    let open = open_epoch(connection)?;
+    let stored = next_position(connection, &open)?.checked_sub(open.first);
+    if size < open.head.size || stored != Some(size) {
+        return Err(StoreError::Corrupt("the log head is not the number of receipts"));
+    }
+    let size = integer(size, "a log size")?;
+    connection
+        .prepare_cached("UPDATE epochs SET size = ?2, root = ?3 WHERE epoch = ?1")
+        .and_then(|mut statement| statement.execute((open.head.epoch, size, root.0)))
+        .map_err(while_doing("setting the log head"))?;
+    Ok(())
+}
+
+/// Where the next receipt goes: one after the newest, or the epoch's first.
+fn next_position(connection: &Connection, open: &Epoch) -> Result<u64, StoreError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT max(position) FROM receipts")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(while_doing("reading the newest receipt"))?;
+    let next = match newest {
+        Some(newest) => u64::try_from(newest)
+            .ok()
+            .and_then(|newest| newest.checked_add(1))
+            .ok_or(StoreError::Range("a position"))?,
+        None => 0,
+    };
+    if next < open.first {
+        return Err(StoreError::Corrupt("receipts of a closed epoch are missing"));
+    }
+    Ok(next)
+}
+
+pub(super) fn node(
+    connection: &Connection,
+    epoch: u32,
+    level: u8,
+    index: u64,
+) -> Result<Hash32, StoreError> {
+    let index = integer(index, "a tree index")?;
+    connection
+        .prepare_cached("SELECT hash FROM tree WHERE epoch = ?1 AND level = ?2 AND position = ?3")
+        .and_then(|mut statement| {
+            statement
+                .query_row((epoch, level, index), |row| get_bytes(row, 0, Hash32))
+                .optional()
+        })
+        .map_err(while_doing("reading a node of the log"))?
+        .ok_or(StoreError::Missing("node of the log"))
+}
+
+pub(super) fn put_node(
+    connection: &Connection,
+    level: u8,
+    index: u64,
+    hash: &Hash32,
+) -> Result<(), StoreError> {
+    let epoch = open_epoch(connection)?.head.epoch;
+    let index = integer(index, "a tree index")?;
+    let inserted = connection
+        .prepare_cached("INSERT INTO tree (epoch, level, position, hash) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut statement| statement.execute((epoch, level, index, hash.0)));
+    unique(inserted, "the node of the log", "storing a node of the log")
+}
+
+fn unique(
+    inserted: rusqlite::Result<usize>,
+    what: &'static str,
+    doing: &'static str,
+) -> Result<(), StoreError> {
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(StoreError::Exists(what))
+        }
+        Err(error) => Err(while_doing(doing)(error)),
+    }
+}
+
+pub(super) fn append(connection: &Connection, receipt: &NewReceipt) -> Result<(), StoreError> {
+    let open = open_epoch(connection)?;
+    let position = next_position(connection, &open)?;
+    if receipt.epoch != open.head.epoch || position.checked_sub(open.first) != Some(receipt.index) {
+        return Err(StoreError::Corrupt("a receipt does not continue the log"));
+    }
+    let charged = accounts::charge(
+        connection,
+        &receipt.allowance,
+        receipt.allowance_cumulative,
+        &receipt.node,
+        receipt.node_cumulative,
+        receipt.amount,
+        receipt.fee,
+    )?;
+    let mut salts = [0; 96];
+    let parts = [receipt.salts.escrow, receipt.salts.allowance, receipt.salts.cumulative];
+    for (place, salt) in salts.chunks_exact_mut(32).zip(parts) {
+        place.copy_from_slice(&salt.0);
+    }
+    let position = integer(position, "a position")?;
+    let signer = signer_row(connection, &receipt.signer)?;
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO receipts (position, request, segment, ticket, node, node_cumulative,
+                                   account, account_cumulative, salts, signer, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )
+        .and_then(|mut statement| {
+            statement.execute((
+                position,
+                receipt.request.0,
+                receipt.segment.0,
+                receipt.ticket.0,
+                charged.node,
+                fine(receipt.node_cumulative),
+                charged.account,
+                fine(receipt.allowance_cumulative),
+                salts,
+                signer,
+                receipt.bytes.as_slice(),
+            ))
+        });
+    unique(inserted, "the segment's receipt", "storing a receipt")
+}
+
+fn signer_row(connection: &Connection, signer: &PublicKey) -> Result<i64, StoreError> {
+    let known = connection
+        .prepare_cached("SELECT id FROM signers WHERE key = ?1")
+        .and_then(|mut statement| {
+            statement.query_row([signer.0], |row| row.get(0)).optional()
+        })
+        .map_err(while_doing("reading a signer"))?;
+    match known {
+        Some(id) => Ok(id),
+        None => connection
+            .prepare_cached("INSERT INTO signers (key) VALUES (?1) RETURNING id")
+            .and_then(|mut statement| statement.query_row([signer.0], |row| row.get(0)))
+            .map_err(while_doing("adding a signer")),
+    }
+}
+
+macro_rules! select_receipts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.epoch, r.position - e.first, r.request, r.segment, r.ticket, n.node,
+                    r.node_cumulative, a.allowance, r.account_cumulative, r.salts, r.bytes, s.key
+             FROM receipts r JOIN nodes n ON n.id = r.node JOIN accounts a ON a.id = r.account
+                  JOIN signers s ON s.id = r.signer
+                  JOIN epochs e ON e.epoch =
+                      (SELECT max(epoch) FROM epochs WHERE first <= r.position) ",
+            $rest
+        )
+    };
+}
+
+fn receipt_of(row: &Row<'_>) -> rusqlite::Result<StoredReceipt> {
+    let salts: [u8; 96] = row.get(9)?;
+    let mut parts = [Salt([0; 32]); 3];
+    for (salt, bytes) in parts.iter_mut().zip(salts.chunks_exact(32)) {
+        salt.0.copy_from_slice(bytes);
+    }
+    let [escrow, allowance, cumulative] = parts;
+    Ok(StoredReceipt {
+        epoch: row.get(0)?,
+        index: unsigned(row, 1)?,
+        request: get_bytes(row, 2, RequestId)?,
+        segment: Segment(row.get(3)?),
+        ticket: get_bytes(row, 4, Hash32)?,
+        node: get_bytes(row, 5, NodeId)?,
+        node_cumulative: get_fine(row, 6)?,
+        allowance: get_bytes(row, 7, AllowanceId)?,
+        allowance_cumulative: get_fine(row, 8)?,
+        salts: OwnerSalts { escrow, allowance, cumulative },
+        signer: get_bytes(row, 11, PublicKey)?,
+        bytes: row.get(10)?,
+    })
+}
+
+pub(super) fn receipts_of(
+    connection: &Connection,
+    request: &RequestId,
+) -> Result<Vec<StoredReceipt>, StoreError> {
+    connection
+        .prepare_cached(select_receipts!("WHERE r.request = ?1 ORDER BY r.segment"))
+        .and_then(|mut statement| statement.query_map([request.0], receipt_of)?.collect())
+        .map_err(while_doing("reading receipts"))
+}
+
+pub(super) fn receipt(
+    connection: &Connection,
+    request: &RequestId,
+    segment: Segment,
+) -> Result<Option<StoredReceipt>, StoreError> {
+    connection
+        .prepare_cached(select_receipts!("WHERE r.request = ?1 AND r.segment = ?2"))
+        .and_then(|mut statement| {
+            statement.query_row((request.0, segment.0), receipt_of).optional()
+        })
+        .map_err(while_doing("reading a receipt"))
+}
+
+pub(super) fn receipted_ticket(
+    connection: &Connection,
+    request: &RequestId,
+    segment: Segment,
+) -> Result<Option<Hash32>, StoreError> {
+    connection
+        .prepare_cached("SELECT ticket FROM receipts WHERE request = ?1 AND segment = ?2")
+        .and_then(|mut statement| {
+            statement
+                .query_row((request.0, segment.0), |row| get_bytes(row, 0, Hash32))
+                .optional()
+        })
+        .map_err(while_doing("reading a receipt"))
+}
+
+pub(super) fn receipt_at(
+    connection: &Connection,
+    epoch_number: u32,
+    index: u64,
+) -> Result<Option<StoredReceipt>, StoreError> {
+    let Some(epoch) = epoch(connection, epoch_number)? else { return Ok(None) };
+    if index >= epoch.head.size {
+        return Ok(None);
+    }
+    let position = epoch.first.checked_add(index).ok_or(StoreError::Range("a position"))?;
+    let position = integer(position, "a position")?;
+    connection
+        .prepare_cached(select_receipts!("WHERE r.position = ?1"))
+        .and_then(|mut statement| statement.query_row([position], receipt_of).optional())
+        .map_err(while_doing("reading a receipt"))
+}
+
+pub(super) fn is_abandoned(connection: &Connection, ticket: &Hash32) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached("SELECT 1 FROM abandoned WHERE ticket = ?1")
+        .and_then(|mut statement| statement.exists([ticket.0]))
+        .map_err(while_doing("reading an abandoned ticket"))
+}
+
+pub(super) fn abandon(
+    connection: &Connection,
+    ticket: &Hash32,
+    now: UnixMillis,
+    forget_before: UnixMillis,
+) -> Result<(), StoreError> {
+    let (now, before) = (integer(now.0, "a time")?, integer(forget_before.0, "a time")?);
+    connection
+        .prepare_cached("DELETE FROM abandoned WHERE since < ?1")
+        .and_then(|mut statement| statement.execute([before]))
+        .map_err(while_doing("forgetting abandoned tickets"))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO abandoned (ticket, since) VALUES (?1, ?2)
+             ON CONFLICT (ticket) DO UPDATE SET since = excluded.since",
+        )
+        .and_then(|mut statement| statement.execute((ticket.0, now)))
+        .map_err(while_doing("abandoning a ticket"))?;
+    Ok(())
+}

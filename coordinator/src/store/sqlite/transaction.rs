@@ -1,0 +1,258 @@
+//! The two traits of the store over a connection that is inside a transaction.
+
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
+use pinaivu_protocol::merkle::NodeSource;
+use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
+use rusqlite::Connection;
+
+use super::{accounts, keys, log, settlements, while_doing};
+use crate::store::records::{
+    Account, AccountHandle, ApiKey, ApiKeyId, EntryKind, LogHead, NewAccount, NewReceipt,
+    NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
+    Totals,
+};
+use crate::store::{Read, StoreError, Write};
+
+/// A transaction that only reads; ends when dropped.
+pub(crate) struct ReadTransaction<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> ReadTransaction<'a> {
+    pub(crate) fn begin(connection: &'a Connection) -> Result<Self, StoreError> {
+        connection.execute_batch("BEGIN").map_err(while_doing("beginning to read"))?;
+        Ok(Self { connection })
+    }
+}
+
+impl Drop for ReadTransaction<'_> {
+    fn drop(&mut self) {
+        // When this fails the connection is still inside a transaction, and its owner sees that.
+        let _ = self.connection.execute_batch("COMMIT");
+    }
+}
+
+/// The writer's transaction, which the writer begins and ends.
+pub(crate) struct WriteTransaction<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> WriteTransaction<'a> {
+    pub(crate) const fn new(connection: &'a Connection) -> Self {
+        Self { connection }
+    }
+}
+
+macro_rules! read_operations {
+    ($transaction:ident) => {
+        impl NodeSource for $transaction<'_> {
+            type Error = StoreError;
+
+            fn node(&self, level: u8, index: u64) -> Result<Hash32, StoreError> {
+                let epoch = log::open_epoch(self.connection)?.head.epoch;
+                log::node(self.connection, epoch, level, index)
+            }
+        }
+
+        impl Read for $transaction<'_> {
+            fn api_key(&self, hash: &Hash32) -> Result<Option<ApiKey>, StoreError> {
+                keys::by_hash(self.connection, hash)
+            }
+
+            fn api_keys_of(&self, owner: &PublicKey) -> Result<Vec<ApiKey>, StoreError> {
+                keys::of_owner(self.connection, owner)
+            }
+
+            fn account(&self, handle: &AccountHandle) -> Result<Option<Account>, StoreError> {
+                accounts::by_handle(self.connection, handle)
+            }
+
+            fn account_of(&self, allowance: &AllowanceId) -> Result<Option<Account>, StoreError> {
+                accounts::by_allowance(self.connection, allowance)
+            }
+
+            fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+                accounts::all(self.connection)
+            }
+
+            fn accounts_to_debit(&self) -> Result<Vec<Account>, StoreError> {
+                accounts::to_debit(self.connection)
+            }
+
+            fn node_total(&self, node: &NodeId) -> Result<Option<NodeTotal>, StoreError> {
+                accounts::node_total(self.connection, node)
+            }
+
+            fn nodes_to_credit(&self) -> Result<Vec<NodeTotal>, StoreError> {
+                accounts::to_credit(self.connection)
+            }
+
+            fn totals(&self) -> Result<Totals, StoreError> {
+                accounts::totals(self.connection)
+            }
+
+            fn log_head(&self) -> Result<LogHead, StoreError> {
+                log::open_epoch(self.connection).map(|epoch| epoch.head)
+            }
+
+            fn epoch_head(&self, epoch: u32) -> Result<Option<LogHead>, StoreError> {
+                Ok(log::epoch(self.connection, epoch)?.map(|epoch| epoch.head))
+            }
+
+            fn epoch_node(&self, epoch: u32, level: u8, index: u64) -> Result<Hash32, StoreError> {
+                log::node(self.connection, epoch, level, index)
+            }
+
+            fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError> {
+                log::receipts_of(self.connection, request)
+            }
+
+            fn receipt(
+                &self,
+                request: &RequestId,
+                segment: Segment,
+            ) -> Result<Option<StoredReceipt>, StoreError> {
+                log::receipt(self.connection, request, segment)
+            }
+
+            fn receipted_ticket(
+                &self,
+                request: &RequestId,
+                segment: Segment,
+            ) -> Result<Option<Hash32>, StoreError> {
+                log::receipted_ticket(self.connection, request, segment)
+            }
+
+            fn receipt_at(
+                &self,
+                epoch: u32,
+                index: u64,
+            ) -> Result<Option<StoredReceipt>, StoreError> {
+                log::receipt_at(self.connection, epoch, index)
+            }
+
+            fn is_abandoned(&self, ticket: &Hash32) -> Result<bool, StoreError> {
+                log::is_abandoned(self.connection, ticket)
+            }
+
+            fn open_settlements(&self) -> Result<Vec<SettlementRecord>, StoreError> {
+                settlements::open(self.connection)
+            }
+
+            fn recent_settlements(
+                &self,
+                limit: usize,
+            ) -> Result<Vec<SettlementRecord>, StoreError> {
+                settlements::recent(self.connection, limit)
+            }
+
+            fn settlement_reaching(
+                &self,
+                kind: EntryKind,
+                account: &[u8; 32],
+                cumulative: u64,
+            ) -> Result<Option<SettlementRecord>, StoreError> {
+                settlements::reaching(self.connection, kind, account, cumulative)
+            }
+        }
+    };
+}
+
+read_operations!(ReadTransaction);
+read_operations!(WriteTransaction);
+
+impl Write for WriteTransaction<'_> {
+    fn open_account(&mut self, account: &NewAccount) -> Result<Account, StoreError> {
+        accounts::open(self.connection, account)
+    }
+
+    fn insert_api_key(&mut self, key: &ApiKey) -> Result<(), StoreError> {
+        keys::insert(self.connection, key)
+    }
+
+    fn revoke_api_key(
+        &mut self,
+        id: &ApiKeyId,
+        owner: &PublicKey,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        keys::revoke(self.connection, id, owner, now)
+    }
+
+    fn take_nonce(
+        &mut self,
+        owner: &PublicKey,
+        nonce: &[u8; 16],
+        expires: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        keys::take_nonce(self.connection, owner, nonce, expires, now)
+    }
+
+    fn append_receipt(&mut self, receipt: &NewReceipt) -> Result<(), StoreError> {
+        log::append(self.connection, receipt)
+    }
+
+    fn put_node(&mut self, level: u8, index: u64, hash: &Hash32) -> Result<(), StoreError> {
+        log::put_node(self.connection, level, index, hash)
+    }
+
+    fn set_log_head(&mut self, size: u64, root: &Hash32) -> Result<(), StoreError> {
+        log::set_head(self.connection, size, root)
+    }
+
+    fn open_epoch(&mut self, epoch: u32) -> Result<(), StoreError> {
+        log::begin_epoch(self.connection, epoch)
+    }
+
+    fn raise_account(
+        &mut self,
+        allowance: &AllowanceId,
+        floor: FineAmount,
+    ) -> Result<(), StoreError> {
+        accounts::raise_account(self.connection, allowance, floor)
+    }
+
+    fn raise_node(&mut self, node: &NodeId, floor: FineAmount) -> Result<(), StoreError> {
+        accounts::raise_node(self.connection, node, floor)
+    }
+
+    fn raise_fees(&mut self, floor: FineAmount) -> Result<(), StoreError> {
+        accounts::raise_fees(self.connection, floor)
+    }
+
+    fn abandon(
+        &mut self,
+        ticket: &Hash32,
+        now: UnixMillis,
+        forget_before: UnixMillis,
+    ) -> Result<(), StoreError> {
+        log::abandon(self.connection, ticket, now, forget_before)
+    }
+
+    fn insert_settlement(
+        &mut self,
+        settlement: &NewSettlement,
+    ) -> Result<SettlementId, StoreError> {
+        settlements::insert(self.connection, settlement)
+    }
+
+    fn set_settlement_state(
+        &mut self,
+        id: SettlementId,
+        state: SettlementState,
+        slot: Option<Slot>,
+        failure: Option<&str>,
+    ) -> Result<(), StoreError> {
+        settlements::set_state(self.connection, id, state, slot, failure)
+    }
+
+    fn set_debited(&mut self, allowance: &AllowanceId, debited: Amount) -> Result<(), StoreError> {
+        accounts::set_debited(self.connection, allowance, debited)
+    }
+
+    fn set_credited(&mut self, node: &NodeId, credited: Amount) -> Result<(), StoreError> {
+        accounts::set_credited(self.connection, node, credited)
+    }
+}

@@ -1,0 +1,159 @@
+//! The one thread that writes. It takes what is waiting, runs it inside one transaction, commits, and
+//! only then answers: many callers share one flush to disk.
+//!
+//! Each job runs in a savepoint of its own, so that one that fails takes nothing from the others. When
+//! the disk itself fails during a commit, nobody knows what reached it, so the thread ends and with it
+//! all writing: the process has to start again and look.
+
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::sqlite::WriteTransaction;
+use super::{StoreError, Write};
+
+/// Most jobs in one transaction.
+const MAX_JOBS: usize = 256;
+
+/// A job with its caller.
+trait Job: Send {
+    /// Runs it; whether what it did is to stay.
+    fn run(&mut self, transaction: &mut dyn Write) -> bool;
+
+    /// Answers the caller. `failure` when the transaction was not committed.
+    fn answer(self: Box<Self>, failure: Option<&str>);
+}
+
+struct Typed<F, T, E> {
+    job: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Job for Typed<F, T, E>
+where
+    F: FnOnce(&mut dyn Write) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, transaction: &mut dyn Write) -> bool {
+        let result = self.job.take().map(|job| job(transaction));
+        let stays = matches!(result, Some(Ok(_)));
+        self.result = result;
+        stays
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&str>) {
+        let result = match (self.result, failure) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Some(failure)) => Err(StoreError::NotCommitted(failure.to_owned()).into()),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(StoreError::Closed.into()),
+        };
+        // The caller may have stopped waiting.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// Handle of the thread; ends it when dropped, after what is queued.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn spawn(connection: Connection) -> Result<Self, StoreError> {
+        let (queue, jobs) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || work(connection, &jobs))
+            .map_err(|cause| StoreError::File { path: "store-writer".into(), cause })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Queues a job. The callers bound how many there are.
+    pub(super) fn submit<F, T, E>(
+        &self,
+        job: F,
+    ) -> Result<oneshot::Receiver<Result<T, E>>, StoreError>
+    where
+        F: FnOnce(&mut dyn Write) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Typed { job: Some(job), result: None, reply });
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(job).map_err(|_| StoreError::Closed)?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(connection: Connection, jobs: &mpsc::Receiver<Box<dyn Job>>) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        batch.extend(jobs.try_iter().take(MAX_JOBS.saturating_sub(1)));
+        let failure = commit_together(&connection, &mut batch).err();
+        let text = failure.as_ref().map(ToString::to_string);
+        for job in batch {
+            job.answer(text.as_deref());
+        }
+        if let Some(error) = failure {
+            tracing::error!(%error, "a transaction was not committed");
+            if is_beyond_repair(&error) {
+                return;
+            }
+        }
+    }
+}
+
+fn commit_together(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let result = run_all(connection, batch).and_then(|()| connection.execute_batch("COMMIT"));
+    if result.is_err() && !connection.is_autocommit() {
+        // Nothing more can be done when even this fails; the next BEGIN will say so.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    result
+}
+
+fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    for job in batch {
+        connection.prepare_cached("SAVEPOINT job")?.execute([])?;
+        let stays = job.run(&mut WriteTransaction::new(connection));
+        if connection.is_autocommit() {
+            // A full or broken disk makes SQLite undo the whole transaction by itself: what ran
+            // before is gone as well.
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
+                None,
+            ));
+        }
+        if !stays {
+            connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
+        }
+        connection.prepare_cached("RELEASE job")?.execute([])?;
+    }
+    Ok(())
+}
+
+/// Whether the disk gave an answer after which nobody knows what is on it.
+fn is_beyond_repair(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
