@@ -25,7 +25,7 @@ pub struct Delay {
     /// Slots to wait.
     pub slots: u64,
     /// Seconds to wait.
-    pub seconds: u32,
+    pub seconds: u64,
 }
 
 impl Delay {
@@ -34,8 +34,10 @@ impl Delay {
     #[must_use]
     pub fn has_passed(&self, since: Moment, now: Moment) -> bool {
         let slots = since.slot.0.checked_add(self.slots).is_some_and(|end| now.slot.0 >= end);
-        let seconds =
-            since.time.0.checked_add(i64::from(self.seconds)).is_some_and(|end| now.time.0 >= end);
+        let seconds = i64::try_from(self.seconds)
+            .ok()
+            .and_then(|wait| since.time.0.checked_add(wait))
+            .is_some_and(|end| now.time.0 >= end);
         slots && seconds
     }
 }
@@ -79,6 +81,7 @@ mod tests {
         let end = at(u64::MAX, i64::MAX);
         assert!(!Delay { slots: 1, seconds: 0 }.has_passed(end, end));
         assert!(!Delay { slots: 0, seconds: 1 }.has_passed(end, end));
+        assert!(!Delay { slots: 0, seconds: u64::MAX }.has_passed(at(0, 0), end));
         assert!(Delay::default().has_passed(end, end));
     }
 

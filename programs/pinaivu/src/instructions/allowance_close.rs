@@ -1,0 +1,51 @@
+//! Closes an allowance with nothing left in it. Its address is never used again, so its cumulatives
+//! never restart.
+
+use anchor_lang::prelude::*;
+
+use crate::clock::require_closable;
+use crate::error::PinaivuError;
+use crate::event::AllowanceClosed;
+use crate::state::{Allowance, Escrow, next};
+
+/// Accounts of `allowance_close`.
+#[derive(Accounts)]
+pub struct AllowanceClose<'info> {
+    /// The allowance's owner, checked at `allowance`; gets the rent.
+    #[account(mut)]
+    pub owner: Signer<'info>,
+    /// The allowance's escrow; counts one open allowance less.
+    #[account(mut)]
+    pub escrow: Box<Account<'info, Escrow>>,
+    /// Empty, checked in `validate`.
+    #[account(
+        mut,
+        close = owner,
+        has_one = owner @ PinaivuError::NotOwner,
+        has_one = escrow @ PinaivuError::WrongEscrow,
+    )]
+    pub allowance: Box<Account<'info, Allowance>>,
+}
+
+impl AllowanceClose<'_> {
+    fn validate(&self) -> Result<()> {
+        require!(self.allowance.remaining()? == 0, PinaivuError::AllowanceNotEmpty);
+        require_closable(self.allowance.opening_slot)
+    }
+
+    /// Closes the allowance.
+    pub fn handle(ctx: Context<Self>) -> Result<()> {
+        ctx.accounts.validate()?;
+        let AllowanceClose { escrow, allowance, .. } = ctx.accounts;
+        escrow.remove_allowance()?;
+        next(&mut escrow.sequence)?;
+        escrow.invariant()?;
+        let sequence = next(&mut allowance.sequence)?;
+        emit!(AllowanceClosed {
+            allowance: allowance.key(),
+            sequence,
+            allowances: escrow.allowances,
+        });
+        Ok(())
+    }
+}
