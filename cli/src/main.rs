@@ -8,6 +8,8 @@ mod context;
 mod escrow;
 mod guard;
 mod key;
+mod money;
+mod network;
 mod node;
 mod output;
 mod receipt;

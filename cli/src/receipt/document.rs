@@ -1,0 +1,109 @@
+//! A receipt document as the coordinator serves it and as people keep it.
+//!
+//! Only the bytes count: the JSON beside them is a view for people and is not read here.
+
+use anyhow::{Context as _, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::receipt::Receipt;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// All receipts of one request.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The request they say they are for.
+    pub request_id: String,
+    /// One a segment.
+    pub entries: Vec<Entry>,
+}
+
+/// One receipt with its way into the log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The receipt, from its bytes.
+    pub receipt: Receipt,
+    /// Where the log has it, when the document says.
+    pub inclusion: Option<Inclusion>,
+}
+
+/// The way from a receipt to a root of the log.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Inclusion {
+    /// The log's epoch.
+    pub epoch: u32,
+    /// How many leaves are under the root.
+    pub size: u64,
+    /// The receipt's place, from 0.
+    pub index: u64,
+    /// RFC 9162 inclusion path.
+    #[serde(deserialize_with = "hashes")]
+    pub path: Vec<Hash32>,
+    /// The root.
+    #[serde(deserialize_with = "hash")]
+    pub root: Hash32,
+}
+
+#[derive(Deserialize)]
+struct DocumentWire {
+    request_id: String,
+    receipts: Vec<EntryWire>,
+}
+
+#[derive(Deserialize)]
+struct EntryWire {
+    bytes: String,
+    #[serde(default)]
+    inclusion: Option<Inclusion>,
+}
+
+impl Document {
+    /// Reads the JSON document.
+    pub fn read(value: &Value) -> anyhow::Result<Self> {
+        let wire = DocumentWire::deserialize(value).context("this is not a receipt document")?;
+        if wire.receipts.is_empty() {
+            bail!("the document holds no receipt");
+        }
+        let entries = wire
+            .receipts
+            .into_iter()
+            .map(|entry| {
+                let bytes = STANDARD.decode(&entry.bytes).context("`bytes` is not base64")?;
+                let receipt = Receipt::decode(&bytes)?;
+                Ok(Entry { receipt, inclusion: entry.inclusion })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { request_id: wire.request_id, entries })
+    }
+
+    /// Takes the inclusion paths of a newer document, for receipts whose bytes are the same.
+    pub fn adopt_inclusion(&mut self, newer: Self) {
+        for entry in &mut self.entries {
+            if let Some(same) = newer.entries.iter().find(|other| other.receipt == entry.receipt) {
+                entry.inclusion.clone_from(&same.inclusion);
+            }
+        }
+    }
+}
+
+fn parse_hash(text: &str) -> Option<Hash32> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(Hash32(bytes))
+}
+
+fn hash<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Hash32, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_hash(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+}
+
+fn hashes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Hash32>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts
+        .iter()
+        .map(|text| {
+            parse_hash(text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+        })
+        .collect()
+}

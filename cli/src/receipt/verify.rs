@@ -1,0 +1,256 @@
+//! The checks themselves: pure, one line each, none of them taking the coordinator's word.
+
+use pinaivu_protocol::commitment::{request_commitment_raw, response_commitment};
+use pinaivu_protocol::merkle::verify_inclusion;
+use serde::Serialize;
+
+use super::document::{Document, Entry};
+use super::evidence::{ChainFacts, Evidence};
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not hold.
+    Failed,
+    /// It could not be looked at; the detail says why.
+    NotChecked,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// What was found.
+    pub verdict: Verdict,
+    /// In words.
+    pub detail: String,
+}
+
+/// All checks of a document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The request.
+    pub request_id: String,
+    /// Whether nothing failed.
+    pub verified: bool,
+    /// In order, segment by segment.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// Whether nothing failed.
+    pub const fn passed(&self) -> bool {
+        self.verified
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("receipt of {}", self.request_id);
+        for check in &self.checks {
+            let mark = match check.verdict {
+                Verdict::Passed => "pass",
+                Verdict::Failed => "FAIL",
+                Verdict::NotChecked => "not checked",
+            };
+            text.push_str(&format!("\n  {mark:11}  {:22} {}", check.name, check.detail));
+        }
+        let verdict = if self.verified { "verified" } else { "NOT verified" };
+        text.push_str(&format!("\n{verdict}"));
+        text
+    }
+}
+
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn add(&mut self, name: &'static str, holds: bool, passed: impl Into<String>, failed: impl Into<String>) {
+        let (verdict, detail) =
+            if holds { (Verdict::Passed, passed.into()) } else { (Verdict::Failed, failed.into()) };
+        self.0.push(Check { name, verdict, detail });
+    }
+
+    fn result<E: std::fmt::Display>(&mut self, name: &'static str, result: Result<(), E>, passed: &str) {
+        match result {
+            Ok(()) => self.add(name, true, passed, ""),
+            Err(error) => self.add(name, false, "", error.to_string()),
+        }
+    }
+
+    fn skip(&mut self, name: &'static str, why: impl Into<String>) {
+        self.0.push(Check { name, verdict: Verdict::NotChecked, detail: why.into() });
+    }
+}
+
+/// Checks every receipt of the document.
+pub fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidence) -> Report {
+    let mut checks = Checks(Vec::new());
+    for entry in &document.entries {
+        check_parties(&mut checks, document, entry, facts);
+        check_coordinator(&mut checks, entry, facts);
+        check_node(&mut checks, entry, facts);
+        check_request(&mut checks, entry, evidence);
+        check_answer(&mut checks, document, entry, evidence);
+        check_log(&mut checks, entry, facts);
+        check_attestation(&mut checks, entry);
+    }
+    let verified = checks.0.iter().all(|check| check.verdict != Verdict::Failed);
+    Report { request_id: document.request_id.clone(), verified, checks: checks.0 }
+}
+
+fn check_parties(checks: &mut Checks, document: &Document, entry: &Entry, facts: &ChainFacts) {
+    let head = &entry.receipt.head.record;
+    checks.add(
+        "request id",
+        head.request.to_string() == document.request_id,
+        "the receipt is for this request",
+        format!("the receipt is for {}", head.request),
+    );
+    match (facts.deployment, &facts.coordinator) {
+        (Some(deployment), Some(coordinator)) => checks.add(
+            "cluster and program",
+            head.deployment == deployment && head.coordinator == coordinator.id,
+            "signed for this cluster, program and coordinator",
+            "signed for another cluster, program or coordinator",
+        ),
+        _ => checks.skip("cluster and program", "offline"),
+    }
+}
+
+fn check_coordinator(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
+    let receipt = &entry.receipt;
+    checks.result(
+        "coordinator signature",
+        receipt.head.verify(&facts.signer).map(|_| ()),
+        &format!("signed by {}", facts.signer),
+    );
+    checks.result(
+        "contents",
+        receipt.check_consistency(),
+        "the body is the signed one; tokens × price = amount; the fee is its rate",
+    );
+}
+
+fn check_node(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
+    const NAME: &str = "node proof";
+    let receipt = &entry.receipt;
+    let Some(statement) = &receipt.body.statement else {
+        checks.skip(NAME, format!("the node gave none (outcome: {:?})", receipt.body.outcome));
+        return;
+    };
+    if let Err(error) = statement.evidence.verify(&statement.proof) {
+        checks.add(NAME, false, "", error.to_string());
+        return;
+    }
+    let signer = statement.evidence.signer;
+    let node = receipt.head.record.node;
+    match facts.nodes.iter().find(|found| found.id == node) {
+        Some(found) if found.signer == signer => checks.add(
+            NAME,
+            true,
+            format!("signed by the node's key on chain, {signer}"),
+            "",
+        ),
+        // A key can be rotated after it signed; the account then names the newer one.
+        Some(found) => checks.add(
+            NAME,
+            false,
+            "",
+            format!("signed by {signer}, but the node's key on chain is {}", found.signer),
+        ),
+        None if facts.deployment.is_none() => checks.add(
+            NAME,
+            true,
+            format!("signed by {signer}; that this is the node's key is not checked offline"),
+            "",
+        ),
+        None => checks.add(NAME, false, "", format!("node {node} is not on chain")),
+    }
+}
+
+fn check_request(checks: &mut Checks, entry: &Entry, evidence: &Evidence) {
+    const NAME: &str = "your request";
+    let (Some(request), Some(salt)) = (&evidence.request, &evidence.salt) else {
+        checks.skip(NAME, "give --request to check it");
+        return;
+    };
+    match request_commitment_raw(salt, request) {
+        Ok(commitment) => checks.add(
+            NAME,
+            commitment == entry.receipt.body.request_commitment,
+            "is the one that was served",
+            "is not the one that was served",
+        ),
+        Err(error) => checks.add(NAME, false, "", error.to_string()),
+    }
+}
+
+fn check_answer(checks: &mut Checks, document: &Document, entry: &Entry, evidence: &Evidence) {
+    const NAME: &str = "your answer";
+    let (Some(answer), Some(salt)) = (&evidence.answer, &evidence.salt) else {
+        checks.skip(NAME, "give --answer to check it");
+        return;
+    };
+    if document.entries.len() > 1 {
+        checks.skip(NAME, "the answer was continued by another node; its parts cannot be told apart");
+        return;
+    }
+    let body = &entry.receipt.body;
+    let answer = answer.clone().with_usage(body.input_tokens, body.output_tokens);
+    checks.add(
+        NAME,
+        response_commitment(salt, &answer) == body.response_commitment,
+        "is the one that was served",
+        "is not the one that was served",
+    );
+}
+
+fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
+    const NAME: &str = "log on chain";
+    let head = &entry.receipt.head.record;
+    let Some(inclusion) = &entry.inclusion else {
+        checks.skip(NAME, "the document has no path into the log");
+        return;
+    };
+    let included = inclusion.index == head.index
+        && inclusion.epoch == head.epoch
+        && verify_inclusion(
+            &entry.receipt.leaf(),
+            inclusion.index,
+            inclusion.size,
+            &inclusion.path,
+            &inclusion.root,
+        )
+        .is_ok();
+    if !included {
+        checks.add(NAME, false, "", "the receipt is not under the log root given with it");
+        return;
+    }
+    let Some(coordinator) = &facts.coordinator else {
+        checks.skip(NAME, "under the root given with it; offline, the chain's root is not known");
+        return;
+    };
+    let log = &coordinator.log;
+    if log.epoch == head.epoch && log.size <= head.index {
+        checks.skip(NAME, format!("the chain has {} receipts so far; this one is next", log.size));
+    } else if log.epoch == inclusion.epoch && log.size == inclusion.size {
+        checks.add(
+            NAME,
+            log.root == inclusion.root,
+            format!("entry {} of {} under the root on chain", head.index, log.size),
+            "the root on chain is another one",
+        );
+    } else {
+        checks.skip(NAME, format!("its path leads to {} receipts, the chain has {}", inclusion.size, log.size));
+    }
+}
+
+fn check_attestation(checks: &mut Checks, entry: &Entry) {
+    match entry.receipt.body.attestation {
+        None => checks.skip("attestation", "the coordinator was unattested"),
+        Some(hash) => checks.skip("attestation", format!("evidence {hash} is not checked yet")),
+    }
+}
