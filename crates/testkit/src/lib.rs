@@ -1,1 +1,18 @@
-//! Test support: clocks, a scripted inference server, builders. A dev-dependency only.
+//! Test support: a scripted inference server and bounded waiting. A dev-dependency only.
+//!
+//! [`ScriptedServer`] speaks the protocol of llama.cpp's or vLLM's server over real sockets and does
+//! on request what real ones do rarely: stop in the middle, hang, reset the connection, miscount. It
+//! runs no model. The binary `scripted-upstream` is its fast relative for benchmarks.
+
+mod answer;
+mod connection;
+mod record;
+mod script;
+mod server;
+mod wait;
+
+pub use answer::{stream_events, unary_body};
+pub use record::{Outcome, RecordedRequest};
+pub use script::{Answer, Behaviour, Ending, Flavour, ReportedUsage};
+pub use server::{ScriptedServer, ScriptedServerBuilder};
+pub use wait::{PATIENCE, wait_until};
