@@ -32,7 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("pinaivu-node-client", &["pinaivu-protocol", "pinaivu-openai", "pinaivu-chain"]),
     ("pinaivu-cli", &["pinaivu-protocol", "pinaivu-chain", "pinaivu-node-client"]),
-    ("pinaivu-system-tests", &[]),
+    ("pinaivu-system-tests", &["pinaivu-protocol", "pinaivu-chain"]),
     ("xtask", &[]),
 ];
 

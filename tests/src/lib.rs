@@ -1,1 +1,11 @@
-//! Whole-system tests: real chain runtime, real inference server, real clients.
+//! Drives a whole network as a person would: `pinaivu up` as a process, its API over HTTP, the command
+//! line for everything else, and the chain read directly.
+//!
+//! A [`Network`] lives as long as its value: the process is started with a guarded standard input and
+//! ends with the test, also when the test panics or is killed.
+
+mod network;
+mod oracle;
+
+pub use network::{Network, Reply, binaries, eventually};
+pub use oracle::{Totals, check_conservation};
