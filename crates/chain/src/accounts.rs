@@ -141,6 +141,9 @@ pub struct Allowance {
     pub debited: Amount,
     /// No request may be admitted on it from this moment on.
     pub expiry: UnixSeconds,
+    /// When someone first showed the chain that the expiry has passed; the exit delay after an expiry
+    /// counts its slots from here.
+    pub expiry_observed: Option<Slot>,
     /// A release that waits for its delay.
     pub pending_release: Option<PendingRelease>,
     /// Grows with every change.
@@ -170,12 +173,10 @@ impl Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeStatus {
-    /// Registered and not closed.
+    /// It may, given enough stake.
     Active,
-    /// Stopped by governance or an audit.
+    /// It contradicted itself under its own signature. Never to be used.
     Suspended,
-    /// Closed for good; the account stays until its payouts are closed.
-    Closed,
 }
 
 /// Stake on its way out.
@@ -278,6 +279,8 @@ pub struct Payout {
     pub coordinator: CoordinatorId,
     /// Who is owed.
     pub node: NodeId,
+    /// Whose token account is paid.
+    pub payout_owner: PublicKey,
     /// Credited, cumulative.
     pub credited: Amount,
     /// Paid out, cumulative.
@@ -308,6 +311,8 @@ pub struct EpochHead {
     /// RFC 9162 root over `size` leaves.
     #[serde(serialize_with = "as_text")]
     pub root: Hash32,
+    /// When it was closed.
+    pub closed_slot: Slot,
 }
 
 /// A token account of the market's mint.

@@ -170,3 +170,11 @@ pub struct ProgramError {
     /// Its text in the IDL, for people.
     pub message: &'static str,
 }
+
+impl ProgramError {
+    /// Whether it is `kind`.
+    #[must_use]
+    pub fn is(&self, kind: crate::program::PinaivuError) -> bool {
+        self.code == u32::from(kind)
+    }
+}

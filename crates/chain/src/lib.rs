@@ -8,9 +8,14 @@ pub mod accounts;
 pub mod addresses;
 pub mod chain;
 mod confirm;
+mod decode;
 pub mod error;
 pub mod instructions;
+pub mod program;
+pub mod rpc;
+mod rpc_error;
 pub mod settlement;
+pub mod token;
 pub mod transaction;
 
 pub use accounts::{
@@ -24,7 +29,11 @@ pub use chain::{
     TransactionStatus,
 };
 pub use error::{ChainError, ProgramError, TransactionFailure};
-pub use instructions::{CoordinatorProfile, Instructions, LogExtension, MarketParameters};
+pub use instructions::{
+    CoordinatorChanges, CoordinatorProfile, Instructions, LogExtension, MarketParameters,
+};
+pub use program::{PROGRAM_ID, PinaivuError};
+pub use rpc::RpcChain;
 pub use transaction::{ComputeBudget, PreparedTransaction};
 
 pub use solana_instruction::Instruction;
