@@ -1,14 +1,15 @@
 //! What the engine hands over when a segment has ended.
 
 use std::fmt;
-use std::sync::Arc;
 
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{AllowanceId, EscrowId, RequestId};
+use pinaivu_protocol::ids::{AllowanceId, EscrowId};
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::receipt::AuctionDigest;
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::TokenCount;
+
+use super::Flight;
 
 /// What the engine counted, within the ticket's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,22 +76,4 @@ pub enum InvalidDraft {
     /// The pipeline has ended.
     #[error("receipts are no longer made")]
     Closed,
-}
-
-/// A request that is being served or waits for its receipts: proofs for it are not taken from elsewhere
-/// meanwhile, and it counts against the capacity. Clones are the same flight; it ends with the last one.
-#[derive(Clone, Debug)]
-pub struct Flight(Arc<Open>);
-
-#[derive(Debug)]
-struct Open {
-    request: RequestId,
-}
-
-impl Flight {
-    /// Which request.
-    #[must_use]
-    pub fn request(&self) -> RequestId {
-        self.0.request
-    }
 }

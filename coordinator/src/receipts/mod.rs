@@ -23,26 +23,35 @@
     clippy::integer_division
 )]
 
+mod commit;
 mod draft;
+mod evidence;
+mod flight;
+mod log;
+mod pipeline;
+mod represent;
 mod signer;
+mod view;
 
-pub use draft::{Draft, Flight, InvalidDraft, Metered};
+pub use commit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};
+pub use draft::{Draft, InvalidDraft, Metered};
+pub use flight::Flight;
+pub use log::EpochTree;
+pub use pipeline::{Pipeline, Receipts};
+pub use represent::output_bound;
 pub use signer::{Billing, KeyFileError, Signer};
+pub use view::{
+    Anchor, BodyView, InclusionView, ReceiptView, ReceiptsView, RequestReceipts, SettlementView,
+    StatementView, TransactionView,
+};
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
-use pinaivu_protocol::proof::ProofRoot;
+use pinaivu_protocol::ids::{AllowanceId, NodeId};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
-use pinaivu_protocol::ticket::Ticket;
-use pinaivu_protocol::tunnel::Represented;
-use pinaivu_protocol::units::{Bps, FineAmount};
-
-use crate::clock::SharedClock;
-use crate::store::{Identity, Store, StoreError};
+use pinaivu_protocol::units::FineAmount;
 
 /// How receipts are made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,329 @@
+//! One group of drafts becomes receipts, inside one transaction.
+//!
+//! Everything a receipt continues (log head, peaks, cumulatives) is read in the same transaction that
+//! writes it. So a group that fails leaves nothing in memory to repair, a second process on the same
+//! database could not sign the same index, and a kill between any two instructions leaves either the
+//! whole group or nothing of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pinaivu_protocol::commitment::{Salt, value_commitment};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId};
+use pinaivu_protocol::merkle::{CompactRange, MerkleError, Subtree, subtree_decomposition};
+use pinaivu_protocol::proof::ProofOfInference;
+use pinaivu_protocol::receipt::{
+    AuctionDigest, NodeStatement, OwnerCommitments, Receipt, ReceiptBody, ReceiptHead, fee_floor,
+    leaf,
+};
+use pinaivu_protocol::ticket::Ticket;
+use pinaivu_protocol::units::{Bps, FineAmount, UnixMillis};
+use tokio::sync::oneshot;
+
+use super::pipeline::mismatch;
+use super::{Flight, Metered, Receipted, Signer};
+use crate::store::{Identity, NewReceipt, OwnerSalts, StoreError, Write};
+
+/// Tag of the commitment to the escrow that paid.
+pub const OWNER_ESCROW_TAG: &str = "pinaivu/owner-escrow/v1";
+/// Tag of the commitment to the allowance that paid.
+pub const OWNER_ALLOWANCE_TAG: &str = "pinaivu/owner-allowance/v1";
+/// Tag of the commitment to the allowance's cumulative.
+pub const OWNER_CUMULATIVE_TAG: &str = "pinaivu/owner-cumulative/v1";
+
+/// What the receipt will say, but for what only the transaction knows.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) ticket: Ticket,
+    pub(super) ticket_hash: Hash32,
+    pub(super) allowance: AllowanceId,
+    pub(super) escrow: EscrowId,
+    pub(super) metered: Metered,
+    pub(super) auction: AuctionDigest,
+    pub(super) statement: Option<NodeStatement>,
+    pub(super) salts: OwnerSalts,
+    /// From a proof presented again rather than from the engine.
+    pub(super) represented: bool,
+}
+
+/// What is let go once a draft's fate is durable.
+pub(super) struct Guard {
+    pub(super) _flight: Option<Flight>,
+    pub(super) _hold: Option<Box<dyn Send>>,
+    pub(super) reply: Option<oneshot::Sender<Fate>>,
+}
+
+/// A draft on its way to the commit.
+pub(super) struct Ready {
+    pub(super) facts: Facts,
+    /// The node's proof whose signed root has not come yet.
+    pub(super) awaits: Option<ProofOfInference>,
+    pub(super) guard: Guard,
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// What comes out of the pipeline's queue.
+#[derive(Debug)]
+pub(super) enum Work {
+    Receipt(Box<Ready>),
+    Abandon { ticket: Hash32, flight: Option<Flight> },
+}
+
+/// What became of a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is a new receipt.
+    Made(Box<Receipted>),
+    /// Its ticket had a receipt before.
+    MadeBefore,
+    /// Another ticket has the segment's receipt.
+    Superseded,
+    /// Its ticket was given up.
+    Abandoned,
+    /// Its allowance has no account.
+    NoAccount,
+    /// A cumulative would not fit.
+    Overflow,
+}
+
+/// A group as the writer thread gets it.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) facts: Vec<Facts>,
+    pub(super) abandoned: Vec<Hash32>,
+}
+
+/// Who signs, and with which rate.
+#[derive(Clone, Debug)]
+pub(super) struct Issuer {
+    pub(super) identity: Identity,
+    pub(super) signer: Arc<Signer>,
+    pub(super) fee_rate: Bps,
+    pub(super) now: UnixMillis,
+    /// Tickets given up before this are forgotten.
+    pub(super) forget_before: UnixMillis,
+}
+
+/// Runs a group; gives each draft's fate in order. Nothing may leave the process before the transaction
+/// this runs in is durable.
+pub(super) fn commit(
+    transaction: &mut dyn Write,
+    issuer: &Issuer,
+    group: &Group,
+) -> Result<Vec<Fate>, StoreError> {
+    for ticket in &group.abandoned {
+        transaction.abandon(ticket, issuer.now, issuer.forget_before)?;
+    }
+    if group.facts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut appender = Appender::begin(transaction, issuer)?;
+    let fates = group.facts.iter().map(|facts| appender.append(facts)).collect::<Result<_, _>>()?;
+    appender.finish()?;
+    Ok(fates)
+}
+
+struct Appender<'a> {
+    transaction: &'a mut dyn Write,
+    issuer: &'a Issuer,
+    epoch: u32,
+    before: u64,
+    tree: CompactRange,
+    completed: Vec<(Subtree, Hash32)>,
+    accounts: HashMap<AllowanceId, FineAmount>,
+    nodes: HashMap<NodeId, FineAmount>,
+}
+
+impl<'a> Appender<'a> {
+    fn begin(transaction: &'a mut dyn Write, issuer: &'a Issuer) -> Result<Self, StoreError> {
+        let head = transaction.log_head()?;
+        let peaks = subtree_decomposition(0, head.size)
+            .map_err(full)?
+            .map(|peak| transaction.node(peak.level, peak.index))
+            .collect::<Result<Vec<_>, _>>()?;
+        let tree = CompactRange::from_peaks(head.size, peaks).map_err(full)?;
+        if tree.root() != head.root {
+            return Err(StoreError::Corrupt("the log's peaks do not lead to its root"));
+        }
+        Ok(Self {
+            transaction,
+            issuer,
+            epoch: head.epoch,
+            before: head.size,
+            tree,
+            completed: Vec::new(),
+            accounts: HashMap::new(),
+            nodes: HashMap::new(),
+        })
+    }
+
+    fn append(&mut self, facts: &Facts) -> Result<Fate, StoreError> {
+        let ticket = &facts.ticket;
+        match self.transaction.receipted_ticket(&ticket.request, ticket.segment)? {
+            Some(known) if known == facts.ticket_hash => return Ok(Fate::MadeBefore),
+            Some(_) => return Ok(Fate::Superseded),
+            None => {}
+        }
+        if facts.represented && self.transaction.is_abandoned(&facts.ticket_hash)? {
+            return Ok(Fate::Abandoned);
+        }
+        let Some(charged) = self.charged(&facts.allowance)? else { return Ok(Fate::NoAccount) };
+        let earned = self.earned(&ticket.node)?;
+
+        let metered = &facts.metered;
+        let amount = ticket.tariff.amount(metered.input_tokens, metered.output_tokens);
+        // The fee rounds down in the fine unit; the node has the rest, so that the two make the amount.
+        let fee = fee_floor(amount, self.issuer.fee_rate);
+        let share = fee.and_then(|fee| amount.checked_sub(fee));
+        let cumulatives = charged.checked_add(amount).zip(share.and_then(|s| earned.checked_add(s)));
+        let Some((fee, (allowance_cumulative, node_cumulative))) = fee.zip(cumulatives) else {
+            return Ok(Fate::Overflow);
+        };
+        if !settles(allowance_cumulative) || !settles(node_cumulative) {
+            return Ok(Fate::Overflow);
+        }
+
+        let body = ReceiptBody {
+            model: ticket.model.clone(),
+            ticket: facts.ticket_hash,
+            request_commitment: ticket.request_commitment,
+            response_commitment: metered.response_commitment,
+            input_tokens: metered.input_tokens,
+            output_tokens: metered.output_tokens,
+            tariff: ticket.tariff,
+            amount,
+            fee,
+            fee_rate: self.issuer.fee_rate,
+            outcome: metered.outcome,
+            auction: facts.auction,
+            owner: owner_commitments(facts, allowance_cumulative),
+            statement: statement(facts),
+            attestation: None,
+            created: self.issuer.now,
+        };
+        let index = self.tree.size();
+        let head = ReceiptHead {
+            deployment: self.issuer.identity.deployment,
+            coordinator: self.issuer.identity.coordinator,
+            epoch: self.epoch,
+            index,
+            request: ticket.request,
+            segment: ticket.segment,
+            node: ticket.node,
+            node_cumulative,
+            body: body.hash(),
+        };
+        let leaf = leaf(&head, &body);
+        let head = self.issuer.signer.sign_head(head);
+        let receipt = Receipt { head, body };
+        debug_assert_eq!(receipt.check_consistency(), Ok(()));
+        self.transaction.append_receipt(&NewReceipt {
+            epoch: self.epoch,
+            index,
+            request: ticket.request,
+            segment: ticket.segment,
+            ticket: facts.ticket_hash,
+            node: ticket.node,
+            node_cumulative,
+            allowance: facts.allowance,
+            allowance_cumulative,
+            amount,
+            fee,
+            salts: facts.salts,
+            signer: self.issuer.signer.public(),
+            bytes: receipt.encode(),
+        })?;
+        let completed = &mut self.completed;
+        self.tree
+            .push_with(leaf, |subtree, hash| completed.push((subtree, *hash)))
+            .map_err(full)?;
+        self.accounts.insert(facts.allowance, allowance_cumulative);
+        self.nodes.insert(ticket.node, node_cumulative);
+        Ok(Fate::Made(Box::new(Receipted {
+            allowance: facts.allowance,
+            allowance_cumulative,
+            amount,
+            node: ticket.node,
+            ticket: facts.ticket_hash,
+            head: receipt.head,
+        })))
+    }
+
+    fn finish(self) -> Result<(), StoreError> {
+        for (subtree, hash) in &self.completed {
+            self.transaction.put_node(subtree.level, subtree.index, hash)?;
+        }
+        if self.tree.size() > self.before {
+            self.transaction.set_log_head(self.tree.size(), &self.tree.root())?;
+        }
+        Ok(())
+    }
+
+    fn charged(&self, allowance: &AllowanceId) -> Result<Option<FineAmount>, StoreError> {
+        match self.accounts.get(allowance) {
+            Some(known) => Ok(Some(*known)),
+            None => Ok(self.transaction.account_of(allowance)?.map(|account| account.receipted)),
+        }
+    }
+
+    fn earned(&self, node: &NodeId) -> Result<FineAmount, StoreError> {
+        match self.nodes.get(node) {
+            Some(known) => Ok(*known),
+            None => {
+                let total = self.transaction.node_total(node)?;
+                Ok(total.map_or(FineAmount::ZERO, |total| total.earned))
+            }
+        }
+    }
+}
+
+/// The node's statement, if it is about this answer and under its root. It was checked on arrival; what
+/// is signed here is checked here as well.
+fn statement(facts: &Facts) -> Option<NodeStatement> {
+    let statement = facts.statement.as_ref()?;
+    let difference = mismatch(
+        &statement.proof,
+        &facts.ticket,
+        &facts.ticket_hash,
+        &facts.metered.response_commitment,
+    );
+    if difference.is_some() || statement.evidence.check_inclusion(&statement.proof).is_err() {
+        tracing::error!(request = %facts.ticket.request, "a statement that was checked does not hold");
+        return None;
+    }
+    Some(statement.clone())
+}
+
+/// Whether a cumulative can be brought to the chain and stored: in whole units it fits a positive
+/// 64-bit integer.
+fn settles(cumulative: FineAmount) -> bool {
+    cumulative.to_amount_ceil().is_some_and(|whole| i64::try_from(whole.0).is_ok())
+}
+
+const fn full(_: MerkleError) -> StoreError {
+    StoreError::Corrupt("the log cannot grow")
+}
+
+fn owner_commitments(facts: &Facts, cumulative: FineAmount) -> OwnerCommitments {
+    let salts = &facts.salts;
+    OwnerCommitments {
+        escrow: value_commitment(OWNER_ESCROW_TAG, &salts.escrow, &facts.escrow.0),
+        allowance: value_commitment(OWNER_ALLOWANCE_TAG, &salts.allowance, &facts.allowance.0),
+        cumulative: value_commitment(
+            OWNER_CUMULATIVE_TAG,
+            &salts.cumulative,
+            &cumulative.0.to_le_bytes(),
+        ),
+    }
+}
+
+/// Three fresh salts.
+pub(super) fn fresh_salts() -> OwnerSalts {
+    OwnerSalts { escrow: Salt::random(), allowance: Salt::random(), cumulative: Salt::random() }
+}
