@@ -10,12 +10,23 @@
 //! other way round, so that another door can use the same router; only [`journal`] knows SQL; only
 //! [`backend`] knows inference servers; only [`key`] reads key files.
 
+pub mod asks;
+pub mod backend;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod counterparty;
+pub mod evidence;
+pub mod exposure;
+pub mod identity;
 pub mod journal;
 pub mod key;
 pub mod node;
+pub mod offer;
+mod report;
+pub mod represent;
+pub mod serving;
+pub mod session;
 
 pub use config::Config;
 pub use node::{Node, ReadyReport, StartError};

@@ -1,5 +1,7 @@
 //! Proofs from their signature to their receipt.
 
+use std::sync::Arc;
+
 use borsh::BorshDeserialize as _;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::CoordinatorId;
@@ -122,7 +124,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn append(&self, batch: Vec<Entry>) -> Result<Appended, JournalError> {
+    pub async fn append(&self, batch: Arc<Vec<Entry>>) -> Result<Appended, JournalError> {
         self.worker.run(move |database| append(database, &batch)).await
     }
 

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
 use pinaivu_chain::{PreparedTransaction, Signature};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, NodeId, RequestId, Segment};
@@ -43,7 +45,7 @@ async fn entries_survive_reopening_byte_for_byte() {
     let batch = vec![entry(1), entry(2)];
     let expected: Vec<_> =
         batch.iter().map(|entry| borsh::to_vec(&entry.presented).unwrap()).collect();
-    assert_eq!(journal.append(batch).await.unwrap(), Appended::Durable);
+    assert_eq!(journal.append(Arc::new(batch)).await.unwrap(), Appended::Durable);
     drop(journal);
     let journal = Journal::open(folder.path(), NODE).unwrap();
     assert_eq!(presented(&journal).await, expected);
@@ -56,13 +58,13 @@ async fn entries_survive_reopening_byte_for_byte() {
 async fn second_proof_for_a_ticket_stores_nothing_of_its_batch() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), NODE).unwrap();
-    journal.append(vec![entry(1)]).await.unwrap();
+    journal.append(Arc::new(vec![entry(1)])).await.unwrap();
     let ticket = entry(1).presented.proof.ticket;
     // Settled or not makes no difference: the hash stays.
     let refused = vec![Settlement::Refused { ticket }];
     let settled = journal.settle(COORDINATOR, refused).await.unwrap();
     assert_eq!(settled[0].released.unwrap().0, FineAmount(10));
-    let appended = journal.append(vec![entry(2), entry(1)]).await.unwrap();
+    let appended = journal.append(Arc::new(vec![entry(2), entry(1)])).await.unwrap();
     assert_eq!(appended, Appended::AlreadySigned(vec![ticket]));
     assert!(presented(&journal).await.is_empty());
 }
@@ -71,7 +73,7 @@ async fn second_proof_for_a_ticket_stores_nothing_of_its_batch() {
 async fn receipt_settles_its_entry_and_becomes_the_promise() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), NODE).unwrap();
-    journal.append(vec![entry(1), entry(2)]).await.unwrap();
+    journal.append(Arc::new(vec![entry(1), entry(2)])).await.unwrap();
     let ticket = entry(1).presented.proof.ticket;
     let receipt = Settlement::Receipted { ticket, head: head(4, 10) };
     let settled = journal.settle(COORDINATOR, vec![receipt.clone(), receipt]).await.unwrap();
@@ -89,7 +91,7 @@ async fn receipt_settles_its_entry_and_becomes_the_promise() {
 async fn receipt_with_a_fallen_cumulative_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), NODE).unwrap();
-    journal.append(vec![entry(1), entry(2)]).await.unwrap();
+    journal.append(Arc::new(vec![entry(1), entry(2)])).await.unwrap();
     let receipt = |number, head| Settlement::Receipted {
         ticket: entry(number).presented.proof.ticket,
         head,
@@ -127,20 +129,20 @@ async fn settled_tickets_are_forgotten_only_after_they_expire() {
     let journal = Journal::open(folder.path(), NODE).unwrap();
     let deadline = entry(1).presented.ticket.deadline;
     let ticket = entry(1).presented.proof.ticket;
-    journal.append(vec![entry(1)]).await.unwrap();
+    journal.append(Arc::new(vec![entry(1)])).await.unwrap();
     journal.settle(COORDINATOR, vec![Settlement::Refused { ticket }]).await.unwrap();
     journal.prune(deadline, UnixMillis(0)).await.unwrap();
     assert_eq!(journal.live_tickets(deadline).await.unwrap()[0].ticket, ticket);
     let past_margin = UnixMillis(deadline.0 + 60 * 60 * 1000 + 1);
     journal.prune(past_margin, UnixMillis(0)).await.unwrap();
-    assert_eq!(journal.append(vec![entry(1)]).await.unwrap(), Appended::Durable);
+    assert_eq!(journal.append(Arc::new(vec![entry(1)])).await.unwrap(), Appended::Durable);
 }
 
 #[tokio::test]
 async fn entries_older_than_the_limit_are_given_up_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), NODE).unwrap();
-    journal.append(vec![entry(1)]).await.unwrap();
+    journal.append(Arc::new(vec![entry(1)])).await.unwrap();
     let finished = entry(1).presented.proof.finished;
     assert!(journal.prune(UnixMillis(0), finished).await.unwrap().is_empty());
     let pruned = journal.prune(UnixMillis(0), UnixMillis(finished.0 + 1)).await.unwrap();

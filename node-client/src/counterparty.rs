@@ -1,0 +1,189 @@
+//! One coordinator, as long as this process runs: what is owed, which tickets were taken, which terms it
+//! announced, and the way to it while a tunnel is open. Outlives every tunnel.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::CoordinatorId;
+use pinaivu_protocol::units::{Tariff, UnixMillis};
+use tokio::sync::{mpsc, watch};
+
+use crate::evidence::Work;
+use crate::exposure::Exposure;
+use crate::journal::{Holdings, LiveTicket};
+use crate::serving::replay::{ReplayCache, Taken};
+use crate::session::Session;
+
+/// Finished answers that may wait for their signature; more mean that the disk does not keep up.
+const MAX_BACKLOG: usize = 4096;
+
+/// A standing ask as the coordinator acknowledged it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Sequence of the newest ask it took.
+    pub sequence: u64,
+    /// Weight of a prompt token.
+    pub input_weight: u16,
+    /// Weight of a generated token.
+    pub output_weight: u16,
+}
+
+/// One coordinator.
+#[derive(Debug)]
+pub struct Counterparty {
+    id: CoordinatorId,
+    exposure: Mutex<Exposure>,
+    replay: Mutex<ReplayCache>,
+    terms: watch::Sender<HashMap<String, Terms>>,
+    session: watch::Sender<Option<Session>>,
+    sessions: AtomicU64,
+    work: mpsc::UnboundedSender<Work>,
+    backlog: AtomicUsize,
+    storing: AtomicBool,
+}
+
+impl Counterparty {
+    /// A coordinator with what the journal holds for it. Finished work goes to `work`.
+    #[must_use]
+    pub fn new(
+        id: CoordinatorId,
+        holdings: &Holdings,
+        taken: &[LiveTicket],
+        work: mpsc::UnboundedSender<Work>,
+    ) -> Self {
+        let mut exposure = Exposure::default();
+        exposure.add(holdings.unreceipted, holdings.bytes);
+        if let Some(promise) = &holdings.promise {
+            exposure.promise(promise.record.node_cumulative);
+        }
+        let mut replay = ReplayCache::default();
+        for ticket in taken.iter().filter(|ticket| ticket.coordinator == id) {
+            // Each is unique in the journal, and a full cache refuses new tickets as well.
+            let _ = replay.take(ticket.ticket, ticket.deadline, UnixMillis::ZERO);
+        }
+        Self {
+            id,
+            exposure: Mutex::new(exposure),
+            replay: Mutex::new(replay),
+            terms: watch::Sender::default(),
+            session: watch::Sender::default(),
+            sessions: AtomicU64::new(0),
+            work,
+            backlog: AtomicUsize::new(0),
+            storing: AtomicBool::new(true),
+        }
+    }
+
+    /// Its account.
+    #[must_use]
+    pub const fn id(&self) -> CoordinatorId {
+        self.id
+    }
+
+    /// What it owes.
+    #[must_use]
+    pub fn exposure(&self) -> Exposure {
+        *self.exposure.lock()
+    }
+
+    /// Changes what it owes.
+    pub fn update_exposure(&self, change: impl FnOnce(&mut Exposure)) {
+        change(&mut self.exposure.lock());
+    }
+
+    pub(crate) fn take_ticket(
+        &self,
+        ticket: Hash32,
+        deadline: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), Taken> {
+        self.replay.lock().take(ticket, deadline, now)
+    }
+
+    /// Hands finished work over to be journaled and signed.
+    pub(crate) fn submit(&self, work: Work) {
+        self.backlog.fetch_add(1, Ordering::Relaxed);
+        if self.work.send(work).is_err() {
+            tracing::error!(coordinator = %self.id, "a proof was lost: its signer has ended");
+        }
+    }
+
+    /// Some handed-over work is durable.
+    pub(crate) fn stored(&self, count: usize) {
+        self.backlog.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Whether the journal takes what is handed over.
+    pub(crate) fn set_storing(&self, storing: bool) {
+        self.storing.store(storing, Ordering::Relaxed);
+    }
+
+    /// Whether finished work is journaled in time; more must not be taken on otherwise.
+    #[must_use]
+    pub fn keeps_up(&self) -> bool {
+        self.storing.load(Ordering::Relaxed) && self.backlog.load(Ordering::Relaxed) < MAX_BACKLOG
+    }
+
+    /// How much finished work is not durable yet.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    /// It took an ask, on these terms.
+    pub fn acknowledge(&self, model: String, terms: Terms) {
+        self.terms.send_modify(|all| {
+            all.insert(model, terms);
+        });
+    }
+
+    /// Follows the terms by model.
+    #[must_use]
+    pub fn terms(&self) -> watch::Receiver<HashMap<String, Terms>> {
+        self.terms.subscribe()
+    }
+
+    /// Whether a tariff weighs tokens no less than what was announced with the ask. Before any
+    /// announcement, only a tariff that pays for nothing is refused.
+    #[must_use]
+    pub fn weighs_enough(&self, model: &str, tariff: Tariff) -> bool {
+        match self.terms.borrow().get(model) {
+            Some(terms) => {
+                tariff.input_weight >= terms.input_weight
+                    && tariff.output_weight >= terms.output_weight
+            }
+            None => tariff.input_weight > 0 || tariff.output_weight > 0,
+        }
+    }
+
+    /// Opens the way to it: an events stream, whose messages are returned. Replaces the one before.
+    pub fn open_session(&self) -> (Session, mpsc::Receiver<bytes::Bytes>) {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let (session, messages) = Session::open(number);
+        self.session.send_replace(Some(session.clone()));
+        (session, messages)
+    }
+
+    /// Closes the way to it, unless a newer one is open already. Terms end with it: asks are made
+    /// anew for the next.
+    pub fn close_session(&self, number: u64) {
+        let closed = self.session.send_if_modified(|session| {
+            let current = session.as_ref().is_some_and(|open| open.number() == number);
+            if current {
+                *session = None;
+            }
+            current
+        });
+        if closed {
+            self.terms.send_modify(HashMap::clear);
+        }
+    }
+
+    /// Follows the way to it.
+    #[must_use]
+    pub fn session(&self) -> watch::Receiver<Option<Session>> {
+        self.session.subscribe()
+    }
+}

@@ -1,0 +1,410 @@
+//! The OpenAI router behind dispatch tickets.
+//!
+//! A request is served only with a ticket that is authentic, for this node, in time, taken for the
+//! first time, priced at least as asked, and whose commitment is the body's. Everything else is refused
+//! with 403 and a code, or answered with an OpenAI-shaped error. From the moment the backend is asked
+//! for an answer, exactly one proof comes of it, whatever happens.
+//!
+//! Independent of the door a request came through: a door brings a [`Caller`]. Nothing here knows of
+//! TLS, and nothing here waits for the disk.
+
+mod answer;
+mod dispatch;
+mod meter;
+mod refusal;
+pub(crate) mod replay;
+mod request;
+
+pub use answer::AnswerBody;
+pub use refusal::Rejection;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use pinaivu_openai::{ApiError, ErrorCode, UpstreamError};
+use pinaivu_protocol::answer::Answer;
+use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
+use pinaivu_protocol::proof::Outcome;
+use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
+use pinaivu_protocol::tunnel::{TicketHeaderError, TicketRefusal, TunnelMac};
+use pinaivu_protocol::units::{Amount, UnixMillis};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+use crate::backend::{Backend, BackendBody, BackendInfo, CHAT_PATH, TransportError};
+use crate::clock::Clock;
+use crate::config::{JournalConfig, ServingConfig};
+use crate::counterparty::Counterparty;
+use crate::identity::Identity;
+use crate::offer::{Offer, Offers};
+use crate::report::error_chain;
+use answer::{StreamedAnswer, UnaryAnswer};
+use dispatch::Dispatch;
+use replay::Taken;
+
+/// Longest time from now to a ticket's deadline: bounds how long a ticket must be remembered.
+pub const MAX_TICKET_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+/// Longest error of a backend that is read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// Authenticates ticket headers; each door has its own way.
+pub trait TicketReader: Send + Sync {
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// [`TicketHeaderError`].
+    fn read(&self, header: &[u8]) -> Result<Ticket, TicketHeaderError>;
+}
+
+impl TicketReader for TunnelMac {
+    fn read(&self, header: &[u8]) -> Result<Ticket, TicketHeaderError> {
+        self.open(header)
+    }
+}
+
+/// Who sent a request, as the door established.
+pub struct Caller<'a> {
+    /// Whose tickets count.
+    pub counterparty: &'a Arc<Counterparty>,
+    /// How they are read.
+    pub tickets: &'a dyn TicketReader,
+}
+
+/// Limits on what is taken on.
+#[derive(Clone, Debug)]
+struct Limits {
+    request_bytes: usize,
+    answer_bytes: usize,
+    unpaid: Amount,
+    journal_bytes: u64,
+}
+
+/// The router.
+pub struct Server {
+    identity: Arc<Identity>,
+    backend: Arc<Backend>,
+    offers: watch::Receiver<Arc<Offers>>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    most_places: usize,
+    stopping: AtomicBool,
+    /// Work that goes on after an answer was dropped.
+    afterwork: TaskTracker,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Server {
+    /// A router that serves `offers` from `backend`. Call within a runtime.
+    #[must_use]
+    pub fn new(
+        identity: Arc<Identity>,
+        backend: Arc<Backend>,
+        offers: watch::Receiver<Arc<Offers>>,
+        clock: Arc<dyn Clock>,
+        serving: &ServingConfig,
+        journal: &JournalConfig,
+    ) -> Self {
+        let most_places = serving.max_concurrent.min(Semaphore::MAX_PERMITS);
+        Self {
+            identity,
+            backend,
+            offers,
+            clock,
+            limits: Limits {
+                request_bytes: serving.max_request_bytes,
+                answer_bytes: serving.max_answer_bytes,
+                unpaid: serving.max_unpaid_usdc,
+                journal_bytes: journal.max_bytes,
+            },
+            places: Arc::new(Semaphore::new(most_places)),
+            most_places,
+            stopping: AtomicBool::new(false),
+            afterwork: TaskTracker::new(),
+            runtime: tokio::runtime::Handle::current(),
+        }
+    }
+
+    /// Refuses new requests from now on, and waits up to `grace` until those that run have ended and
+    /// their proofs are handed over.
+    pub async fn stop(&self, grace: Duration) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let all = u32::try_from(self.most_places).unwrap_or(u32::MAX);
+        let idle = self.places.acquire_many(all);
+        if tokio::time::timeout(grace, idle).await.is_err() {
+            let running = self.most_places.saturating_sub(self.places.available_permits());
+            tracing::warn!(running, "answers are cut off: their time to finish is over");
+        }
+    }
+
+    /// Waits until work that outlived its answer is handed over.
+    pub async fn finish_afterwork(&self) {
+        self.afterwork.close();
+        self.afterwork.wait().await;
+    }
+
+    /// Serves one request.
+    pub async fn serve<B>(
+        self: &Arc<Self>,
+        caller: &Caller<'_>,
+        request: Request<B>,
+    ) -> Response<AnswerBody>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match self.route(caller, request).await {
+            Ok(answer) => answer,
+            Err(rejection) => rejection.into_response(),
+        }
+    }
+
+    async fn route<B>(
+        self: &Arc<Self>,
+        caller: &Caller<'_>,
+        request: Request<B>,
+    ) -> Result<Response<AnswerBody>, Rejection>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if request.uri().path() != CHAT_PATH {
+            return Err(ApiError::new(ErrorCode::NotFound, "There is nothing at this path.").into());
+        }
+        if request.method() != Method::POST {
+            return Err(ApiError::new(ErrorCode::MethodNotAllowed, "Use POST.").into());
+        }
+        let coordinator = caller.counterparty.id();
+        let admitted = self.admit(caller, &request).inspect_err(|refusal| {
+            tracing::warn!(%coordinator, code = refusal.code(), "ticket refused");
+        })?;
+        let span = tracing::info_span!(
+            "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, %coordinator
+        );
+        self.answer(caller, admitted, request.into_body()).instrument(span).await
+    }
+
+    /// Everything that can be checked before the body is read. Takes the ticket.
+    fn admit<B>(
+        &self,
+        caller: &Caller<'_>,
+        request: &Request<B>,
+    ) -> Result<Admitted, TicketRefusal> {
+        let header = request.headers().get(TICKET_HEADER).ok_or(TicketRefusal::Malformed)?;
+        let ticket = caller.tickets.read(header.as_bytes()).map_err(|error| match error {
+            TicketHeaderError::Malformed => TicketRefusal::Malformed,
+            TicketHeaderError::Forged => TicketRefusal::Forged,
+        })?;
+        let parties = (ticket.deployment, ticket.node, ticket.coordinator);
+        if parties != (self.identity.deployment, self.identity.node, caller.counterparty.id()) {
+            return Err(TicketRefusal::WrongParty);
+        }
+        let now = self.clock.now();
+        if now > ticket.deadline {
+            return Err(TicketRefusal::Expired);
+        }
+        if ticket.deadline > now.saturating_add(UnixMillis(MAX_TICKET_MILLIS)) {
+            return Err(TicketRefusal::Malformed);
+        }
+        self.check_capacity(caller.counterparty)?;
+        let place =
+            Arc::clone(&self.places).try_acquire_owned().map_err(|_| TicketRefusal::Unavailable)?;
+        let offers = Arc::clone(&self.offers.borrow());
+        let backend = offers.backend.clone().ok_or(TicketRefusal::Unavailable)?;
+        let offer = offers.models.get(&ticket.model).ok_or(TicketRefusal::UnknownModel)?;
+        if ticket.tariff.price < offer.price
+            || !caller.counterparty.weighs_enough(&ticket.model, ticket.tariff)
+        {
+            return Err(TicketRefusal::Underpriced);
+        }
+        let hash = ticket.hash();
+        match caller.counterparty.take_ticket(hash, ticket.deadline, now) {
+            Ok(()) => {}
+            Err(Taken::Before) => return Err(TicketRefusal::Replayed),
+            Err(Taken::Full) => return Err(TicketRefusal::Unavailable),
+        }
+        Ok(Admitted { ticket, place, offer: Arc::clone(offer), backend })
+    }
+
+    /// Whether more work for this coordinator is taken on.
+    fn check_capacity(&self, counterparty: &Counterparty) -> Result<(), TicketRefusal> {
+        let exposure = counterparty.exposure();
+        let unpaid = exposure.unpaid();
+        let limited = if self.stopping.load(Ordering::Relaxed) {
+            "the node is stopping"
+        } else if !counterparty.keeps_up() {
+            "the proof journal does not keep up"
+        } else if exposure.journaled_bytes >= self.limits.journal_bytes {
+            "the proof journal is full (journal.max_bytes)"
+        } else if unpaid > self.limits.unpaid.to_fine() {
+            "too much work is not credited yet (serving.max_unpaid_usdc)"
+        } else {
+            return Ok(());
+        };
+        let unpaid = unpaid.to_amount_ceil().unwrap_or(Amount::MAX).to_usdc_string();
+        tracing::warn!(coordinator = %counterparty.id(), unpaid, "request not taken: {limited}");
+        Err(TicketRefusal::Unavailable)
+    }
+
+    async fn answer<B>(
+        self: &Arc<Self>,
+        caller: &Caller<'_>,
+        admitted: Admitted,
+        body: B,
+    ) -> Result<Response<AnswerBody>, Rejection>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Admitted { ticket, place, offer, backend } = admitted;
+        let body = read_body(body, self.limits.request_bytes).await?;
+        let committed = request_commitment_raw(&Salt(ticket.salt), &body).ok();
+        if committed != Some(ticket.request_commitment) {
+            tracing::warn!("the body is not the one the ticket commits to");
+            return Err(TicketRefusal::WrongBody.into());
+        }
+        let prepared = request::prepare(&body, &ticket, &offer.backend_name, backend.kind)?;
+        let dispatch = Dispatch::new(
+            Arc::clone(self),
+            Arc::clone(caller.counterparty),
+            ticket,
+            dispatch::Ran {
+                model: offer.backend_name.clone(),
+                backend: backend.label.clone(),
+                request: prepared.body.clone(),
+            },
+            place,
+        );
+        let answer = match self.backend.chat(prepared.body).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // No answer was begun: another node may try, and there is nothing to prove.
+                dispatch.abandon();
+                return Err(self.backend_failed(&error));
+            }
+        };
+        if !answer.status().is_success() {
+            dispatch.abandon();
+            return Err(self.backend_refused(answer).await);
+        }
+        if prepared.stream {
+            Ok(self.stream(dispatch, answer))
+        } else {
+            self.unary(dispatch, answer).await
+        }
+    }
+
+    fn stream(&self, dispatch: Dispatch, answer: Response<BackendBody>) -> Response<AnswerBody> {
+        let (head, body) = answer.into_parts();
+        let silence = self.backend.silence();
+        let body = StreamedAnswer::new(body, dispatch, silence, self.limits.answer_bytes);
+        let kind = head.headers.get(CONTENT_TYPE).cloned();
+        respond(
+            kind.unwrap_or(HeaderValue::from_static("text/event-stream")),
+            AnswerBody::Streamed(Box::new(body)),
+        )
+    }
+
+    /// A unary answer is read whole before its first byte is sent, so that a backend that breaks off
+    /// costs the client nothing: another node answers.
+    async fn unary(
+        &self,
+        dispatch: Dispatch,
+        answer: Response<BackendBody>,
+    ) -> Result<Response<AnswerBody>, Rejection> {
+        let (head, body) = answer.into_parts();
+        let read = body.collect_up_to(self.limits.answer_bytes);
+        let read = match tokio::time::timeout(self.backend.silence(), read).await {
+            Ok(read) => read,
+            Err(_) => Err(TransportError::Timeout),
+        };
+        let json = match read {
+            Ok(json) => json,
+            Err(error) => {
+                dispatch.abandon();
+                return Err(self.backend_failed(&error));
+            }
+        };
+        let canonical = match Answer::from_completion_json(&json) {
+            Ok(canonical) => canonical,
+            Err(error) => {
+                dispatch.abandon();
+                tracing::warn!(error = error_chain(&error), "the backend's answer is no completion");
+                return Err(upstream_failed());
+            }
+        };
+        let concluded = dispatch.conclude(Outcome::Completed, &canonical, 0);
+        let kind = head.headers.get(CONTENT_TYPE).cloned();
+        Ok(respond(
+            kind.unwrap_or(HeaderValue::from_static("application/json")),
+            AnswerBody::Unary(Box::new(UnaryAnswer::new(json, concluded))),
+        ))
+    }
+
+    fn backend_failed(&self, error: &TransportError) -> Rejection {
+        self.backend.suspect();
+        tracing::warn!(error = error_chain(error), "the backend gave no answer");
+        if matches!(error, TransportError::Timeout) {
+            return ApiError::new(ErrorCode::UpstreamTimeout, "The node's server took too long.").into();
+        }
+        upstream_failed()
+    }
+
+    /// What is the client's fault goes back to the client; the rest is this node's failure.
+    async fn backend_refused(&self, answer: Response<BackendBody>) -> Rejection {
+        let (head, body) = answer.into_parts();
+        let text = body.collect_up_to(MAX_ERROR_BYTES).await.unwrap_or_default();
+        match UpstreamError::read(head.status.as_u16(), &text) {
+            UpstreamError::Request(error) => {
+                tracing::info!(status = %head.status, code = %error.code, "backend refused the request");
+                error.into()
+            }
+            UpstreamError::Server { message } => {
+                self.backend.suspect();
+                tracing::warn!(status = %head.status, message, "backend failed");
+                upstream_failed()
+            }
+        }
+    }
+}
+
+/// A request whose ticket was taken.
+struct Admitted {
+    ticket: Ticket,
+    place: OwnedSemaphorePermit,
+    offer: Arc<Offer>,
+    backend: Arc<BackendInfo>,
+}
+
+fn upstream_failed() -> Rejection {
+    ApiError::new(ErrorCode::UpstreamFailed, "The node's server did not answer.").into()
+}
+
+async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, Rejection>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Box::pin(Limited::new(body, limit).collect()).await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(ApiError::new(ErrorCode::BodyTooLarge, "The request body is too long.").into())
+        }
+        // The sender broke off; nobody reads this.
+        Err(_) => Err(ApiError::invalid_json("it broke off.").into()),
+    }
+}
+
+fn respond(kind: HeaderValue, body: AnswerBody) -> Response<AnswerBody> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}

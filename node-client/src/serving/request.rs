@@ -1,0 +1,162 @@
+//! From the client's body to the backend's: the ticket's limits made binding, and usage always asked
+//! for. Nothing else is touched.
+
+use bytes::Bytes;
+use pinaivu_openai::{ApiError, ChatRequest, NotAnObject, get_field, set_fields};
+use pinaivu_protocol::ticket::Ticket;
+use pinaivu_protocol::tunnel::TicketRefusal;
+
+use super::Rejection;
+use crate::config::BackendKind;
+
+/// A request as the backend gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prepared {
+    pub(super) body: Bytes,
+    pub(super) stream: bool,
+}
+
+/// llama.cpp's own name for the limit, which it takes before OpenAI's.
+const LLAMA_LIMIT: &str = "n_predict";
+
+pub(super) fn prepare(
+    body: &Bytes,
+    ticket: &Ticket,
+    backend_name: &str,
+    kind: BackendKind,
+) -> Result<Prepared, Rejection> {
+    let request = ChatRequest::parse(body)?;
+    if request.model != ticket.model {
+        return Err(TicketRefusal::WrongBody.into());
+    }
+    // Rounded down, so that all choices together stay within the ticket.
+    let each = ticket.max_output.0.checked_div(request.choices).unwrap_or_default();
+    if each == 0 {
+        return Err(ApiError::invalid_value("n", "no more choices than tokens").into());
+    }
+    let limit = request.output_limit.map_or(each, |limit| limit.tokens.min(each)).to_string();
+    let mut fields: Vec<(&str, &str)> = Vec::new();
+    match request.output_limit {
+        Some(asked) if asked.tokens <= each => {}
+        Some(asked) => fields.push((asked.field, &limit)),
+        None => fields.push(("max_tokens", &limit)),
+    }
+    if kind == BackendKind::LlamaCpp {
+        if request.output_limit.is_some_and(|asked| asked.field != "max_tokens") {
+            fields.push(("max_tokens", &limit));
+        }
+        if get_field(body, LLAMA_LIMIT).map_err(invalid)?.is_some() {
+            fields.push((LLAMA_LIMIT, &limit));
+        }
+    }
+    let name = serde_json::Value::from(backend_name).to_string();
+    if backend_name != ticket.model {
+        fields.push(("model", &name));
+    }
+    let options;
+    if request.stream && !request.include_usage {
+        let asked = get_field(body, "stream_options").map_err(invalid)?;
+        let asked = asked.filter(|options| *options != "null").unwrap_or("{}");
+        let with_usage =
+            set_fields(asked.as_bytes(), &[("include_usage", "true")]).map_err(invalid)?;
+        options = String::from_utf8(with_usage).map_err(|_| invalid(NotAnObject))?;
+        fields.push(("stream_options", &options));
+    }
+    let body = if fields.is_empty() {
+        body.clone()
+    } else {
+        Bytes::from(set_fields(body, &fields).map_err(invalid)?)
+    };
+    Ok(Prepared { body, stream: request.stream })
+}
+
+/// Not reached for a body that [`ChatRequest`] has read.
+fn invalid(_: NotAnObject) -> Rejection {
+    ApiError::invalid_json("it is not a JSON object.").into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use bytes::Bytes;
+    use pinaivu_openai::ErrorCode;
+    use pinaivu_protocol::tunnel::TicketRefusal;
+
+    use super::{Rejection, prepare};
+    use crate::config::BackendKind;
+    use crate::fixtures::ticket;
+
+    fn prepared(extra: &str, kind: BackendKind, backend_name: &str) -> Result<String, Rejection> {
+        let body = format!(r#"{{"model":"tiny","messages":[{{"role":"user","content":"Hi"}}]{extra}}}"#);
+        let prepared = prepare(&Bytes::from(body), &ticket(1), backend_name, kind)?;
+        let text = std::str::from_utf8(&prepared.body).unwrap();
+        let added = text.split_once(']').unwrap().1;
+        Ok(added.to_owned())
+    }
+
+    #[test]
+    fn output_limit_is_added_or_lowered_to_the_tickets() {
+        for (extra, expected) in [
+            ("", r#","max_tokens":64}"#),
+            (r#","max_tokens":null"#, r#","max_tokens":64}"#),
+            (r#","max_tokens":12"#, r#","max_tokens":12}"#),
+            (r#","max_tokens":65"#, r#","max_tokens":64}"#),
+            (r#","max_completion_tokens":900"#, r#","max_completion_tokens":64}"#),
+            (r#","n":3"#, r#","n":3,"max_tokens":21}"#),
+        ] {
+            assert_eq!(prepared(extra, BackendKind::Openai, "tiny").unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn llama_cpp_gets_the_limit_under_every_name_it_reads() {
+        for (extra, expected) in [
+            (r#","n_predict":-1"#, r#","n_predict":64,"max_tokens":64}"#),
+            (r#","max_completion_tokens":9"#, r#","max_completion_tokens":9,"max_tokens":9}"#),
+        ] {
+            assert_eq!(prepared(extra, BackendKind::LlamaCpp, "tiny").unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn stream_always_asks_for_usage_and_keeps_other_options() {
+        for (extra, expected) in [
+            (
+                r#","max_tokens":1,"stream":true"#,
+                r#","max_tokens":1,"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#","max_tokens":1,"stream":true,"stream_options":{"include_usage":true}"#,
+                r#","max_tokens":1,"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#","max_tokens":1,"stream":true,"stream_options":{"x":1,"include_usage":false}"#,
+                r#","max_tokens":1,"stream":true,"stream_options":{"x":1,"include_usage":true}}"#,
+            ),
+        ] {
+            assert_eq!(prepared(extra, BackendKind::Vllm, "tiny").unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn model_is_renamed_for_a_backend_that_names_it_otherwise() {
+        let body = r#"{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
+        let prepared =
+            prepare(&Bytes::from(body), &ticket(1), "/m/tiny.gguf", BackendKind::Openai).unwrap();
+        assert!(prepared.body.starts_with(br#"{"model":"/m/tiny.gguf","messages""#));
+    }
+
+    #[test]
+    fn model_other_than_the_tickets_is_the_wrong_body() {
+        let body = Bytes::from(r#"{"model":"other","messages":[{"role":"user","content":"Hi"}]}"#);
+        let rejection = prepare(&body, &ticket(1), "tiny", BackendKind::Openai).unwrap_err();
+        assert_eq!(rejection, Rejection::Ticket(TicketRefusal::WrongBody));
+    }
+
+    #[test]
+    fn more_choices_than_tokens_are_refused() {
+        let rejection = prepared(r#","n":65"#, BackendKind::Openai, "tiny").unwrap_err();
+        assert!(matches!(rejection, Rejection::Error(error) if error.code == ErrorCode::InvalidValue));
+    }
+}
