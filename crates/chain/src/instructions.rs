@@ -28,10 +28,6 @@ const UPGRADEABLE_LOADER: Pubkey =
 /// What a new market is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarketParameters {
-    /// The cluster it is opened on; part of its address.
-    pub cluster: ClusterId,
-    /// May pause it.
-    pub governance: PublicKey,
     /// No coordinator may keep more than this part of its debits.
     pub fee_cap: Bps,
     /// Between asking for reserved money and getting it.
@@ -85,6 +81,7 @@ pub struct CoordinatorChanges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instructions {
     addresses: Addresses,
+    cluster: ClusterId,
     market: MarketId,
     mint: Pubkey,
     token_program: Pubkey,
@@ -96,6 +93,7 @@ impl Instructions {
     pub fn new(program: ProgramId, market: &Market) -> Self {
         Self {
             addresses: Addresses::new(program),
+            cluster: market.cluster,
             market: market.id,
             mint: market.mint,
             token_program: market.token_program,
@@ -107,7 +105,7 @@ impl Instructions {
     pub fn for_mint(deployment: &Deployment, mint: Pubkey, token_program: Pubkey) -> Self {
         let addresses = Addresses::new(deployment.program);
         let market = addresses.market(&mint, &deployment.cluster);
-        Self { addresses, market, mint, token_program }
+        Self { addresses, cluster: deployment.cluster, market, mint, token_program }
     }
 
     /// The market.
@@ -139,11 +137,12 @@ impl Instructions {
         )
     }
 
-    /// Opens the market. Signed by the program's `upgrade_authority` and by `payer`.
+    /// Opens the market. Signed by `governance`, which must be the program's upgrade authority, and by
+    /// `payer`.
     #[must_use]
     pub fn market_initialize(
         &self,
-        upgrade_authority: &PublicKey,
+        governance: &PublicKey,
         payer: &PublicKey,
         parameters: &MarketParameters,
     ) -> Instruction {
@@ -151,7 +150,7 @@ impl Instructions {
         self.build(
             accounts::MarketInitialize {
                 payer: payer.to_address(),
-                upgrade_authority: upgrade_authority.to_address(),
+                upgrade_authority: governance.to_address(),
                 program,
                 program_data: Pubkey::find_program_address(
                     &[program.as_ref()],
@@ -169,8 +168,8 @@ impl Instructions {
             },
             args::MarketInitialize {
                 args: types::MarketInitializeArgs {
-                    genesis_hash: parameters.cluster.0,
-                    governance: parameters.governance.to_address(),
+                    genesis_hash: self.cluster.0,
+                    governance: governance.to_address(),
                     fee_cap_bps: parameters.fee_cap.0,
                     exit_delay_slots: parameters.exit_delay.slots,
                     exit_delay_seconds: parameters.exit_delay.seconds,

@@ -34,6 +34,7 @@ pub use instructions::{
 };
 pub use program::{PROGRAM_ID, PinaivuError};
 pub use rpc::RpcChain;
+pub use token::TOKEN_PROGRAM;
 pub use transaction::{ComputeBudget, PreparedTransaction};
 
 pub use solana_instruction::Instruction;

@@ -36,7 +36,7 @@ use crate::error::{ChainError, TransactionFailure};
 use crate::rpc_error::{RpcErrors, malformed};
 use crate::transaction::PreparedTransaction;
 
-/// How long one request may take unless said otherwise.
+/// How long one request may take unless the caller says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Blocks that may pass between signing and a server's oldest block before its silence about a
@@ -66,7 +66,13 @@ impl std::fmt::Debug for RpcChain {
 impl RpcChain {
     /// Will ask the server at `url` about the program at `program`. Sends nothing yet.
     #[must_use]
-    pub fn new(url: &str, program: ProgramId, timeout: Duration) -> Self {
+    pub fn new(url: &str, program: ProgramId) -> Self {
+        Self::with_timeout(url, program, DEFAULT_TIMEOUT)
+    }
+
+    /// The same with another limit for one request.
+    #[must_use]
+    pub fn with_timeout(url: &str, program: ProgramId, timeout: Duration) -> Self {
         Self {
             rpc: RpcClient::new_with_timeout_and_commitment(
                 url.to_owned(),

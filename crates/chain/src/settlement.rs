@@ -129,7 +129,7 @@ mod tests {
 
     fn instructions() -> Instructions {
         let deployment = Deployment { cluster: ClusterId([1; 32]), program: PROGRAM_ID };
-        Instructions::for_mint(&deployment, Pubkey::new_from_array([2; 32]), crate::token::TOKEN)
+        Instructions::for_mint(&deployment, Pubkey::new_from_array([2; 32]), crate::token::TOKEN_PROGRAM)
     }
 
     fn signer() -> (Keypair, PublicKey) {

@@ -12,10 +12,10 @@ use crate::accounts::TokenAccount;
 use crate::error::{AccountMismatch, ChainError};
 
 /// The Token-2022 program.
-pub const TOKEN_2022: Pubkey = Pubkey::from_str_const("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
+pub const TOKEN_2022_PROGRAM: Pubkey = Pubkey::from_str_const("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
 
 /// The classic SPL token program.
-pub const TOKEN: Pubkey = spl_token_interface::ID;
+pub const TOKEN_PROGRAM: Pubkey = spl_token_interface::ID;
 
 const BASE_LEN: usize = 165;
 const STATE_OFFSET: usize = 108;
@@ -28,7 +28,7 @@ const TYPE_ACCOUNT: u8 = 2;
 pub fn decode(address: Pubkey, account: &Account) -> Result<TokenAccount, ChainError> {
     let mismatch =
         |reason| ChainError::Account { address, expected: "token", reason };
-    if account.owner != TOKEN && account.owner != TOKEN_2022 {
+    if account.owner != TOKEN_PROGRAM && account.owner != TOKEN_2022_PROGRAM {
         return Err(mismatch(AccountMismatch::Owner));
     }
     let data = account.data.as_slice();
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn classic_account_decodes_to_its_fields() {
         let address = Pubkey::new_from_array([9; 32]);
-        let decoded = decode(address, &account(TOKEN, bytes(BASE_LEN, 1))).unwrap();
+        let decoded = decode(address, &account(TOKEN_PROGRAM, bytes(BASE_LEN, 1))).unwrap();
         assert_eq!(
             decoded,
             TokenAccount {
@@ -92,15 +92,15 @@ mod tests {
     fn token_2022_mint_of_extended_length_is_refused_as_another_kind() {
         let mut data = bytes(BASE_LEN + 20, 1);
         data[BASE_LEN] = 1;
-        let refused = decode(Pubkey::default(), &account(TOKEN_2022, data)).unwrap_err();
+        let refused = decode(Pubkey::default(), &account(TOKEN_2022_PROGRAM, data)).unwrap_err();
         assert!(matches!(refused, ChainError::Account { reason: AccountMismatch::Kind, .. }));
     }
 
     #[test]
     fn uninitialised_short_and_foreign_accounts_are_refused() {
         for (data, owner, expected) in [
-            (bytes(BASE_LEN, 0), TOKEN, AccountMismatch::Kind),
-            (bytes(BASE_LEN, 1)[..164].to_vec(), TOKEN, AccountMismatch::Kind),
+            (bytes(BASE_LEN, 0), TOKEN_PROGRAM, AccountMismatch::Kind),
+            (bytes(BASE_LEN, 1)[..164].to_vec(), TOKEN_PROGRAM, AccountMismatch::Kind),
             (bytes(BASE_LEN, 1), Pubkey::default(), AccountMismatch::Owner),
         ] {
             let refused = decode(Pubkey::default(), &account(owner, data)).unwrap_err();
