@@ -1,0 +1,242 @@
+//! Whether a request may be served, by whom and at most for how much.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pinaivu_auction::{Clearing, NoWinnerCause, Snapshot, clear};
+use pinaivu_openai::{ApiError, ChatRequest};
+use pinaivu_protocol::ask::Features;
+use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use pinaivu_protocol::jcs::JsonError;
+use pinaivu_protocol::units::TokenCount;
+
+use super::Engine;
+use super::error::RequestError;
+use super::meter::Bounds;
+use crate::accounts::Hold;
+use crate::config::Limits;
+use crate::receipts::Flight;
+
+/// Bodies longer than this are parsed beside the runtime's threads.
+const LARGE_BODY: usize = 128 * 1024;
+
+/// When to come back after all nodes were full.
+pub(super) const CAPACITY_RETRY: Duration = Duration::from_secs(1);
+
+/// When to come back after no offer stood: about how long a node takes to connect again.
+const OFFER_RETRY: Duration = Duration::from_secs(5);
+
+/// The field to lower when a request asks for too much and does not say how much itself.
+const OUTPUT_FIELD: &str = "max_completion_tokens";
+
+/// A request that may be served. Holds money and a place until it is dropped or handed on.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) body: Bytes,
+    pub(super) request: ChatRequest,
+    pub(super) salt: Salt,
+    pub(super) commitment: Hash32,
+    pub(super) bounds: Bounds,
+    pub(super) clearing: Clearing,
+    pub(super) hold: Hold,
+    pub(super) flight: Flight,
+}
+
+/// What is read from a body.
+struct Read {
+    request: ChatRequest,
+    salt: Salt,
+    commitment: Hash32,
+}
+
+impl Engine {
+    pub(super) async fn admit(
+        &self,
+        id: RequestId,
+        allowance: AllowanceId,
+        body: Bytes,
+    ) -> Result<Admitted, RequestError> {
+        let Read { request, salt, commitment } = read(&body).await?;
+        let flight = self.receipts.begin(id).map_err(|_| RequestError::NoCapacity {
+            model: request.model.clone(),
+            retry_after: CAPACITY_RETRY,
+        })?;
+
+        let book = self.nodes.book();
+        let estimate = estimated_input(&request);
+        let per_choice = output_for_each(&request, &self.limits, &book, estimate)?;
+        let bounds = Bounds {
+            input: most_input(&request, body.len(), &self.limits),
+            output: total_output(&request, per_choice, &self.limits)?,
+        };
+        let clearing = clear(
+            &book,
+            &pinaivu_auction::Request {
+                id,
+                model: &request.model,
+                input_tokens: estimate,
+                // Choices are generated side by side, each in a context of its own.
+                max_output: per_choice,
+                features: features(&request),
+                max_price: None,
+                excluded: &[],
+                pinned: None,
+                warm: &[],
+                now: self.clock.now(),
+            },
+            self.nodes.occupancy(),
+        )
+        .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
+
+        let worst_case = clearing.worst_case(bounds.input, bounds.output);
+        let hold = self.accounts.hold(&allowance, worst_case).map_err(|error| {
+            RequestError::Hold { error, field: output_field(&request) }
+        })?;
+        Ok(Admitted { body, request, salt, commitment, bounds, clearing, hold, flight })
+    }
+}
+
+async fn read(body: &Bytes) -> Result<Read, RequestError> {
+    if body.len() <= LARGE_BODY {
+        return read_now(body);
+    }
+    let body = body.clone();
+    let reading = tokio::task::spawn_blocking(move || read_now(&body));
+    reading.await.unwrap_or(Err(RequestError::Unavailable))
+}
+
+fn read_now(body: &[u8]) -> Result<Read, RequestError> {
+    let request = ChatRequest::parse(body).map_err(RequestError::Invalid)?;
+    let salt = Salt::random();
+    let commitment = request_commitment_raw(&salt, body).map_err(|error| {
+        RequestError::Invalid(ApiError::invalid_json(match error {
+            JsonError::DuplicateMember { .. } => "an object has two fields of one name.",
+            JsonError::IntegerOutOfRange { .. } => "an integer does not fit 64 bits.",
+            _ => "it is not valid JSON.",
+        }))
+    })?;
+    Ok(Read { request, salt, commitment })
+}
+
+fn features(request: &ChatRequest) -> Features {
+    [
+        (request.tools, Features::TOOLS),
+        (request.structured, Features::STRUCTURED),
+        (request.logprobs, Features::LOGPROBS),
+        (request.images, Features::IMAGES),
+    ]
+    .into_iter()
+    .filter(|(needed, _)| *needed)
+    .fold(Features::CHAT, |all, (_, feature)| all.union(feature))
+}
+
+/// In words, the first feature that no offer for the model has.
+fn missing_feature(request: &ChatRequest, book: &Snapshot) -> &'static str {
+    let offered = book.model(&request.model).map_or(Features::default(), |model| {
+        model.offers().fold(Features::default(), |all, offer| all.union(offer.features))
+    });
+    let needed = features(request);
+    [
+        (Features::TOOLS, "tools"),
+        (Features::STRUCTURED, "structured output"),
+        (Features::LOGPROBS, "log-probabilities"),
+        (Features::IMAGES, "images"),
+        (Features::CHAT, "chat completions"),
+    ]
+    .into_iter()
+    .find(|(feature, _)| needed.contains(*feature) && !offered.contains(*feature))
+    .map_or("all of the request's features together", |(_, words)| words)
+}
+
+/// About four bytes of text are a token, and a message's frame a few more. Rounded up. Decides which
+/// contexts are long enough, never what is charged.
+fn estimated_input(request: &ChatRequest) -> TokenCount {
+    let text = u32::try_from(request.text_bytes.div_ceil(4)).unwrap_or(u32::MAX);
+    TokenCount(text.saturating_add(request.messages.saturating_mul(4)))
+}
+
+/// The most prompt tokens the request can be charged: a tokenizer over bytes makes at most one of each
+/// byte of the body, whose JSON punctuation already outweighs what a template puts around a message;
+/// what the template says on its own comes on top.
+fn most_input(request: &ChatRequest, body_bytes: usize, limits: &Limits) -> TokenCount {
+    let images = match request.images {
+        true => limits.image_tokens.get().saturating_mul(request.messages),
+        false => 0,
+    };
+    let bytes = u32::try_from(body_bytes).unwrap_or(u32::MAX);
+    TokenCount(bytes.saturating_add(images)).saturating_add(limits.template_tokens)
+}
+
+/// The limit of each choice: the client's own, or as much as usual and as fits.
+fn output_for_each(
+    request: &ChatRequest,
+    limits: &Limits,
+    book: &Snapshot,
+    estimate: TokenCount,
+) -> Result<TokenCount, RequestError> {
+    if request.choices > u32::from(limits.choices) {
+        return Err(RequestError::Choices { asked: request.choices, limit: limits.choices });
+    }
+    if let Some(limit) = request.output_limit {
+        return Ok(TokenCount(limit.tokens));
+    }
+    let room = TokenCount(longest_context(request, book).get()).saturating_sub(estimate);
+    // At least one token, so that a prompt that fills every context is found too long by clearing.
+    Ok(limits.default_max_tokens.min(room).max(TokenCount(1)))
+}
+
+fn longest_context(request: &ChatRequest, book: &Snapshot) -> TokenCount {
+    let offers = book.model(&request.model).into_iter().flat_map(|model| model.offers());
+    TokenCount(offers.map(|offer| offer.context_length).max().unwrap_or(0))
+}
+
+fn total_output(
+    request: &ChatRequest,
+    per_choice: TokenCount,
+    limits: &Limits,
+) -> Result<TokenCount, RequestError> {
+    let asked = u64::from(per_choice.get()).saturating_mul(u64::from(request.choices));
+    match u32::try_from(asked) {
+        Ok(total) if TokenCount(total) <= limits.max_tokens => Ok(TokenCount(total)),
+        _ => Err(RequestError::OutputLimit {
+            field: output_field(request),
+            asked,
+            limit: limits.max_tokens,
+        }),
+    }
+}
+
+fn output_field(request: &ChatRequest) -> &'static str {
+    request.output_limit.map_or(OUTPUT_FIELD, |limit| limit.field)
+}
+
+fn no_winner(
+    cause: NoWinnerCause,
+    request: &ChatRequest,
+    book: &Snapshot,
+    estimate: TokenCount,
+    per_choice: TokenCount,
+) -> RequestError {
+    let model = request.model.clone();
+    match cause {
+        NoWinnerCause::UnknownModel => RequestError::UnknownModel(model),
+        // Nodes come back; a model that was offered once is worth another try.
+        NoWinnerCause::NoOffer | NoWinnerCause::PinnedAbsent => {
+            RequestError::NoOffer { model, retry_after: OFFER_RETRY }
+        }
+        NoWinnerCause::Features => {
+            RequestError::Feature { model, feature: missing_feature(request, book) }
+        }
+        NoWinnerCause::Context => RequestError::Context {
+            model,
+            needed: estimate.saturating_add(per_choice),
+            longest: longest_context(request, book),
+        },
+        // Clients cannot set a limit yet, so nothing is above it.
+        NoWinnerCause::AboveLimit | NoWinnerCause::Busy => {
+            RequestError::NoCapacity { model, retry_after: CAPACITY_RETRY }
+        }
+    }
+}

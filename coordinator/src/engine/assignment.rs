@@ -1,0 +1,272 @@
+//! One ticket under way at one node.
+//!
+//! Invariant: an assignment ends exactly once, as one of: given up before the first byte (nothing is
+//! charged, the money goes to the next attempt or back), complete, or interrupted. Dropping it is an
+//! interruption by the client, so that a request whose future is dropped is accounted for like any
+//! other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinaivu_auction::{Candidate, Seat};
+use pinaivu_protocol::commitment::Salt;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::Segment;
+use pinaivu_protocol::proof::{Outcome, ProofOfInference};
+use pinaivu_protocol::receipt::AuctionDigest;
+use pinaivu_protocol::ticket::Ticket;
+use pinaivu_protocol::units::UnixMillis;
+use tokio::time::Instant;
+
+use super::Engine;
+use super::admit::Admitted;
+use super::meter::{Bounds, Counted, Delivered};
+use crate::accounts::Hold;
+use crate::receipts::{Billing, Draft, Flight, Metered};
+use crate::tunnel::{LiveNode, Sample};
+
+/// What is needed to make a draft of an answer.
+pub(super) struct Claim {
+    pub(super) ticket: Ticket,
+    pub(super) hash: Hash32,
+    pub(super) digest: AuctionDigest,
+    pub(super) bounds: Bounds,
+    pub(super) hold: Hold,
+    pub(super) flight: Flight,
+}
+
+impl Claim {
+    pub(super) const fn salt(&self) -> Salt {
+        Salt(self.ticket.salt)
+    }
+
+    /// Whether a node's proof is about this ticket.
+    pub(super) fn is_proved_by(&self, proof: &ProofOfInference) -> bool {
+        let ticket = &self.ticket;
+        proof.ticket == self.hash
+            && (proof.deployment, proof.coordinator, proof.node)
+                == (ticket.deployment, ticket.coordinator, ticket.node)
+            && (proof.request, proof.segment) == (ticket.request, ticket.segment)
+    }
+
+    /// The draft of its receipt.
+    pub(super) fn draft(self, metered: Metered, proof: Option<ProofOfInference>) -> Draft {
+        let payer = self.hold.payer();
+        Draft {
+            ticket: self.ticket,
+            allowance: payer.allowance,
+            escrow: payer.escrow,
+            metered,
+            auction: self.digest,
+            proof,
+            flight: self.flight,
+            hold: Some(Box::new(self.hold)),
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Assignment {
+    engine: Engine,
+    node: Arc<LiveNode>,
+    seat: Option<Seat>,
+    claim: Option<Claim>,
+    dispatched: Instant,
+    first_byte: Option<Instant>,
+}
+
+/// What an attempt that failed leaves for the next one.
+pub(super) struct Means {
+    pub(super) hold: Hold,
+    pub(super) flight: Flight,
+}
+
+/// Whose fault it is that an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The node's: it counts in its rating.
+    Node,
+    /// Nobody's that is rated.
+    Other,
+}
+
+impl Assignment {
+    /// Makes and seals the ticket for one candidate.
+    pub(super) fn new(
+        engine: &Engine,
+        request: &RequestFacts,
+        candidate: &Candidate,
+        node: Arc<LiveNode>,
+        seat: Seat,
+        means: Means,
+    ) -> Self {
+        let issued = engine.clock.now();
+        let total = u64::try_from(engine.timeouts.total.as_millis()).unwrap_or(u64::MAX);
+        let mut ticket = Ticket {
+            deployment: engine.deployment,
+            coordinator: engine.coordinator,
+            node: candidate.node,
+            request: means.flight.request(),
+            segment: Segment(0),
+            model: request.model.clone(),
+            max_output: request.bounds.output,
+            tariff: candidate.tariff,
+            issued,
+            deadline: UnixMillis(issued.0.saturating_add(total)),
+            salt: request.salt.0,
+            request_commitment: request.commitment,
+            book_head: request.book_head,
+            billing: [0; 16],
+            issuer_mac: [0; 32],
+        };
+        let payer = means.hold.payer();
+        let billing = Billing { account: payer.handle, max_input: request.bounds.input };
+        engine.signer.seal_ticket(&mut ticket, billing);
+        let digest = AuctionDigest {
+            book_head: request.book_head,
+            // A receipt shows at most this many; more is beyond a book's limit.
+            candidates: u16::try_from(candidate.competitors).unwrap_or(u16::MAX),
+            winner_ask: candidate.ask,
+            best_losing_ask: candidate.best_losing_ask,
+        };
+        let hash = ticket.hash();
+        let Means { hold, flight } = means;
+        let claim = Claim { ticket, hash, digest, bounds: request.bounds, hold, flight };
+        Self {
+            engine: engine.clone(),
+            node,
+            seat: Some(seat),
+            claim: Some(claim),
+            dispatched: Instant::now(),
+            first_byte: None,
+        }
+    }
+
+    /// Who serves it.
+    pub(super) fn node(&self) -> &Arc<LiveNode> {
+        &self.node
+    }
+
+    /// The ticket; nothing only while the assignment is being ended.
+    pub(super) fn ticket(&self) -> Option<&Ticket> {
+        self.claim.as_ref().map(|claim| &claim.ticket)
+    }
+
+    /// The first byte of the answer is here.
+    pub(super) fn begun(&mut self) {
+        self.first_byte.get_or_insert_with(Instant::now);
+    }
+
+    /// Nothing of an answer has reached the client and nothing will from this node: its ticket is void,
+    /// whatever it says later.
+    pub(super) fn give_up(mut self, fault: Fault) -> Option<Means> {
+        let claim = self.claim.take()?;
+        if fault == Fault::Node {
+            self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
+        }
+        self.engine.receipts.abandon(&claim.ticket);
+        Some(Means { hold: claim.hold, flight: claim.flight })
+    }
+
+    /// The whole answer has passed.
+    pub(super) fn complete(mut self, delivered: &Delivered, proof: Option<ProofOfInference>) {
+        let Some(claim) = self.claim.take() else { return };
+        let metered = delivered.completed(claim.bounds, &claim.salt());
+        let proof = matching(&claim, proof, &metered);
+        let now = Instant::now();
+        let first_byte = self.first_byte.unwrap_or(now);
+        self.engine.nodes.record(
+            self.node.id(),
+            &claim.ticket.model,
+            Sample::Served {
+                first_byte: first_byte.duration_since(self.dispatched),
+                streaming: now.duration_since(first_byte).max(Duration::from_micros(1)),
+                output: metered.output_tokens,
+            },
+        );
+        self.engine.submit(claim.draft(metered, proof));
+    }
+
+    /// The answer was cut off. A node that failed may still have said what it counted (`proof`);
+    /// otherwise its own count is waited for.
+    pub(super) fn interrupt(
+        mut self,
+        delivered: Delivered,
+        outcome: Outcome,
+        proof: Option<ProofOfInference>,
+    ) {
+        self.end_interrupted(delivered, outcome, proof);
+    }
+
+    fn end_interrupted(
+        &mut self,
+        delivered: Delivered,
+        outcome: Outcome,
+        proof: Option<ProofOfInference>,
+    ) {
+        let Some(claim) = self.claim.take() else { return };
+        self.seat.take();
+        if outcome == Outcome::Failed {
+            self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
+        }
+        let commitment = delivered.commitment(&claim.salt());
+        match proof.filter(|proof| proof.response_commitment == commitment) {
+            Some(proof) if claim.is_proved_by(&proof) => {
+                let counted = Counted {
+                    input: proof.input_tokens,
+                    output: proof.output_tokens,
+                    all_delivered: true,
+                };
+                let (bounds, salt) = (claim.bounds, claim.salt());
+                let metered = delivered.interrupted(outcome, Some(counted), bounds, &salt);
+                self.engine.submit(claim.draft(metered, Some(proof)));
+            }
+            _ => self.engine.interrupted.wait(claim, delivered, outcome),
+        }
+    }
+}
+
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        self.end_interrupted(Delivered::default(), Outcome::Cancelled, None);
+    }
+}
+
+/// The proof, when it is about exactly what was forwarded. A receipt cannot hold another one.
+fn matching(
+    claim: &Claim,
+    proof: Option<ProofOfInference>,
+    metered: &Metered,
+) -> Option<ProofOfInference> {
+    let proof = proof?;
+    let matches = claim.is_proved_by(&proof)
+        && proof.response_commitment == metered.response_commitment;
+    if !matches {
+        tracing::warn!(
+            node = %claim.ticket.node, request = %claim.ticket.request,
+            "the node's proof is not about the answer that was forwarded"
+        );
+    }
+    matches.then_some(proof)
+}
+
+/// What all attempts of one request share.
+pub(super) struct RequestFacts {
+    pub(super) model: String,
+    pub(super) salt: Salt,
+    pub(super) commitment: Hash32,
+    pub(super) bounds: Bounds,
+    pub(super) book_head: Hash32,
+}
+
+impl RequestFacts {
+    pub(super) fn of(admitted: &Admitted) -> Self {
+        Self {
+            model: admitted.request.model.clone(),
+            salt: admitted.salt,
+            commitment: admitted.commitment,
+            bounds: admitted.bounds,
+            book_head: admitted.clearing.book_head,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Answers that were cut off, waiting for the node's own count.
+//!
+//! After a cancellation nobody but the node knows how long the prompt was. It presents its proof again
+//! within moments; then its count, cut to what was delivered, is what the client pays. A node that says
+//! nothing in time is paid for the pieces that were delivered. The hold stays until then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use pinaivu_protocol::answer::Answer;
+use pinaivu_protocol::commitment::{RESPONSE_TAG, value_commitment};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{NodeId, PublicKey};
+use pinaivu_protocol::proof::{Outcome, ProofOfInference};
+use pinaivu_protocol::tunnel::Represented;
+use tokio::time::Instant;
+
+use super::assignment::Claim;
+use super::meter::{Counted, Delivered};
+use crate::receipts::{Draft, Metered};
+
+struct Waiting {
+    claim: Claim,
+    delivered: Delivered,
+    outcome: Outcome,
+    until: Instant,
+}
+
+/// All answers that wait. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Interrupted {
+    waiting: Arc<DashMap<Hash32, Waiting>>,
+    patience: Duration,
+}
+
+impl Interrupted {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { waiting: Arc::default(), patience }
+    }
+
+    /// Begins to wait for the node's count.
+    pub(super) fn wait(&self, claim: Claim, delivered: Delivered, outcome: Outcome) {
+        let until = Instant::now() + self.patience;
+        self.waiting.insert(claim.hash, Waiting { claim, delivered, outcome, until });
+    }
+
+    /// The draft that a node's presented proof completes; nothing when it is about no answer here or
+    /// does not hold.
+    pub(super) fn answer(
+        &self,
+        node: NodeId,
+        signer: &PublicKey,
+        represented: &Represented,
+    ) -> Option<Draft> {
+        let hash = represented.ticket.hash();
+        let (_, waiting) =
+            self.waiting.remove_if(&hash, |_, waiting| waiting.claim.ticket.node == node)?;
+        match waiting.judge(signer, represented) {
+            Some((metered, proof)) => Some(waiting.claim.draft(metered, Some(proof))),
+            None => {
+                tracing::warn!(%node, "a presented proof does not hold; charged without it");
+                Some(waiting.without_count())
+            }
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The drafts of answers whose nodes have said nothing in time.
+    pub(super) fn overdue(&self) -> Vec<Draft> {
+        let now = Instant::now();
+        let due: Vec<Hash32> = self
+            .waiting
+            .iter()
+            .filter(|entry| entry.until <= now)
+            .map(|entry| *entry.key())
+            .collect();
+        due.iter()
+            .filter_map(|hash| self.waiting.remove(hash))
+            .map(|(_, waiting)| waiting.without_count())
+            .collect()
+    }
+}
+
+impl Waiting {
+    fn without_count(self) -> Draft {
+        let Self { claim, delivered, outcome, .. } = self;
+        let metered = delivered.interrupted(outcome, None, claim.bounds, &claim.salt());
+        claim.draft(metered, None)
+    }
+
+    /// What to charge by a node's proof, if it is about this ticket, under its key, and about an answer
+    /// that begins with what was delivered.
+    fn judge(
+        &self,
+        signer: &PublicKey,
+        represented: &Represented,
+    ) -> Option<(Metered, ProofOfInference)> {
+        let Represented { proof, evidence, answer_json, .. } = represented;
+        let salt = self.claim.salt();
+        let commitment = value_commitment(RESPONSE_TAG, &salt, answer_json);
+        if !self.claim.is_proved_by(proof)
+            || evidence.signer != *signer
+            || evidence.verify(proof).is_err()
+            || proof.response_commitment != commitment
+        {
+            return None;
+        }
+        let answer = Answer::from_completion_json(answer_json).ok()?;
+        if !self.delivered.is_begun_by(&answer) {
+            return None;
+        }
+        let counted = Counted {
+            input: proof.input_tokens,
+            output: proof.output_tokens,
+            all_delivered: answer.choices() == self.delivered.answer.choices(),
+        };
+        let bounds = self.claim.bounds;
+        let metered = self.delivered.interrupted(self.outcome, Some(counted), bounds, &salt);
+        // The receipt is about the node's answer, of which the client has seen the beginning.
+        Some((Metered { response_commitment: commitment, ..metered }, proof.clone()))
+    }
+}

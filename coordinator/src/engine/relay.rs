@@ -1,0 +1,329 @@
+//! Turns a node's events into the client's, one by one, and meters them on the way.
+//!
+//! Every chunk gets the `request_id`; the last one the salt as well. Which one is the last shows only
+//! when `[DONE]` follows, so chunks that may be it (those with a finish reason or without choices) are
+//! held until the next event. A usage chunk the client did not ask for is metered and not forwarded.
+//! Everything else keeps every byte. Pure: no I/O, no time.
+
+use bytes::{Bytes, BytesMut};
+use pinaivu_openai::{
+    AnswerFacts, ApiError, DONE_EVENT, EventSplitter, EventTooLong, ObjectField, encode_event,
+    set_fields,
+};
+use pinaivu_protocol::answer::AnswerError;
+use pinaivu_protocol::commitment::Salt;
+use pinaivu_protocol::ids::RequestId;
+
+use super::meter::{Delivered, Meter};
+
+/// Name of the field that tells the client its request's id.
+const REQUEST_FIELD: &str = "request_id";
+/// Name of the field that tells the client its salt.
+const SALT_FIELD: &str = "pinaivu";
+
+/// The node's stream cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    TooLong(#[from] EventTooLong),
+    #[error("a chunk is not a chat completion chunk")]
+    NotAChunk,
+    #[error("a chunk cannot be added to the answer")]
+    Answer(#[from] AnswerError),
+    #[error("the node reports an error in the stream")]
+    ServerError,
+}
+
+/// The additions to one client's answer.
+#[derive(Clone, Debug)]
+pub(super) struct Additions {
+    request: ObjectField,
+    /// Both fields as `set_fields` takes them.
+    request_json: String,
+    salt_json: String,
+}
+
+impl Additions {
+    pub(super) fn new(request: RequestId, salt: &Salt) -> Self {
+        Self {
+            request: ObjectField::string(REQUEST_FIELD, &request.to_string()),
+            request_json: format!("\"{request}\""),
+            salt_json: format!("{{\"salt\":\"{salt}\"}}"),
+        }
+    }
+
+    /// A unary answer, or the last chunk, with both fields. Nothing when it is not an object.
+    pub(super) fn both(&self, object: &[u8]) -> Option<Bytes> {
+        let fields = [
+            (REQUEST_FIELD, self.request_json.as_str()),
+            (SALT_FIELD, self.salt_json.as_str()),
+        ];
+        set_fields(object, &fields).ok().map(Bytes::from)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct EventRelay {
+    splitter: EventSplitter,
+    meter: Meter,
+    additions: Additions,
+    include_usage: bool,
+    held: Option<Bytes>,
+    begun: bool,
+    finished: bool,
+    done: bool,
+}
+
+impl EventRelay {
+    pub(super) fn new(additions: Additions, include_usage: bool) -> Self {
+        Self {
+            splitter: EventSplitter::default(),
+            meter: Meter::default(),
+            additions,
+            include_usage,
+            held: None,
+            begun: false,
+            finished: false,
+            done: false,
+        }
+    }
+
+    /// Takes bytes from the node and writes what the client gets for them to `out`.
+    ///
+    /// # Errors
+    /// [`Broken`]; the stream is then useless, and what was written before it still counts.
+    pub(super) fn feed(&mut self, piece: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
+        self.splitter.push(piece);
+        while let Some(event) = self.splitter.next_event()? {
+            if self.done {
+                continue;
+            }
+            if event.is_done() {
+                self.done = true;
+                self.release_last(out);
+                out.extend_from_slice(DONE_EVENT);
+            } else {
+                self.chunk(event.data, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
+        let facts = AnswerFacts::parse(&chunk).ok_or(Broken::NotAChunk)?;
+        if facts.is_error {
+            return Err(Broken::ServerError);
+        }
+        self.meter.push(&chunk)?;
+        self.begun = true;
+        self.finished |= facts.has_finished;
+        if facts.is_bare && facts.usage.is_some() && !self.include_usage {
+            return Ok(());
+        }
+        self.release(out)?;
+        if facts.has_finished || facts.is_bare {
+            self.held = Some(chunk);
+            Ok(())
+        } else {
+            self.forward(&chunk, out)
+        }
+    }
+
+    fn forward(&self, chunk: &[u8], out: &mut BytesMut) -> Result<(), Broken> {
+        if self.additions.request.append_to_event(chunk, out).is_ok() {
+            return Ok(());
+        }
+        // A chunk over several lines: rare, so one more copy does not matter.
+        let mut object = BytesMut::with_capacity(chunk.len());
+        let appended = self.additions.request.append_to(chunk, &mut object);
+        appended.map_err(|_| Broken::NotAChunk)?;
+        out.extend_from_slice(&encode_event(&object));
+        Ok(())
+    }
+
+    fn release(&mut self, out: &mut BytesMut) -> Result<(), Broken> {
+        match self.held.take() {
+            Some(held) => self.forward(&held, out),
+            None => Ok(()),
+        }
+    }
+
+    fn release_last(&mut self, out: &mut BytesMut) {
+        let last = self.held.take().and_then(|held| self.additions.both(&held));
+        if let Some(last) = last {
+            out.extend_from_slice(&encode_event(&last));
+        }
+    }
+
+    /// Whether the node has sent a chunk yet.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Whether the answer is complete: `[DONE]` has passed.
+    pub(super) const fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Writes the rest of a stream whose node ended it after a finish reason without `[DONE]`, as some
+    /// servers do. False when it was cut off instead.
+    pub(super) fn end_without_done(&mut self, out: &mut BytesMut) -> bool {
+        let ended = self.finished && !self.splitter.is_mid_event();
+        if ended && !self.done {
+            self.done = true;
+            self.release_last(out);
+            out.extend_from_slice(DONE_EVENT);
+        }
+        ended
+    }
+
+    /// Writes the end of a stream that cannot be gone on with: what was held and the error.
+    pub(super) fn break_off(&mut self, error: &ApiError, out: &mut BytesMut) {
+        // What cannot be forwarded now could not have been before.
+        let _ = self.release(out);
+        out.extend_from_slice(&error.to_event());
+    }
+
+    /// What was forwarded.
+    pub(super) fn finish(self) -> Delivered {
+        self.meter.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use pinaivu_protocol::units::{TokenCount, UnixMillis};
+
+    use super::*;
+
+    const SALT: Salt = Salt([0xab; 32]);
+
+    fn relay(include_usage: bool) -> EventRelay {
+        let request = RequestId::new(UnixMillis(1), [2; 10]);
+        EventRelay::new(Additions::new(request, &SALT), include_usage)
+    }
+
+    fn id() -> String {
+        RequestId::new(UnixMillis(1), [2; 10]).to_string()
+    }
+
+    fn feed(relay: &mut EventRelay, pieces: &[&str]) -> String {
+        let mut out = BytesMut::new();
+        for piece in pieces {
+            relay.feed(Bytes::copy_from_slice(piece.as_bytes()), &mut out).unwrap();
+        }
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    const HELLO: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n";
+    const STOP: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const USAGE: &str =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    #[test]
+    fn chunk_gets_the_request_id_and_keeps_every_other_byte() {
+        let out = feed(&mut relay(false), &["data: { \"x\" : 1e2 , \"choices\":[{\"index\":0,\"delta\":{\"content\":\"é\\u00e9\"}}] }\n\n"]);
+        assert_eq!(
+            out,
+            format!(
+                "data: {{ \"x\" : 1e2 , \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"é\\u00e9\"}}}}],\"request_id\":\"{}\"}}\n\n",
+                id()
+            )
+        );
+    }
+
+    #[test]
+    fn last_chunk_gets_the_salt_when_the_usage_is_not_wanted() {
+        let out = feed(&mut relay(false), &[HELLO, STOP, USAGE, DONE]);
+        let events: Vec<&str> = out.split("\n\n").collect();
+        assert_eq!(events.len(), 4, "{out}");
+        assert!(!events[0].contains("salt"));
+        assert!(events[1].contains("\"finish_reason\":\"stop\""));
+        assert!(events[1].ends_with(&format!(",\"pinaivu\":{{\"salt\":\"{SALT}\"}}}}")));
+        assert_eq!(events[2], "data: [DONE]");
+        assert!(!out.contains("usage"));
+    }
+
+    #[test]
+    fn last_chunk_is_the_usage_when_it_is_wanted() {
+        let out = feed(&mut relay(true), &[HELLO, STOP, USAGE, DONE]);
+        let events: Vec<&str> = out.split("\n\n").collect();
+        assert_eq!(events.len(), 5, "{out}");
+        assert!(events[1].contains("\"stop\"") && !events[1].contains("salt"));
+        assert!(events[2].contains("\"usage\"") && events[2].contains("salt"));
+        assert_eq!(events[3], "data: [DONE]");
+    }
+
+    #[test]
+    fn usage_is_metered_although_not_forwarded() {
+        let mut relay = relay(false);
+        feed(&mut relay, &[HELLO, STOP, USAGE, DONE]);
+        let delivered = relay.finish();
+        let usage = delivered.answer.usage.unwrap();
+        assert_eq!(usage.prompt_tokens, TokenCount(3));
+        assert_eq!(delivered.pieces, TokenCount(1));
+    }
+
+    #[test]
+    fn pieces_cut_anywhere_give_the_same_stream() {
+        let whole = [HELLO, STOP, USAGE, DONE].concat();
+        let expected = feed(&mut relay(true), &[&whole]);
+        for cut in 1..whole.len() {
+            let (a, b) = whole.split_at(cut);
+            assert_eq!(feed(&mut relay(true), &[a, b]), expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn error_in_the_stream_breaks_it() {
+        let mut relay = relay(false);
+        let mut out = BytesMut::new();
+        relay.feed(Bytes::from_static(HELLO.as_bytes()), &mut out).unwrap();
+        let error = relay.feed(Bytes::from_static(b"data: {\"error\":{\"message\":\"x\"}}\n\n"), &mut out);
+        assert!(matches!(error, Err(Broken::ServerError)));
+    }
+
+    #[test]
+    fn text_that_is_no_chunk_breaks_it() {
+        let mut out = BytesMut::new();
+        let error = relay(false).feed(Bytes::from_static(b"data: hello\n\n"), &mut out);
+        assert!(matches!(error, Err(Broken::NotAChunk)));
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn stream_broken_off_after_the_finish_reason_keeps_that_chunk() {
+        let mut relay = relay(false);
+        let out = feed(&mut relay, &[HELLO, STOP]);
+        assert!(!out.contains("stop"));
+        let mut rest = BytesMut::new();
+        relay.break_off(&ApiError::answer_interrupted(), &mut rest);
+        let rest = String::from_utf8(rest.to_vec()).unwrap();
+        assert!(rest.contains("\"stop\"") && rest.contains("\"answer_interrupted\""), "{rest}");
+        assert!(!rest.contains("[DONE]"));
+    }
+
+    #[test]
+    fn end_after_a_finish_reason_without_done_is_completed() {
+        let mut relay = relay(false);
+        feed(&mut relay, &[HELLO, STOP]);
+        let mut rest = BytesMut::new();
+        assert!(relay.end_without_done(&mut rest));
+        assert!(rest.ends_with(b"data: [DONE]\n\n"));
+    }
+
+    #[test]
+    fn end_before_a_finish_reason_is_a_cut() {
+        let mut relay = relay(false);
+        feed(&mut relay, &[HELLO]);
+        let mut rest = BytesMut::new();
+        assert!(!relay.end_without_done(&mut rest));
+        assert!(rest.is_empty());
+    }
+}

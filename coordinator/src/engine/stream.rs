@@ -1,0 +1,302 @@
+//! A streamed answer on its way to the client.
+//!
+//! The client's connection pulls: each poll takes what the node has sent and nothing more is read until
+//! the next one, so a slow client holds back its own stream by HTTP/2 flow control and needs no buffer
+//! here. Dropping the body resets the node's stream at once.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use base64::Engine as _;
+use borsh::BorshDeserialize as _;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming};
+use parking_lot::Mutex;
+use pinaivu_openai::ApiError;
+use pinaivu_protocol::proof::{Outcome, PROOF_TRAILER, ProofOfInference};
+use tokio::time::Instant;
+
+use super::Engine;
+use super::assignment::Assignment;
+use super::relay::EventRelay;
+
+/// Chunks that are waiting are sent on as one, up to about this many bytes.
+const MERGE_BYTES: usize = 16 * 1024;
+
+/// How long after `[DONE]` the node's proof may take.
+const TRAILER_WAIT: Duration = Duration::from_secs(2);
+
+/// The client's connection has to be cut: the client has not read for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client has not read the answer for too long")]
+pub struct ClientStalled;
+
+/// The body of a streamed answer.
+pub struct AnswerStream(Arc<Mutex<Relay>>);
+
+impl std::fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AnswerStream")
+    }
+}
+
+/// What [`AnswerStream`] and the watch share.
+pub(super) struct Relay {
+    engine: Engine,
+    state: State,
+    deadline: Instant,
+    /// When the client's connection last took something.
+    taken: Instant,
+    /// Since when the client's connection waits for the node, and whom to wake.
+    waiting: Option<(Instant, Waker)>,
+}
+
+enum State {
+    Open(Box<Open>),
+    /// Nothing more comes from the node; this is still to be said.
+    LastWords(Bytes),
+    Aborted,
+    Ended,
+}
+
+struct Open {
+    upstream: Incoming,
+    events: EventRelay,
+    assignment: Assignment,
+    proof: Option<ProofOfInference>,
+    /// Written before the first poll.
+    ready: BytesMut,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Relay")
+    }
+}
+
+impl AnswerStream {
+    /// Goes on with an answer that has begun: `ready` is what the client gets first.
+    pub(super) fn new(
+        engine: &Engine,
+        upstream: Incoming,
+        events: EventRelay,
+        assignment: Assignment,
+        ready: BytesMut,
+        deadline: Instant,
+    ) -> Self {
+        let open = Open { upstream, events, assignment, proof: None, ready };
+        let relay = Arc::new(Mutex::new(Relay {
+            engine: engine.clone(),
+            state: State::Open(Box::new(open)),
+            deadline,
+            taken: Instant::now(),
+            waiting: None,
+        }));
+        engine.streams.add(&relay);
+        Self(relay)
+    }
+}
+
+impl Body for AnswerStream {
+    type Data = Bytes;
+    type Error = ClientStalled;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientStalled>>> {
+        self.0.lock().poll(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0.lock().state, State::Ended)
+    }
+}
+
+/// How a stream from the node went on.
+enum Step {
+    Pending,
+    Ended,
+    Broken,
+}
+
+impl Open {
+    /// Takes what the node has sent.
+    fn pull(&mut self, context: &mut Context<'_>, out: &mut BytesMut) -> Step {
+        loop {
+            if out.len() >= MERGE_BYTES {
+                // More may be there: the next poll looks.
+                return Step::Pending;
+            }
+            match Pin::new(&mut self.upstream).poll_frame(context) {
+                Poll::Pending => return Step::Pending,
+                Poll::Ready(None) => return Step::Ended,
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::warn!(node = %self.assignment.node().id(), %error, "stream failed");
+                    return Step::Broken;
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        if let Err(error) = self.events.feed(data, out) {
+                            let node = self.assignment.node().id();
+                            tracing::warn!(%node, %error, "stream cannot be forwarded");
+                            return Step::Broken;
+                        }
+                    }
+                    Err(frame) => {
+                        if let Ok(trailers) = frame.into_trailers() {
+                            self.proof = proof(&trailers);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn complete(self) {
+        let Self { events, assignment, proof, .. } = self;
+        assignment.complete(&events.finish(), proof);
+    }
+
+    fn interrupt(self, outcome: Outcome) {
+        let Self { upstream, events, assignment, proof, .. } = self;
+        // First of all, so that the node stops working.
+        drop(upstream);
+        assignment.interrupt(events.finish(), outcome, proof);
+    }
+}
+
+impl Relay {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientStalled>>> {
+        self.taken = Instant::now();
+        self.waiting = None;
+        let mut out = BytesMut::new();
+        match &mut self.state {
+            State::Open(open) => {
+                out = std::mem::take(&mut open.ready);
+                match open.pull(context, &mut out) {
+                    Step::Pending if out.is_empty() => {
+                        self.waiting = Some((self.taken, context.waker().clone()));
+                        return Poll::Pending;
+                    }
+                    Step::Pending => {}
+                    Step::Ended => {
+                        if open.events.is_done() || open.events.end_without_done(&mut out) {
+                            self.close(Open::complete);
+                        } else {
+                            self.fail(&ApiError::answer_interrupted(), &mut out);
+                        }
+                    }
+                    Step::Broken => self.fail(&ApiError::answer_interrupted(), &mut out),
+                }
+            }
+            State::LastWords(words) => {
+                out.extend_from_slice(words);
+                self.state = State::Ended;
+            }
+            State::Aborted => {
+                self.state = State::Ended;
+                return Poll::Ready(Some(Err(ClientStalled)));
+            }
+            State::Ended => {}
+        }
+        if out.is_empty() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(Ok(Frame::data(out.freeze()))))
+    }
+
+    /// Ends the node's part; what follows is [`State::Ended`] unless the caller says otherwise.
+    fn close(&mut self, end: impl FnOnce(Open)) {
+        if let State::Open(open) = std::mem::replace(&mut self.state, State::Ended) {
+            end(*open);
+        }
+    }
+
+    fn fail(&mut self, error: &ApiError, out: &mut BytesMut) {
+        if let State::Open(open) = &mut self.state {
+            open.events.break_off(error, out);
+        }
+        self.close(|open| open.interrupt(Outcome::Failed));
+    }
+
+    /// Checks the time limits, from outside.
+    pub(super) fn check(&mut self, now: Instant) {
+        let State::Open(open) = &self.state else { return };
+        let timeouts = self.engine.timeouts;
+        let waited = self.waiting.as_ref().map(|(since, _)| now.saturating_duration_since(*since));
+        if open.events.is_done() {
+            if waited.is_some_and(|waited| waited > TRAILER_WAIT) {
+                self.close(Open::complete);
+                self.wake();
+            }
+        } else if now >= self.deadline || waited.is_some_and(|waited| waited > timeouts.idle) {
+            tracing::warn!(node = %open.assignment.node().id(), "stream timed out");
+            let mut out = BytesMut::new();
+            self.fail(&ApiError::answer_interrupted(), &mut out);
+            self.state = State::LastWords(out.freeze());
+            self.wake();
+        } else if waited.is_none()
+            && now.saturating_duration_since(self.taken) > timeouts.client_stall
+        {
+            tracing::info!(node = %open.assignment.node().id(), "client stopped reading");
+            self.close(|open| open.interrupt(Outcome::Cancelled));
+            self.state = State::Aborted;
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some((_, waker)) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let State::Open(open) = std::mem::replace(&mut self.state, State::Ended) else { return };
+        if !open.events.is_done() {
+            return open.interrupt(Outcome::Cancelled);
+        }
+        // The client has the whole answer and left without waiting for the end of the response; the
+        // node's proof is still to come. Outside a runtime nothing can be waited for.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.engine.tracker.spawn(await_proof(open));
+        } else {
+            open.complete();
+        }
+    }
+}
+
+async fn await_proof(mut open: Box<Open>) {
+    let trailers = async {
+        while let Some(Ok(frame)) = open.upstream.frame().await {
+            if let Ok(trailers) = frame.into_trailers() {
+                return proof(&trailers);
+            }
+        }
+        None
+    };
+    open.proof = tokio::time::timeout(TRAILER_WAIT, trailers).await.ok().flatten();
+    open.complete();
+}
+
+/// The node's proof in the trailers of its answer.
+pub(super) fn proof(trailers: &HeaderMap) -> Option<ProofOfInference> {
+    let text = trailers.get(PROOF_TRAILER)?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).or_else(|_| {
+        base64::engine::general_purpose::STANDARD_NO_PAD.decode(text)
+    });
+    let proof = bytes.ok().and_then(|bytes| ProofOfInference::try_from_slice(&bytes).ok());
+    if proof.is_none() {
+        tracing::warn!("a node's proof cannot be read");
+    }
+    proof
+}

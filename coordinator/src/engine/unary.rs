@@ -1,0 +1,61 @@
+//! A unary answer: small, so it is collected before anything reaches the client, and a node that dies in
+//! the middle can still be replaced by the next one.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use pinaivu_openai::AnswerFacts;
+use pinaivu_protocol::answer::Answer;
+
+use super::assignment::Assignment;
+use super::meter::Delivered;
+use super::relay::Additions;
+use super::stream::proof;
+
+/// Why a unary answer cannot be passed on. The node's fault.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnaryError {
+    #[error("the answer broke off or is longer than {limit} bytes")]
+    Body {
+        limit: usize,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the answer is not a chat completion")]
+    NotAnAnswer,
+}
+
+/// A collected answer, not yet accounted for.
+pub(super) struct Collected {
+    body: Bytes,
+    delivered: Delivered,
+    proof: Option<pinaivu_protocol::proof::ProofOfInference>,
+}
+
+/// Reads the whole answer and adds our fields.
+pub(super) async fn collect(
+    upstream: Incoming,
+    additions: &Additions,
+    limit: usize,
+) -> Result<Collected, UnaryError> {
+    let collected = Limited::new(upstream, limit)
+        .collect()
+        .await
+        .map_err(|source| UnaryError::Body { limit, source })?;
+    let proof = collected.trailers().and_then(proof);
+    let object = collected.to_bytes();
+    if AnswerFacts::parse(&object).is_none_or(|facts| facts.is_error) {
+        return Err(UnaryError::NotAnAnswer);
+    }
+    let answer = Answer::from_completion_json(&object).map_err(|_| UnaryError::NotAnAnswer)?;
+    let body = additions.both(&object).ok_or(UnaryError::NotAnAnswer)?;
+    Ok(Collected { body, delivered: Delivered::whole(answer), proof })
+}
+
+impl Collected {
+    /// Accounts for it and gives what the client gets.
+    pub(super) fn complete(self, assignment: Assignment) -> Bytes {
+        assignment.complete(&self.delivered, self.proof);
+        self.body
+    }
+}
