@@ -1,0 +1,10 @@
+//! The auction as its users see it: book, clearing, prices, quality.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod book;
+mod clearing;
+mod market;
+mod occupancy;
+mod properties;
+mod quality;
+mod shared;
