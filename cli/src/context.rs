@@ -12,14 +12,14 @@ use serde::Deserialize;
 use crate::output::Failure;
 
 /// Where `up` keeps its data unless told otherwise.
-pub fn default_data_dir() -> PathBuf {
+pub(crate) fn default_data_dir() -> PathBuf {
     let base = std::env::home_dir().unwrap_or_else(|| PathBuf::from("."));
     base.join(".local/share/pinaivu/local")
 }
 
 /// Options every command understands.
 #[derive(Debug, Clone, Args)]
-pub struct ContextArgs {
+pub(crate) struct ContextArgs {
     /// The coordinator, for example http://127.0.0.1:8402.
     #[arg(long, global = true, env = "PINAIVU_URL", value_name = "URL")]
     pub url: Option<String>,
@@ -47,7 +47,7 @@ struct ReadyFile {
 
 impl ContextArgs {
     /// The coordinator's address, without a slash at the end.
-    pub fn url(&self) -> anyhow::Result<String> {
+    pub(crate) fn url(&self) -> anyhow::Result<String> {
         if let Some(url) = &self.url {
             return Ok(url.trim_end_matches('/').trim_end_matches("/v1").to_owned());
         }
@@ -55,7 +55,7 @@ impl ContextArgs {
     }
 
     /// The RPC's address.
-    pub fn rpc(&self) -> anyhow::Result<String> {
+    pub(crate) fn rpc(&self) -> anyhow::Result<String> {
         match &self.rpc {
             Some(rpc) => Ok(rpc.clone()),
             None => Ok(self.ready()?.rpc_url),
@@ -63,7 +63,7 @@ impl ContextArgs {
     }
 
     /// The wallet's key file.
-    pub fn wallet_path(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn wallet_path(&self) -> anyhow::Result<PathBuf> {
         match &self.wallet {
             Some(path) => Ok(path.clone()),
             None => Ok(self.ready()?.wallet),

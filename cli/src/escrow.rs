@@ -20,7 +20,7 @@ use crate::output::{Failure, Printer};
 
 /// What to do with the wallet's money.
 #[derive(Debug, Subcommand)]
-pub enum EscrowCommand {
+pub(crate) enum EscrowCommand {
     /// Move USDC from the wallet into its escrow (opened on first use).
     Deposit {
         /// How much, for example 5 or 0.25.
@@ -55,7 +55,7 @@ pub enum EscrowCommand {
 }
 
 /// Carries out one command.
-pub async fn run(
+pub(crate) async fn run(
     printer: &Printer,
     context: &ContextArgs,
     command: EscrowCommand,
@@ -85,7 +85,7 @@ pub async fn run(
 }
 
 /// A wallet and its escrow in one market.
-pub struct Purse<'a> {
+pub(crate) struct Purse<'a> {
     /// Says what happens.
     pub printer: Printer,
     /// Where.
@@ -120,7 +120,7 @@ impl Purse<'_> {
     }
 
     /// Moves money into the escrow, opening it first when there is none.
-    pub async fn deposit(&self, amount: Amount) -> anyhow::Result<()> {
+    pub(crate) async fn deposit(&self, amount: Amount) -> anyhow::Result<()> {
         let owner = public(self.wallet);
         let build = &self.network.instructions;
         let mut instructions = Vec::new();
@@ -149,7 +149,7 @@ impl Purse<'_> {
     }
 
     /// Reserves money for the coordinator; gives the allowance.
-    pub async fn allow(&self, amount: Amount, days: u32) -> anyhow::Result<AllowanceId> {
+    pub(crate) async fn allow(&self, amount: Amount, days: u32) -> anyhow::Result<AllowanceId> {
         let owner = public(self.wallet);
         let build = &self.network.instructions;
         let escrow = self.escrow().await?.ok_or_else(|| {
@@ -181,7 +181,7 @@ impl Purse<'_> {
     }
 
     /// The wallet's newest allowance for this coordinator.
-    pub async fn allowance(&self) -> anyhow::Result<Option<Allowance>> {
+    pub(crate) async fn allowance(&self) -> anyhow::Result<Option<Allowance>> {
         let filter = AllowanceFilter::Owner(public(self.wallet));
         let allowances = self.network.chain.allowances(filter, Commitment::Confirmed).await?;
         Ok(allowances

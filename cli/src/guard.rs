@@ -12,14 +12,14 @@ use tokio::process::Command;
 
 /// What to run.
 #[derive(Debug, Args)]
-pub struct GuardArgs {
+pub(crate) struct GuardArgs {
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
 /// Runs the program until it ends or standard input closes.
-pub async fn run(arguments: GuardArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(arguments: GuardArgs) -> anyhow::Result<()> {
     let (program, rest) = arguments.command.split_first().context("no program given")?;
     let mut child = Command::new(program)
         .args(rest)
@@ -44,7 +44,7 @@ pub async fn run(arguments: GuardArgs) -> anyhow::Result<()> {
 }
 
 /// Returns once standard input has ended.
-pub async fn end_of_input() {
+pub(crate) async fn end_of_input() {
     let mut stdin = tokio::io::stdin();
     let mut buffer = [0; 256];
     while matches!(stdin.read(&mut buffer).await, Ok(count) if count > 0) {}

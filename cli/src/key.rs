@@ -16,7 +16,7 @@ use crate::output::{Failure, Printer};
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
-pub enum KeyCommand {
+pub(crate) enum KeyCommand {
     /// Make a key. It is shown once and spends from an allowance of the wallet.
     Create {
         /// For your own use, for example the application's name.
@@ -37,7 +37,7 @@ pub enum KeyCommand {
 
 /// A key as the coordinator shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KeyView {
+pub(crate) struct KeyView {
     /// Names the key in `revoke`.
     pub id: String,
     /// The secret; only at creation.
@@ -63,7 +63,7 @@ struct KeyList {
 }
 
 /// Carries out one command.
-pub async fn run(
+pub(crate) async fn run(
     printer: &Printer,
     context: &ContextArgs,
     command: KeyCommand,
@@ -103,7 +103,7 @@ pub async fn run(
 }
 
 /// Makes a key that spends from `allowance`.
-pub async fn create(
+pub(crate) async fn create(
     network: &Network,
     wallet: &Keypair,
     allowance: AllowanceId,
@@ -159,7 +159,7 @@ async fn only_allowance(network: &Network, wallet: &Keypair) -> anyhow::Result<A
 }
 
 /// Whether an allowance can be spent from now, through this coordinator.
-pub fn is_usable(
+pub(crate) fn is_usable(
     allowance: &pinaivu_chain::Allowance,
     network: &Network,
     now: UnixSeconds,

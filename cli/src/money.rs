@@ -6,12 +6,12 @@ use pinaivu_protocol::units::Amount;
 
 /// An amount given on the command line: `5`, `0.25`, `12.000001`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usdc(pub Amount);
+pub(crate) struct Usdc(pub Amount);
 
 /// Not an amount of USDC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an amount of USDC with at most six decimals, like 5 or 0.25")]
-pub struct UsdcError;
+pub(crate) struct UsdcError;
 
 impl FromStr for Usdc {
     type Err = UsdcError;
@@ -28,7 +28,7 @@ impl FromStr for Usdc {
 }
 
 /// An amount as people read it: `1.25 USDC`, without zeros at the end.
-pub fn show(amount: Amount) -> String {
+pub(crate) fn show(amount: Amount) -> String {
     let text = amount.to_usdc_string();
     let text = text.trim_end_matches('0').trim_end_matches('.');
     format!("{text} USDC")

@@ -19,7 +19,7 @@ use crate::output::{Failure, Printer};
 
 /// What a coordinator says about itself.
 #[derive(Clone, Debug, Deserialize)]
-pub struct NetworkInfo {
+pub(crate) struct NetworkInfo {
     /// Its account.
     pub coordinator: CoordinatorId,
     /// The market it settles in.
@@ -29,7 +29,7 @@ pub struct NetworkInfo {
 }
 
 /// A coordinator and its chain.
-pub struct Network {
+pub(crate) struct Network {
     /// The coordinator's address without a slash at the end.
     pub url: String,
     /// For the coordinator.
@@ -46,7 +46,7 @@ pub struct Network {
 
 impl Network {
     /// Asks the coordinator who it is and reads its market from the chain.
-    pub async fn open(context: &ContextArgs) -> anyhow::Result<Self> {
+    pub(crate) async fn open(context: &ContextArgs) -> anyhow::Result<Self> {
         let url = context.url()?;
         let http = http_client()?;
         let info: NetworkInfo = get_json(&http, &format!("{url}/v1/network")).await?;
@@ -55,7 +55,7 @@ impl Network {
     }
 
     /// Reads the market from the chain.
-    pub async fn with(
+    pub(crate) async fn with(
         url: String,
         http: reqwest::Client,
         info: NetworkInfo,
@@ -75,7 +75,7 @@ impl Network {
     }
 
     /// The coordinator's account, from the chain.
-    pub async fn coordinator(&self) -> anyhow::Result<Coordinator> {
+    pub(crate) async fn coordinator(&self) -> anyhow::Result<Coordinator> {
         let found = self.chain.coordinator(self.info.coordinator, Commitment::Confirmed).await;
         found.map_err(chain_failure)?.with_context(|| {
             format!("coordinator {} is not on this chain", self.info.coordinator)
@@ -83,7 +83,7 @@ impl Network {
     }
 
     /// Sends one transaction and waits until it is confirmed; the first signer pays.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         printer: Printer,
         what: &str,
@@ -95,7 +95,7 @@ impl Network {
 }
 
 /// Sends one transaction and waits until it is confirmed, saying what it does and how far it is.
-pub async fn send(
+pub(crate) async fn send(
     chain: &RpcChain,
     printer: Printer,
     what: &str,
@@ -118,7 +118,7 @@ pub async fn send(
 }
 
 /// Reads a Solana key file.
-pub fn read_keypair(path: &Path) -> anyhow::Result<Keypair> {
+pub(crate) fn read_keypair(path: &Path) -> anyhow::Result<Keypair> {
     let text = std::fs::read(path).map_err(|error| {
         Failure::failed(
             format!("cannot read the key file {}: {error}", path.display()),
@@ -132,7 +132,7 @@ pub fn read_keypair(path: &Path) -> anyhow::Result<Keypair> {
 }
 
 /// Writes a new key file that only its owner can read; keeps one that is there.
-pub fn ensure_keypair(path: &Path) -> anyhow::Result<Keypair> {
+pub(crate) fn ensure_keypair(path: &Path) -> anyhow::Result<Keypair> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     if path.exists() {
@@ -155,12 +155,12 @@ pub fn ensure_keypair(path: &Path) -> anyhow::Result<Keypair> {
 }
 
 /// The key pair's public half, in the protocol's type.
-pub fn public(pair: &Keypair) -> PublicKey {
+pub(crate) fn public(pair: &Keypair) -> PublicKey {
     public_key(&pair.pubkey())
 }
 
 /// A client that gives up on a coordinator that does not answer.
-pub fn http_client() -> anyhow::Result<reqwest::Client> {
+pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder()
         .tcp_nodelay(true)
         .connect_timeout(Duration::from_secs(5))
@@ -169,7 +169,7 @@ pub fn http_client() -> anyhow::Result<reqwest::Client> {
 }
 
 /// Reads JSON from the coordinator; its own error text on failure.
-pub async fn get_json<T: serde::de::DeserializeOwned>(
+pub(crate) async fn get_json<T: serde::de::DeserializeOwned>(
     http: &reqwest::Client,
     url: &str,
 ) -> anyhow::Result<T> {
@@ -178,7 +178,7 @@ pub async fn get_json<T: serde::de::DeserializeOwned>(
 }
 
 /// The JSON of a response, or the error the coordinator gave.
-pub async fn read_json<T: serde::de::DeserializeOwned>(
+pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
     url: &str,
     response: reqwest::Response,
 ) -> anyhow::Result<T> {
@@ -199,7 +199,7 @@ pub async fn read_json<T: serde::de::DeserializeOwned>(
 }
 
 /// The coordinator cannot be reached.
-pub fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
+pub(crate) fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
     Failure::unreachable(
         format!("cannot reach {url}: {error}"),
         "check --url, and that the coordinator runs (`pinaivu up` for a local one)",
@@ -207,7 +207,7 @@ pub fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
 }
 
 /// Sorts a chain error into an exit code.
-pub fn chain_failure(error: ChainError) -> anyhow::Error {
+pub(crate) fn chain_failure(error: ChainError) -> anyhow::Error {
     match error {
         ChainError::Unreachable { .. } => {
             Failure::unreachable(error.to_string(), "check --rpc, and that the cluster is up").into()

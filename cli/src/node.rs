@@ -17,7 +17,7 @@ use crate::output::{Failure, Printer};
 
 /// What to do with nodes. The wallet (--wallet) is the operator: it owns stake and earnings.
 #[derive(Debug, Subcommand)]
-pub enum NodeCommand {
+pub(crate) enum NodeCommand {
     /// Register a node. Its hot key is made when the file is missing.
     Register {
         /// The node's hot key: signs answers, owns nothing, can be rotated.
@@ -63,7 +63,7 @@ struct PayoutReport {
 }
 
 /// Carries out one command.
-pub async fn run(
+pub(crate) async fn run(
     printer: &Printer,
     context: &ContextArgs,
     command: NodeCommand,
@@ -101,7 +101,7 @@ pub async fn run(
 }
 
 /// A wallet that operates nodes.
-pub struct Operator<'a> {
+pub(crate) struct Operator<'a> {
     /// Says what happens.
     pub printer: Printer,
     /// Where.
@@ -112,7 +112,7 @@ pub struct Operator<'a> {
 
 impl Operator<'_> {
     /// Registers a node with `hot` as its signer; gives its account.
-    pub async fn register(&self, hot: &Keypair) -> anyhow::Result<NodeId> {
+    pub(crate) async fn register(&self, hot: &Keypair) -> anyhow::Result<NodeId> {
         let operator = public(self.wallet);
         let now = self.network.chain.position(Commitment::Confirmed).await?.time.slot;
         let build = &self.network.instructions;
@@ -124,7 +124,7 @@ impl Operator<'_> {
     }
 
     /// Adds stake.
-    pub async fn stake(&self, node: NodeId, amount: Amount) -> anyhow::Result<()> {
+    pub(crate) async fn stake(&self, node: NodeId, amount: Amount) -> anyhow::Result<()> {
         let operator = public(self.wallet);
         let instruction = self.network.instructions.node_stake(&node, &operator, amount);
         let what = format!("staking {}", show(amount));

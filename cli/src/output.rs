@@ -13,7 +13,7 @@ use serde::Serialize;
 /// An error that knows its exit code and what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
     code: u8,
@@ -21,45 +21,40 @@ pub struct Failure {
 
 impl Failure {
     /// 3: a check did not pass.
-    pub fn check(message: impl Into<String>) -> Self {
+    pub(crate) fn check(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, code: 3 }
     }
 
     /// 4: what was asked for is not there.
-    pub fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), code: 4 }
     }
 
     /// 5: the coordinator or the chain cannot be reached.
-    pub fn unreachable(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn unreachable(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), code: 5 }
     }
 
     /// 1: anything else, with a way out.
-    pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), code: 1 }
     }
 }
 
 /// Prints results for people or for programs.
 #[derive(Clone, Copy, Debug)]
-pub struct Printer {
+pub(crate) struct Printer {
     json: bool,
 }
 
 impl Printer {
     /// For people, or one JSON document.
-    pub const fn new(json: bool) -> Self {
+    pub(crate) const fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// Whether JSON was asked for.
-    pub const fn is_json(self) -> bool {
-        self.json
-    }
-
     /// The command's result: `human` for people, `value` for programs.
-    pub fn result(self, value: &impl Serialize, human: impl Display) {
+    pub(crate) fn result(self, value: &impl Serialize, human: impl Display) {
         if self.json {
             match serde_json::to_string_pretty(value) {
                 Ok(text) => println!("{text}"),
@@ -71,14 +66,14 @@ impl Printer {
     }
 
     /// A step of long work, on standard error.
-    pub fn step(self, text: impl Display) {
+    pub(crate) fn step(self, text: impl Display) {
         if !self.json {
             eprintln!("  {text}");
         }
     }
 
     /// Prints `error` and gives its exit code.
-    pub fn fail(self, error: &anyhow::Error) -> ExitCode {
+    pub(crate) fn fail(self, error: &anyhow::Error) -> ExitCode {
         let failure = error.downcast_ref::<Failure>();
         let code = failure.map_or(1, |failure| failure.code);
         let hint = failure.and_then(|failure| failure.hint.as_deref());

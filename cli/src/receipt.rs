@@ -21,7 +21,7 @@ use evidence::{ChainFacts, Evidence};
 
 /// What to do with receipts.
 #[derive(Debug, Subcommand)]
-pub enum ReceiptCommand {
+pub(crate) enum ReceiptCommand {
     /// Show a request's receipts; with --json, the document that `verify` takes as a file.
     Show {
         /// The request's id, `req_…`; answers carry it as `request_id` and `x-request-id`.
@@ -36,7 +36,7 @@ pub enum ReceiptCommand {
 
 /// What to verify, against what.
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// A request's id, or a file that `receipt show --json` wrote.
     receipt: String,
     /// The request body as it was sent, JSON.
@@ -58,7 +58,7 @@ pub struct VerifyArgs {
 }
 
 /// Carries out one command.
-pub async fn run(
+pub(crate) async fn run(
     printer: &Printer,
     context: &ContextArgs,
     command: ReceiptCommand,

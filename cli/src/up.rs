@@ -24,7 +24,7 @@ use processes::{Pids, ProcessSpec, Supervisor};
 
 /// How `up` runs.
 #[derive(Debug, Args)]
-pub struct UpArgs {
+pub(crate) struct UpArgs {
     /// Port of the OpenAI-compatible API; 0 picks a free one.
     #[arg(long, default_value_t = 8402)]
     port: u16,
@@ -92,7 +92,7 @@ struct ChainReady {
 }
 
 /// Starts everything, waits for Ctrl-C, stops everything.
-pub async fn run(printer: &Printer, arguments: UpArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(printer: &Printer, arguments: UpArgs) -> anyhow::Result<()> {
     let started = std::time::Instant::now();
     let directory = prepare_directory(&arguments)?;
     let _lock = lock(&directory)?;

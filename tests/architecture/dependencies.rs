@@ -4,7 +4,7 @@
 //! and `rules`; `chain` on `protocol`; the services on the libraries and never on each other; nothing on
 //! a binary; the embedded chain stays out of the services' trees. A new crate must be listed here with
 //! what it may use, or this fails.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

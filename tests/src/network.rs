@@ -1,5 +1,7 @@
 //! One running network and what tests do with it.
 
+#![expect(clippy::disallowed_methods, reason = "`cargo xtask test` says where things are")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};

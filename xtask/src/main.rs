@@ -6,6 +6,7 @@
     reason = "a command-line tool's results go to standard output"
 )]
 
+mod bench;
 mod program;
 mod system;
 mod test;
@@ -24,6 +25,8 @@ enum Command {
     /// Build the on-chain program and check what is committed of it.
     #[command(subcommand)]
     Program(program::Command),
+    /// Measure clearing, the whole path and memory.
+    Bench(bench::BenchArgs),
     /// Formatting, lints and every test, as CI runs them.
     Test(test::TestArgs),
     /// Run the whole product on this machine.
@@ -33,6 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Program(command) => program::run(command),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => up::run(arguments),
     };

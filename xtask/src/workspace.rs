@@ -4,6 +4,11 @@
 //! the thousand dependencies of the local chain are compiled once a machine: `PINAIVU_TARGET_DIR`, else
 //! `CARGO_TARGET_DIR`, else `~/.cache/pinaivu/target`.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the build tool's environment is read here and nowhere else"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

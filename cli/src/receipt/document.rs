@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// All receipts of one request.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// The request they say they are for.
     pub request_id: String,
     /// One a segment.
@@ -21,7 +21,7 @@ pub struct Document {
 
 /// One receipt with its way into the log.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The receipt, from its bytes.
     pub receipt: Receipt,
     /// Where the log has it, when the document says.
@@ -30,7 +30,7 @@ pub struct Entry {
 
 /// The way from a receipt to a root of the log.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Inclusion {
+pub(crate) struct Inclusion {
     /// The log's epoch.
     pub epoch: u32,
     /// How many leaves are under the root.
@@ -60,7 +60,7 @@ struct EntryWire {
 
 impl Document {
     /// Reads the JSON document.
-    pub fn read(value: &Value) -> anyhow::Result<Self> {
+    pub(crate) fn read(value: &Value) -> anyhow::Result<Self> {
         let wire = DocumentWire::deserialize(value).context("this is not a receipt document")?;
         if wire.receipts.is_empty() {
             bail!("the document holds no receipt");
@@ -78,7 +78,7 @@ impl Document {
     }
 
     /// Takes the inclusion paths of a newer document, for receipts whose bytes are the same.
-    pub fn adopt_inclusion(&mut self, newer: Self) {
+    pub(crate) fn adopt_inclusion(&mut self, newer: Self) {
         for entry in &mut self.entries {
             if let Some(same) = newer.entries.iter().find(|other| other.receipt == entry.receipt) {
                 entry.inclusion.clone_from(&same.inclusion);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// What the person holds.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// The request body, as sent.
     pub request: Option<Vec<u8>>,
     /// The answer in canonical form.
@@ -22,7 +22,7 @@ pub struct Evidence {
 
 /// What the chain says.
 #[derive(Debug)]
-pub struct ChainFacts {
+pub(crate) struct ChainFacts {
     /// Cluster and program; nothing when offline.
     pub deployment: Option<DeploymentId>,
     /// The coordinator's hot key.
@@ -35,14 +35,14 @@ pub struct ChainFacts {
 
 impl ChainFacts {
     /// Only the key the person trusts.
-    pub const fn offline(signer: PublicKey) -> Self {
+    pub(crate) const fn offline(signer: PublicKey) -> Self {
         Self { deployment: None, signer, coordinator: None, nodes: Vec::new() }
     }
 }
 
 impl Evidence {
     /// Reads the person's files; a salt in the answer is found by itself.
-    pub fn read(
+    pub(crate) fn read(
         request: Option<&Path>,
         answer: Option<&Path>,
         salt: Option<Salt>,

@@ -10,7 +10,7 @@ use super::evidence::{ChainFacts, Evidence};
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It holds.
     Passed,
     /// It does not hold.
@@ -21,7 +21,7 @@ pub enum Verdict {
 
 /// One check.
 #[derive(Clone, Debug, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was checked.
     pub name: &'static str,
     /// What was found.
@@ -32,7 +32,7 @@ pub struct Check {
 
 /// All checks of a document.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The request.
     pub request_id: String,
     /// Whether nothing failed.
@@ -43,12 +43,12 @@ pub struct Report {
 
 impl Report {
     /// Whether nothing failed.
-    pub const fn passed(&self) -> bool {
+    pub(crate) const fn passed(&self) -> bool {
         self.verified
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("receipt of {}", self.request_id);
         for check in &self.checks {
             let mark = match check.verdict {
@@ -86,7 +86,7 @@ impl Checks {
 }
 
 /// Checks every receipt of the document.
-pub fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidence) -> Report {
+pub(crate) fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidence) -> Report {
     let mut checks = Checks(Vec::new());
     for entry in &document.entries {
         check_parties(&mut checks, document, entry, facts);

@@ -39,7 +39,7 @@ const UNBOND_DELAY: Delay = Delay { slots: 100, seconds: 3_600 };
 
 /// The accounts of a running network.
 #[derive(Clone, Debug)]
-pub struct Accounts {
+pub(crate) struct Accounts {
     /// The market.
     pub market: MarketId,
     /// The coordinator.
@@ -52,7 +52,7 @@ pub struct Accounts {
 
 /// One node's account.
 #[derive(Clone, Debug)]
-pub struct NodeAccount {
+pub(crate) struct NodeAccount {
     /// `node-1`, `node-2`, …: also the name of its key file and log.
     pub name: String,
     /// Its account.
@@ -60,7 +60,7 @@ pub struct NodeAccount {
 }
 
 /// Opens what is missing.
-pub async fn run(
+pub(crate) async fn run(
     printer: Printer,
     ready: &ChainReady,
     keys: &Path,
@@ -155,7 +155,8 @@ impl Setup<'_> {
             return Ok(found.id);
         }
         let bonds = GUARANTEE_BOND.saturating_add(PENALTY_BOND);
-        tokio::try_join!(self.fund(&who, bonds), self.fund(&public(&signer), Amount::ZERO))?;
+        let hot = public(&signer);
+        tokio::try_join!(self.fund(&who, bonds), self.fund(&hot, Amount::ZERO))?;
         let slot = self.chain.position(Commitment::Confirmed).await?.time.slot;
         let profile = CoordinatorProfile {
             endpoint: "127.0.0.1".to_owned(),
@@ -163,7 +164,7 @@ impl Setup<'_> {
             measurement: Hash32::ZERO,
         };
         let (id, register) =
-            instructions.coordinator_register(&who, &public(&signer), opening_slot(slot), &profile);
+            instructions.coordinator_register(&who, &hot, opening_slot(slot), &profile);
         let bond = instructions.coordinator_bond(&id, &who, GUARANTEE_BOND, PENALTY_BOND);
         let what = "registering the coordinator";
         send(&self.chain, self.printer, what, &[register, bond], &[&authority, &signer]).await?;
@@ -180,10 +181,11 @@ impl Setup<'_> {
             return Ok(found.id);
         }
         // The hot key pays for claims.
-        tokio::try_join!(self.fund(&who, STAKE), self.fund(&public(&hot), Amount::ZERO))?;
+        let signer = public(&hot);
+        tokio::try_join!(self.fund(&who, STAKE), self.fund(&signer, Amount::ZERO))?;
         let slot = self.chain.position(Commitment::Confirmed).await?.time.slot;
         let (id, register) =
-            instructions.node_register(&who, &public(&hot), &who, opening_slot(slot));
+            instructions.node_register(&who, &signer, &who, opening_slot(slot));
         let stake = instructions.node_stake(&id, &who, STAKE);
         let what = format!("registering {name}");
         send(&self.chain, self.printer, &what, &[register, stake], &[&operator, &hot]).await?;
@@ -211,7 +213,7 @@ impl Setup<'_> {
 }
 
 /// The demo wallet's API key: the one made before, or a new one.
-pub async fn ensure_api_key(
+pub(crate) async fn ensure_api_key(
     url: &str,
     info: NetworkInfo,
     rpc_url: &str,

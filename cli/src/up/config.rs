@@ -19,7 +19,7 @@ const PRICE_STEP: u64 = 50_000;
 
 /// One `KEY=VALUE` that replaces a key of a configuration; the key's parts are separated by dots.
 #[derive(Clone, Debug)]
-pub struct Override {
+pub(crate) struct Override {
     path: Vec<String>,
     value: Value,
 }
@@ -27,7 +27,7 @@ pub struct Override {
 /// Not `KEY=VALUE`.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("expected KEY=VALUE, like settlement.interval=30s")]
-pub struct OverrideError;
+pub(crate) struct OverrideError;
 
 impl FromStr for Override {
     type Err = OverrideError;
@@ -61,7 +61,7 @@ impl Override {
 
 /// The ports of the coordinator. Kept across starts, so that addresses stay what they were.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Ports {
+pub(crate) struct Ports {
     /// The OpenAI-compatible API.
     pub http: u16,
     /// Where nodes dial in.
@@ -70,13 +70,13 @@ pub struct Ports {
 
 impl Ports {
     /// The API's port as asked for, and a free one for the nodes.
-    pub fn choose(directory: &Path, http: u16) -> anyhow::Result<Self> {
+    pub(crate) fn choose(directory: &Path, http: u16) -> anyhow::Result<Self> {
         Ok(Self { http: free_or(directory, "http", http)?, tunnel: free_or(directory, "tunnel", 0)? })
     }
 }
 
 /// `wanted`, which must be free; for 0, the free port used last time, or any free one.
-pub fn free_or(directory: &Path, name: &str, wanted: u16) -> anyhow::Result<u16> {
+pub(crate) fn free_or(directory: &Path, name: &str, wanted: u16) -> anyhow::Result<u16> {
     if wanted != 0 {
         if std::net::TcpListener::bind(("127.0.0.1", wanted)).is_err() {
             return Err(Failure::failed(
@@ -104,12 +104,12 @@ pub fn free_or(directory: &Path, name: &str, wanted: u16) -> anyhow::Result<u16>
 }
 
 /// A port nobody listens on at this moment.
-pub fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// The coordinator's configuration.
-pub fn coordinator(
+pub(crate) fn coordinator(
     directory: &Path,
     chain: &ChainReady,
     accounts: &Accounts,
@@ -136,7 +136,7 @@ pub fn coordinator(
 }
 
 /// One node's configuration; the further down the list, the dearer.
-pub fn node(
+pub(crate) fn node(
     directory: &Path,
     chain: &ChainReady,
     coordinator: CoordinatorId,
@@ -171,7 +171,7 @@ pub fn node(
 }
 
 /// Applies the overrides and writes the file.
-pub fn write(path: &Path, mut document: Table, overrides: &[Override]) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, mut document: Table, overrides: &[Override]) -> anyhow::Result<()> {
     for change in overrides {
         change.apply(&mut document)?;
     }

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use crate::output::{Failure, Printer};
 
 /// The model's name as clients use it.
-pub const MODEL: &str = "smollm2-135m-instruct";
+pub(crate) const MODEL: &str = "smollm2-135m-instruct";
 
 /// One archive: what it is called in the registry and what its bytes must be.
 struct Archive {
@@ -45,7 +45,7 @@ const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea3
 
 /// Where the server and the model are.
 #[derive(Clone, Debug)]
-pub struct Inference {
+pub(crate) struct Inference {
     /// The `llama-server` executable.
     pub server: PathBuf,
     /// The weights.
@@ -53,7 +53,7 @@ pub struct Inference {
 }
 
 /// Makes sure that server and model are unpacked under `cache`, downloading what is missing.
-pub async fn ensure(printer: Printer, cache: &Path) -> anyhow::Result<Inference> {
+pub(crate) async fn ensure(printer: Printer, cache: &Path) -> anyhow::Result<Inference> {
     let directory = cache.join("inference");
     tokio::fs::create_dir_all(&directory).await.context("cannot create the inference cache")?;
     unpack(printer, &directory, &SERVER, SERVER_BINARY, "llama.cpp server").await?;
@@ -65,7 +65,7 @@ pub async fn ensure(printer: Printer, cache: &Path) -> anyhow::Result<Inference>
 }
 
 /// The arguments that make `inference` serve on `port`, two slots more than there are nodes.
-pub fn arguments(inference: &Inference, port: u16) -> Vec<String> {
+pub(crate) fn arguments(inference: &Inference, port: u16) -> Vec<String> {
     let mut arguments: Vec<String> = [
         "-a", MODEL, "--host", "127.0.0.1", "-c", "8192", "-np", "4", "-t", "2", "--metrics",
         "--slots", "--offline", "--no-webui", "-ngl", "0",
@@ -78,7 +78,7 @@ pub fn arguments(inference: &Inference, port: u16) -> Vec<String> {
 }
 
 /// Waits until the server at `url` says it is healthy.
-pub async fn wait_healthy(url: &str, limit: Duration) -> anyhow::Result<()> {
+pub(crate) async fn wait_healthy(url: &str, limit: Duration) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
     let deadline = tokio::time::Instant::now() + limit;
     loop {

@@ -23,7 +23,7 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// How to start one process.
 #[derive(Clone, Debug)]
-pub struct ProcessSpec {
+pub(crate) struct ProcessSpec {
     /// Its name in messages, log files and the ready file.
     pub name: String,
     /// The executable.
@@ -39,10 +39,10 @@ struct Running {
 }
 
 /// The process ids by name, as they change.
-pub type Pids = BTreeMap<String, u32>;
+pub(crate) type Pids = BTreeMap<String, u32>;
 
 /// Starts, watches and stops processes.
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     printer: Printer,
     logs: PathBuf,
     running: Vec<Running>,
@@ -52,7 +52,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that keeps one log file a process under `logs`.
-    pub fn new(printer: Printer, logs: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn new(printer: Printer, logs: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
         Ok(Self {
             printer,
@@ -64,17 +64,17 @@ impl Supervisor {
     }
 
     /// Follows the process ids.
-    pub fn pids(&self) -> watch::Receiver<Pids> {
+    pub(crate) fn pids(&self) -> watch::Receiver<Pids> {
         self.pids.subscribe()
     }
 
     /// Where `name` writes.
-    pub fn log_path(&self, name: &str) -> PathBuf {
+    pub(crate) fn log_path(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
     }
 
     /// Starts a process and keeps it running until [`Self::stop`].
-    pub fn start(&mut self, spec: ProcessSpec) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self, spec: ProcessSpec) -> anyhow::Result<()> {
         let log = self.log_path(&spec.name);
         let child = spawn(&spec, &log)?;
         let (stop, stopped) = oneshot::channel();
@@ -87,6 +87,7 @@ impl Supervisor {
             first_failure: Arc::clone(&self.first_failure),
         };
         watcher.announce(&child);
+        #[expect(clippy::disallowed_methods, reason = "this is the task manager: stop() ends it")]
         let task = tokio::spawn(watcher.watch(child, stopped));
         self.running.push(Running { name, stop, task });
         Ok(())
@@ -94,7 +95,7 @@ impl Supervisor {
 
     /// Waits for a JSON file that a process writes once it is ready, and reads it. Fails with the
     /// process's last words when it ends instead.
-    pub async fn ready_file(
+    pub(crate) async fn ready_file(
         &self,
         name: &str,
         path: &Path,
@@ -119,7 +120,7 @@ impl Supervisor {
     }
 
     /// Fails with the process's last words if it has ended since it was started.
-    pub fn check(&self, name: &str) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, name: &str) -> anyhow::Result<()> {
         let failures = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
         match failures.get(name) {
             Some(words) => bail!("{name} ended while starting: {words}"),
@@ -128,7 +129,7 @@ impl Supervisor {
     }
 
     /// Stops everything, the last started first.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         while let Some(Running { name, stop, task }) = self.running.pop() {
             if stop.send(()).is_err() || task.await.is_err() {
                 self.printer.step(format_args!("{name} had already ended"));

@@ -2,7 +2,8 @@
 //!
 //! [`ScriptedServer`] speaks the protocol of llama.cpp's or vLLM's server over real sockets and does
 //! on request what real ones do rarely: stop in the middle, hang, reset the connection, miscount. It
-//! runs no model. The binary `scripted-upstream` is its fast relative for benchmarks.
+//! runs no model. The binary `scripted-upstream` is its fast relative for benchmarks, `load-generator` what
+//! measures through it.
 
 mod answer;
 mod connection;

@@ -4,6 +4,8 @@
 //! cargo that runs this tool) would end up in the bytes or in the wrong directory, so that a build
 //! inherits only what finds programs, homes and the network.
 
+#![expect(clippy::disallowed_methods, reason = "decides what of the environment builds see")]
+
 use std::ffi::{OsStr, OsString};
 use std::process::{Command, Output};
 

@@ -18,6 +18,13 @@ use super::recipe::Recipe;
 use super::target::Target;
 use super::toolchain::Rustc;
 
+/// The printer runs once, for milliseconds: what its compilation costs is all that counts.
+const UNOPTIMISED: [&str; 3] = [
+    "profile.dev.opt-level=0",
+    "profile.dev.debug=false",
+    "profile.dev.package.\"*\".opt-level=0",
+];
+
 /// Compiles and runs the generated printers; returns the file's text.
 pub(crate) fn generate(places: &Places, recipe: &Recipe, target: &Target) -> Result<String> {
     let rustc = Rustc::find(&recipe.rust.version)?;
@@ -39,6 +46,7 @@ pub(crate) fn generate(places: &Places, recipe: &Recipe, target: &Target) -> Res
                 "idl-build",
             ])
             .args(["--package", &target.package])
+            .args(UNOPTIMISED.iter().flat_map(|setting| ["--config", setting]))
             .arg("--target-dir")
             .arg(&target_dir)
             .args(["--", "--test", "--cap-lints=allow", "-o"])

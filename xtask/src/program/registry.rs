@@ -35,6 +35,17 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
     forget_linked(&release.join("deps"))?;
     let this_tool = std::env::current_exe().context("cannot find this tool's own path")?;
 
+    // What the workspace's lockfile does not name (rt's one dependency, pinned there) must not ask
+    // for a newer compiler.
+    let resolver = ("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback");
+    run(
+        rustc
+            .cargo()
+            .current_dir(&wrapper.dir)
+            .args(["fetch", "--quiet"])
+            .env(resolver.0, resolver.1),
+        &format!("fetching what {} depends on", target.package),
+    )?;
     run(
         rustc
             .cargo()
@@ -48,16 +59,14 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
             .arg(&output_dir)
             .env(
                 "CARGO_ENCODED_RUSTFLAGS",
-                flags(places, recipe, &rustc, &toolroot, &wrapper),
+                flags(places, recipe, &rustc, &toolroot, &wrapper)?,
             )
             // A stable compiler takes nightly options, a standard library of our own, and a target
             // that it does not know.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC_BOOTSTRAP_SYNTHETIC_TARGET", "1")
             .env("__CARGO_TESTS_ONLY_SRC_ROOT", toolroot.library())
-            // What the workspace's lockfile does not name (rt's one dependency, pinned there)
-            // must not ask for a newer compiler.
-            .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")
+            .env(resolver.0, resolver.1)
             .env(LINK_WITH, this_tool)
             .env(link::TOOLROOT, &places.toolroot)
             .env(link::FRAME_BYTES, recipe.linker.frame_bytes.to_string())
@@ -126,7 +135,7 @@ fn flags(
     rustc: &Rustc,
     toolroot: &Toolroot,
     wrapper: &Wrapper,
-) -> OsString {
+) -> Result<OsString> {
     let linker = &recipe.linker;
     let mut flags: Vec<String> = recipe.compiler.flags.clone();
     flags.push(format!("-Clinker={}", toolroot.linker_shim().display()));
@@ -136,18 +145,28 @@ fn flags(
         linker.keep_symbols.join(",")
     ));
     // Paths end up in panic messages. Of several that match, the last one counts.
-    let remaps: [(&Path, &str); 6] = [
-        (&places.cargo_home(), "/cargo"),
-        (&rustc.sysroot, "/rust"),
-        (&toolroot.library(), "/rust/library"),
-        (&places.tools(), "/sbf"),
-        (&wrapper.dir, ""),
-        (Path::new("ws/"), ""),
+    let cargo_home = places.cargo_home();
+    let mut remaps = vec![
+        (cargo_home.clone(), "/cargo"),
+        (rustc.sysroot.clone(), "/rust"),
+        (toolroot.library(), "/rust/library"),
+        (places.tools(), "/sbf"),
+        (wrapper.dir.clone(), ""),
+        (PathBuf::from("ws/"), ""),
     ];
+    // The name of a registry's directory depends on how this machine reaches the registry. Without
+    // one, nothing came from a registry.
+    if let Ok(registries) = fs::read_dir(cargo_home.join("registry/src")) {
+        for registry in registries {
+            remaps.push((registry?.path(), "/cargo/registry"));
+        }
+    }
+    // In this order a path comes after every path that it lies in.
+    remaps.sort();
     for (from, to) in remaps {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     }
-    OsString::from(flags.join("\u{1f}"))
+    Ok(OsString::from(flags.join("\u{1f}")))
 }
 
 /// The generated crate.
