@@ -71,8 +71,7 @@ impl ContextArgs {
     }
 
     fn ready(&self) -> anyhow::Result<ReadyFile> {
-        let path =
-            self.network.clone().unwrap_or_else(|| default_data_dir().join("ready.json"));
+        let path = self.network.clone().unwrap_or_else(|| default_data_dir().join("ready.json"));
         read_ready(&path)
     }
 }

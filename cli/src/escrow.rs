@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::Subcommand;
 use pinaivu_chain::transaction::opening_slot;
 use pinaivu_chain::{
-    Allowance, AllowanceFilter, Chain, Commitment, Escrow, EscrowFilter, Keypair, Pubkey, ToAddress,
-    UnixSeconds,
+    Allowance, AllowanceFilter, Chain, Commitment, Escrow, EscrowFilter, Keypair, Pubkey,
+    ToAddress, UnixSeconds,
 };
 use pinaivu_protocol::ids::AllowanceId;
 use pinaivu_protocol::units::Amount;
@@ -220,7 +220,10 @@ impl Purse<'_> {
         wait: bool,
     ) -> anyhow::Result<()> {
         let mut allowance = self.allowance().await?.ok_or_else(|| {
-            Failure::not_found("nothing is reserved for this coordinator", "`pinaivu escrow status`")
+            Failure::not_found(
+                "nothing is reserved for this coordinator",
+                "`pinaivu escrow status`",
+            )
         })?;
         let build = &self.network.instructions;
         if allowance.pending_release.is_none() {
@@ -289,7 +292,11 @@ impl Purse<'_> {
             .collect();
         let mut text = format!("wallet     {owner}\n           {}", show(wallet_usdc));
         for escrow in &escrows {
-            text.push_str(&format!("\nescrow     {}\n           {} free", escrow.id, show(escrow.free)));
+            text.push_str(&format!(
+                "\nescrow     {}\n           {} free",
+                escrow.id,
+                show(escrow.free)
+            ));
         }
         for status in &allowances {
             let allowance = &status.allowance;
@@ -305,8 +312,12 @@ impl Purse<'_> {
                 text.push_str(", expired");
             }
             if let Some(release) = &allowance.pending_release {
-                let state = if status.exit_ready { "ready to leave" } else { "waiting for the delay" };
-                text.push_str(&format!("\n           {} on the way out, {state}", show(release.amount)));
+                let state =
+                    if status.exit_ready { "ready to leave" } else { "waiting for the delay" };
+                text.push_str(&format!(
+                    "\n           {} on the way out, {state}",
+                    show(release.amount)
+                ));
             }
         }
         let status = Status { wallet: owner.to_string(), wallet_usdc, escrows, allowances };

@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn what_is_not_an_amount_is_refused() {
-        for text in ["", ".5", "-1", "1e6", "1.0000001", "1,5", "+1", " 1", "18446744073709.551616"] {
+        for text in ["", ".5", "-1", "1e6", "1.0000001", "1,5", "+1", " 1", "18446744073709.551616"]
+        {
             assert_eq!(text.parse::<Usdc>(), Err(UsdcError), "{text}");
         }
     }

@@ -77,9 +77,9 @@ impl Network {
     /// The coordinator's account, from the chain.
     pub(crate) async fn coordinator(&self) -> anyhow::Result<Coordinator> {
         let found = self.chain.coordinator(self.info.coordinator, Commitment::Confirmed).await;
-        found.map_err(chain_failure)?.with_context(|| {
-            format!("coordinator {} is not on this chain", self.info.coordinator)
-        })
+        found
+            .map_err(chain_failure)?
+            .with_context(|| format!("coordinator {} is not on this chain", self.info.coordinator))
     }
 
     /// Sends one transaction and waits until it is confirmed; the first signer pays.
@@ -186,10 +186,9 @@ pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
     let body = response.bytes().await.map_err(|error| unreachable(url, &error))?;
     if !status.is_success() {
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let message = value["error"]["message"].as_str().map_or_else(
-            || String::from_utf8_lossy(&body).trim().to_owned(),
-            str::to_owned,
-        );
+        let message = value["error"]["message"]
+            .as_str()
+            .map_or_else(|| String::from_utf8_lossy(&body).trim().to_owned(), str::to_owned);
         if status == reqwest::StatusCode::NOT_FOUND {
             return Err(Failure::not_found(message, "check the identifier and --url").into());
         }
@@ -210,7 +209,8 @@ pub(crate) fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
 pub(crate) fn chain_failure(error: ChainError) -> anyhow::Error {
     match error {
         ChainError::Unreachable { .. } => {
-            Failure::unreachable(error.to_string(), "check --rpc, and that the cluster is up").into()
+            Failure::unreachable(error.to_string(), "check --rpc, and that the cluster is up")
+                .into()
         }
         other => anyhow::Error::from(other),
     }

@@ -69,7 +69,8 @@ pub(crate) async fn run(
     command: NodeCommand,
 ) -> anyhow::Result<()> {
     if let NodeCommand::Run(arguments) = &command {
-        let filter = pinaivu_node_client::config::log_filter()?.unwrap_or_else(|| "info".to_owned());
+        let filter =
+            pinaivu_node_client::config::log_filter()?.unwrap_or_else(|| "info".to_owned());
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::try_new(filter)?)
             .with_writer(std::io::stderr)
@@ -160,7 +161,10 @@ impl Operator<'_> {
         let mut nodes = self.nodes(id).await?;
         match (nodes.pop(), nodes.is_empty()) {
             (Some(node), true) => Ok(node),
-            _ => Err(Failure::failed("the wallet operates several nodes", "choose with --node").into()),
+            _ => {
+                Err(Failure::failed("the wallet operates several nodes", "choose with --node")
+                    .into())
+            }
         }
     }
 

@@ -81,11 +81,8 @@ async fn verify_command(
     context: &ContextArgs,
     arguments: &VerifyArgs,
 ) -> anyhow::Result<()> {
-    let evidence = Evidence::read(
-        arguments.request.as_deref(),
-        arguments.answer.as_deref(),
-        arguments.salt,
-    )?;
+    let evidence =
+        Evidence::read(arguments.request.as_deref(), arguments.answer.as_deref(), arguments.salt)?;
     let (document, facts) = if arguments.offline {
         let document = read_file(Path::new(&arguments.receipt))?;
         let signer = arguments.signer.ok_or_else(|| {
@@ -100,11 +97,7 @@ async fn verify_command(
     };
     let report = verify::verify(&document, &facts, &evidence);
     printer.result(&report, report.text());
-    if report.passed() {
-        Ok(())
-    } else {
-        Err(Failure::check("the receipt does not verify").into())
-    }
+    if report.passed() { Ok(()) } else { Err(Failure::check("the receipt does not verify").into()) }
 }
 
 /// The receipt with its path to the root on chain, and what the chain says.
@@ -121,8 +114,7 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
     };
     // A file's path may lead to an older root than the one on chain: ask for the present one.
     if receipt.parse::<RequestId>().is_err()
-        && let Ok(value) =
-            fetch(&network, &document.request_id, Some(coordinator.log.size)).await
+        && let Ok(value) = fetch(&network, &document.request_id, Some(coordinator.log.size)).await
         && let Ok(newer) = Document::read(&value)
     {
         document.adopt_inclusion(newer);
@@ -136,8 +128,12 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
             nodes.push(node);
         }
     }
-    let facts = ChainFacts { deployment: Some(deployment), signer: coordinator.signer,
-        coordinator: Some(coordinator), nodes };
+    let facts = ChainFacts {
+        deployment: Some(deployment),
+        signer: coordinator.signer,
+        coordinator: Some(coordinator),
+        nodes,
+    };
     Ok((document, facts))
 }
 

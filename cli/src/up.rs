@@ -324,7 +324,8 @@ fn announce(printer: Printer, ready: &Ready, took: Duration) {
         took.as_secs_f32(),
         wallet.display(),
         ready.data_dir.join("logs").display(),
-        std::env::current_exe().map_or_else(|_| "pinaivu".to_owned(), |path| path.display().to_string()),
+        std::env::current_exe()
+            .map_or_else(|_| "pinaivu".to_owned(), |path| path.display().to_string()),
     );
     printer.result(ready, text);
 }
@@ -363,14 +364,18 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 fn prepare_directory(arguments: &UpArgs) -> anyhow::Result<PathBuf> {
     let wanted = &arguments.data_dir;
-    std::fs::create_dir_all(wanted).with_context(|| format!("cannot create {}", wanted.display()))?;
+    std::fs::create_dir_all(wanted)
+        .with_context(|| format!("cannot create {}", wanted.display()))?;
     let directory = wanted.canonicalize()?;
     if arguments.fresh {
         // Only what `up` made: a mistyped directory must not be emptied.
         for name in ["chain", "coordinator", "keys", "run", "logs", "api-key.json", "ports.json"] {
             let path = directory.join(name);
-            let removed =
-                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
             if let Err(error) = removed
                 && error.kind() != std::io::ErrorKind::NotFound
             {
@@ -395,7 +400,8 @@ fn prepare_directory(arguments: &UpArgs) -> anyhow::Result<PathBuf> {
 /// Two runs must not share a data directory.
 fn lock(directory: &Path) -> anyhow::Result<std::fs::File> {
     let path = directory.join("lock");
-    let file = std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     file.try_lock().map_err(|_| {
         Failure::failed(
             format!("another `up` runs in {}", directory.display()),

@@ -213,10 +213,7 @@ impl Network {
     pub fn nodes(&self) -> Result<Vec<NodeId>> {
         let ready = self.ready()?;
         let nodes = ready["nodes"].as_array().context("no nodes in the ready file")?;
-        nodes
-            .iter()
-            .map(|node| Ok(node.as_str().unwrap_or_default().parse::<NodeId>()?))
-            .collect()
+        nodes.iter().map(|node| Ok(node.as_str().unwrap_or_default().parse::<NodeId>()?)).collect()
     }
 
     /// The process id of one of the network's processes, as it is now.
@@ -252,8 +249,7 @@ impl Network {
     /// When no answer came.
     pub async fn post(&self, path: &str, key: Option<&str>, body: Vec<u8>) -> Result<Reply> {
         let url = format!("{}{path}", self.field("base_url")?);
-        let mut request =
-            self.http.post(url).header("content-type", "application/json").body(body);
+        let mut request = self.http.post(url).header("content-type", "application/json").body(body);
         if let Some(key) = key {
             request = request.bearer_auth(key);
         }

@@ -83,12 +83,15 @@ async fn revoked_keys_and_released_or_spent_allowances_stop_at_once() {
     assert!(second.starts_with("sk-pnv-") && second.len() == 7 + 48, "{second}");
     assert_eq!(network.post(path, Some(second), good.clone()).await.unwrap().status, 200);
     network.cli_json(&["key", "revoke", id]).unwrap();
-    is_error(&network.post(path, Some(second), good.clone()).await.unwrap(), 401, "revoked_api_key");
+    is_error(
+        &network.post(path, Some(second), good.clone()).await.unwrap(),
+        401,
+        "revoked_api_key",
+    );
 
     // A wallet without an allowance gets no key.
     let stranger = network.data_dir().join("keys/node-2-operator.json");
-    let refused =
-        network.cli(&["--wallet", stranger.to_str().unwrap(), "key", "create"]).unwrap();
+    let refused = network.cli(&["--wallet", stranger.to_str().unwrap(), "key", "create"]).unwrap();
     assert!(!refused.status.success());
 
     // More than is free cannot be reserved, for anyone.

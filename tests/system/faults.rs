@@ -52,8 +52,7 @@ async fn settles_exactly(network: &Network, all: &[Receipt]) {
 async fn with_scripted(options: &[&str]) -> (ScriptedServer, Network) {
     let backend = ScriptedServer::start().await.unwrap();
     let url = backend.url();
-    let network =
-        Network::start(&[&["--backend", url.as_str()], options].concat()).await.unwrap();
+    let network = Network::start(&[&["--backend", url.as_str()], options].concat()).await.unwrap();
     (backend, network)
 }
 

@@ -233,9 +233,8 @@ async fn claims_pay_exactly_once(network: &Network, all: &[Served]) {
     let before = held().await;
     let node = all[0].receipt.head.record.node;
     let coordinator = network.coordinator().unwrap();
-    let payout = async || {
-        chain.payout(coordinator, node, Commitment::Confirmed).await.unwrap().unwrap()
-    };
+    let payout =
+        async || chain.payout(coordinator, node, Commitment::Confirmed).await.unwrap().unwrap();
     let credited = payout().await.credited;
     assert!(credited.get() > 0);
 

@@ -103,7 +103,8 @@ fn hashes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Hash32>, D::E
     texts
         .iter()
         .map(|text| {
-            parse_hash(text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+            parse_hash(text)
+                .ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
         })
         .collect()
 }

@@ -48,7 +48,9 @@ impl Evidence {
         salt: Option<Salt>,
     ) -> anyhow::Result<Self> {
         let request = request
-            .map(|path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display())))
+            .map(|path| {
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+            })
             .transpose()?;
         let mut evidence = Self { request, answer: None, salt };
         if let Some(path) = answer {
@@ -59,7 +61,9 @@ impl Evidence {
                 .with_context(|| format!("{} is not an answer", path.display()))?;
         }
         if (evidence.request.is_some() || evidence.answer.is_some()) && evidence.salt.is_none() {
-            bail!("the salt is needed to check a request or an answer: --salt, from x-pinaivu-salt");
+            bail!(
+                "the salt is needed to check a request or an answer: --salt, from x-pinaivu-salt"
+            );
         }
         Ok(evidence)
     }

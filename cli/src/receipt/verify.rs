@@ -67,13 +67,24 @@ impl Report {
 struct Checks(Vec<Check>);
 
 impl Checks {
-    fn add(&mut self, name: &'static str, holds: bool, passed: impl Into<String>, failed: impl Into<String>) {
+    fn add(
+        &mut self,
+        name: &'static str,
+        holds: bool,
+        passed: impl Into<String>,
+        failed: impl Into<String>,
+    ) {
         let (verdict, detail) =
             if holds { (Verdict::Passed, passed.into()) } else { (Verdict::Failed, failed.into()) };
         self.0.push(Check { name, verdict, detail });
     }
 
-    fn result<E: std::fmt::Display>(&mut self, name: &'static str, result: Result<(), E>, passed: &str) {
+    fn result<E: std::fmt::Display>(
+        &mut self,
+        name: &'static str,
+        result: Result<(), E>,
+        passed: &str,
+    ) {
         match result {
             Ok(()) => self.add(name, true, passed, ""),
             Err(error) => self.add(name, false, "", error.to_string()),
@@ -148,12 +159,9 @@ fn check_node(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
     let signer = statement.evidence.signer;
     let node = receipt.head.record.node;
     match facts.nodes.iter().find(|found| found.id == node) {
-        Some(found) if found.signer == signer => checks.add(
-            NAME,
-            true,
-            format!("signed by the node's key on chain, {signer}"),
-            "",
-        ),
+        Some(found) if found.signer == signer => {
+            checks.add(NAME, true, format!("signed by the node's key on chain, {signer}"), "")
+        }
         // A key can be rotated after it signed; the account then names the newer one.
         Some(found) => checks.add(
             NAME,
@@ -195,7 +203,8 @@ fn check_answer(checks: &mut Checks, document: &Document, entry: &Entry, evidenc
         return;
     };
     if document.entries.len() > 1 {
-        checks.skip(NAME, "the answer was continued by another node; its parts cannot be told apart");
+        checks
+            .skip(NAME, "the answer was continued by another node; its parts cannot be told apart");
         return;
     }
     let body = &entry.receipt.body;
@@ -244,7 +253,10 @@ fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
             "the root on chain is another one",
         );
     } else {
-        checks.skip(NAME, format!("its path leads to {} receipts, the chain has {}", inclusion.size, log.size));
+        checks.skip(
+            NAME,
+            format!("its path leads to {} receipts, the chain has {}", inclusion.size, log.size),
+        );
     }
 }
 

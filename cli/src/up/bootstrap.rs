@@ -114,7 +114,8 @@ impl Setup<'_> {
     /// Asks the faucet; only what is missing is sent.
     async fn fund(&self, to: &PublicKey, usdc: Amount) -> anyhow::Result<()> {
         let url = &self.ready.faucet_url;
-        let body = json!({"address": to.to_string(), "sol": LAMPORTS_SOL, "usdc": usdc.to_usdc_string()});
+        let body =
+            json!({"address": to.to_string(), "sol": LAMPORTS_SOL, "usdc": usdc.to_usdc_string()});
         let response = http_client()?.post(url).json(&body).send().await.context("the faucet")?;
         let _: serde_json::Value = read_json(url, response).await?;
         Ok(())
@@ -149,8 +150,10 @@ impl Setup<'_> {
         let authority = self.key("coordinator-authority")?;
         let signer = self.key("coordinator")?;
         let who = public(&authority);
-        let found =
-            self.chain.coordinators(CoordinatorFilter::Authority(who), Commitment::Confirmed).await?;
+        let found = self
+            .chain
+            .coordinators(CoordinatorFilter::Authority(who), Commitment::Confirmed)
+            .await?;
         if let Some(found) = found.first() {
             return Ok(found.id);
         }
@@ -184,8 +187,7 @@ impl Setup<'_> {
         let signer = public(&hot);
         tokio::try_join!(self.fund(&who, STAKE), self.fund(&signer, Amount::ZERO))?;
         let slot = self.chain.position(Commitment::Confirmed).await?.time.slot;
-        let (id, register) =
-            instructions.node_register(&who, &signer, &who, opening_slot(slot));
+        let (id, register) = instructions.node_register(&who, &signer, &who, opening_slot(slot));
         let stake = instructions.node_stake(&id, &who, STAKE);
         let what = format!("registering {name}");
         send(&self.chain, self.printer, &what, &[register, stake], &[&operator, &hot]).await?;

@@ -71,7 +71,10 @@ pub(crate) struct Ports {
 impl Ports {
     /// The API's port as asked for, and a free one for the nodes.
     pub(crate) fn choose(directory: &Path, http: u16) -> anyhow::Result<Self> {
-        Ok(Self { http: free_or(directory, "http", http)?, tunnel: free_or(directory, "tunnel", 0)? })
+        Ok(Self {
+            http: free_or(directory, "http", http)?,
+            tunnel: free_or(directory, "tunnel", 0)?,
+        })
     }
 }
 
@@ -171,7 +174,11 @@ pub(crate) fn node(
 }
 
 /// Applies the overrides and writes the file.
-pub(crate) fn write(path: &Path, mut document: Table, overrides: &[Override]) -> anyhow::Result<()> {
+pub(crate) fn write(
+    path: &Path,
+    mut document: Table,
+    overrides: &[Override],
+) -> anyhow::Result<()> {
     for change in overrides {
         change.apply(&mut document)?;
     }

@@ -67,8 +67,22 @@ pub(crate) async fn ensure(printer: Printer, cache: &Path) -> anyhow::Result<Inf
 /// The arguments that make `inference` serve on `port`, two slots more than there are nodes.
 pub(crate) fn arguments(inference: &Inference, port: u16) -> Vec<String> {
     let mut arguments: Vec<String> = [
-        "-a", MODEL, "--host", "127.0.0.1", "-c", "8192", "-np", "4", "-t", "2", "--metrics",
-        "--slots", "--offline", "--no-webui", "-ngl", "0",
+        "-a",
+        MODEL,
+        "--host",
+        "127.0.0.1",
+        "-c",
+        "8192",
+        "-np",
+        "4",
+        "-t",
+        "2",
+        "--metrics",
+        "--slots",
+        "--offline",
+        "--no-webui",
+        "-ngl",
+        "0",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -167,8 +181,8 @@ async fn unpack(
 async fn digest(path: &Path) -> anyhow::Result<String> {
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut file =
-            std::fs::File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut file = std::fs::File::open(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let mut hasher = Sha256::new();
         std::io::copy(&mut file, &mut hasher)?;
         Ok(hex::encode(hasher.finalize()))

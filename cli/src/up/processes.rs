@@ -53,7 +53,8 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// A supervisor that keeps one log file a process under `logs`.
     pub(crate) fn new(printer: Printer, logs: PathBuf) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+        std::fs::create_dir_all(&logs)
+            .with_context(|| format!("cannot create {}", logs.display()))?;
         Ok(Self {
             printer,
             logs,
