@@ -32,5 +32,9 @@ fn main() -> ExitCode {
             eprintln!("wrote {}", path.display());
         }
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

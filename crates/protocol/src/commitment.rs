@@ -92,7 +92,11 @@ pub fn value_commitment(tag: &str, salt: &Salt, bytes: &[u8]) -> Hash32 {
 ///
 /// [`JsonError::Number`] for a number that JSON cannot express.
 pub fn request_commitment(salt: &Salt, request: &Value) -> Result<Hash32, JsonError> {
-    Ok(value_commitment(REQUEST_TAG, salt, &jcs::canonical_bytes(request)?))
+    Ok(value_commitment(
+        REQUEST_TAG,
+        salt,
+        &jcs::canonical_bytes(request)?,
+    ))
 }
 
 /// The commitment to a request as it is on the wire.

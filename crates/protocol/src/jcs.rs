@@ -54,16 +54,21 @@ pub enum JsonError {
 pub fn parse(json: &[u8]) -> Result<Value, JsonError> {
     let findings = Findings::default();
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = Strict { findings: &findings }
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| {
-            if findings.duplicate.get() {
-                JsonError::DuplicateMember { line: error.line(), column: error.column() }
-            } else {
-                JsonError::Syntax(error)
+    let value = Strict {
+        findings: &findings,
+    }
+    .deserialize(&mut reader)
+    .and_then(|value| reader.end().map(|()| value))
+    .map_err(|error| {
+        if findings.duplicate.get() {
+            JsonError::DuplicateMember {
+                line: error.line(),
+                column: error.column(),
             }
-        })?;
+        } else {
+            JsonError::Syntax(error)
+        }
+    })?;
     if findings.large_double.get() {
         refuse_rounded_integers(json)?;
     }
@@ -175,8 +180,8 @@ fn refuse_rounded_integers(json: &[u8]) -> Result<(), JsonError> {
             }
             b'-' | b'0'..=b'9' => {
                 let mut literal = String::from(char::from(byte));
-                while let Some((_, next)) =
-                    bytes.next_if(|(_, b)| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                while let Some((_, next)) = bytes
+                    .next_if(|(_, b)| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
                 {
                     literal.push(char::from(next));
                 }

@@ -29,7 +29,11 @@ impl AnswerAssembler {
     /// Nothing received yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { choices: Vec::new(), usage: None, output_bytes: 0 }
+        Self {
+            choices: Vec::new(),
+            usage: None,
+            output_bytes: 0,
+        }
     }
 
     /// Adds a chunk as it is after `data: `, without building a [`Value`].
@@ -51,7 +55,9 @@ impl AnswerAssembler {
     }
 
     fn push_wire(&mut self, wire: CompletionWire<'_>) -> Result<(), AnswerError> {
-        self.add(wire.choices.unwrap_or_default(), wire.usage, |choice| choice.delta)
+        self.add(wire.choices.unwrap_or_default(), wire.usage, |choice| {
+            choice.delta
+        })
     }
 
     /// Adds choices, a unary answer being a single chunk whose deltas are the messages.
@@ -82,7 +88,10 @@ impl AnswerAssembler {
     }
 
     fn choice(&mut self, index: u32) -> &mut Partial {
-        let place = match self.choices.binary_search_by_key(&index, |partial| partial.choice.index) {
+        let place = match self
+            .choices
+            .binary_search_by_key(&index, |partial| partial.choice.index)
+        {
             Ok(place) => place,
             Err(place) => {
                 self.choices.insert(place, Partial::new(index));
@@ -118,7 +127,10 @@ impl AnswerAssembler {
                 choice
             })
             .collect();
-        Answer { choices, usage: self.usage }
+        Answer {
+            choices,
+            usage: self.usage,
+        }
     }
 }
 
@@ -132,7 +144,11 @@ impl Partial {
             tool_calls: Vec::new(),
         };
         Self {
-            choice: Choice { finish_reason: None, index, message },
+            choice: Choice {
+                finish_reason: None,
+                index,
+                message,
+            },
             call_indices: Vec::new(),
         }
     }
@@ -141,7 +157,10 @@ impl Partial {
     fn append(&mut self, delta: MessageWire<'_>) -> usize {
         let message = &mut self.choice.message;
         set_once(&mut message.role, delta.role);
-        let reasoning = delta.reasoning_content.filter(|text| !text.0.is_empty()).or(delta.reasoning);
+        let reasoning = delta
+            .reasoning_content
+            .filter(|text| !text.0.is_empty())
+            .or(delta.reasoning);
         let mut added = extend(&mut message.content, delta.content);
         added = added.saturating_add(extend(&mut message.reasoning_content, reasoning));
         added = added.saturating_add(extend(&mut message.refusal, delta.refusal));
@@ -172,7 +191,9 @@ impl Partial {
         let call = &mut calls[place];
         set_once(&mut call.id, piece.id);
         set_once(&mut call.r#type, piece.r#type);
-        let Some(function) = piece.function else { return 0 };
+        let Some(function) = piece.function else {
+            return 0;
+        };
         set_once(&mut call.function.name, function.name)
             .saturating_add(extend(&mut call.function.arguments, function.arguments))
     }

@@ -36,7 +36,11 @@ pub fn subtree_hashes<S: NodeSource>(
     new_size: u64,
 ) -> Result<Vec<Hash32>, ProofError<S::Error>> {
     subtree_decomposition(old_size, new_size)?
-        .map(|subtree| source.node(subtree.level, subtree.index).map_err(ProofError::Source))
+        .map(|subtree| {
+            source
+                .node(subtree.level, subtree.index)
+                .map_err(ProofError::Source)
+        })
         .collect()
 }
 
@@ -112,7 +116,9 @@ pub fn consistency_proof<S: NodeSource>(
     let (mut start, mut end) = (0, second);
     while end != first {
         // `start < first < end` here, so there are at least two leaves and a split exists.
-        let Some(middle) = split(start, end) else { break };
+        let Some(middle) = split(start, end) else {
+            break;
+        };
         if first <= middle {
             path.push(range_root(source, middle, end)?);
             end = middle;
@@ -166,7 +172,11 @@ pub fn root_from_inclusion_path(
         node >>= 1;
         last_node >>= 1;
     }
-    if last_node == 0 { Ok(hash) } else { Err(wrong_length) }
+    if last_node == 0 {
+        Ok(hash)
+    } else {
+        Err(wrong_length)
+    }
 }
 
 /// Checks that a leaf with this hash is leaf `index` of the tree of `size` leaves with this root
