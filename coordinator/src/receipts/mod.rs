@@ -71,7 +71,7 @@ pub struct ReceiptsConfig {
 impl Default for ReceiptsConfig {
     fn default() -> Self {
         Self {
-            capacity: 16_384,
+            capacity: 8_192,
             evidence_wait: Duration::from_secs(2),
             commit_interval: Duration::from_millis(5),
             max_batch: 1_024,

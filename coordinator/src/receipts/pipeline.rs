@@ -5,7 +5,7 @@
 //! stay open, and with the capacity used up admission stops by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -54,7 +54,8 @@ pub(super) struct Inner {
     pub(super) evidence: Arc<Evidence>,
     /// The newest log head seen on chain.
     pub(super) anchor: ArcSwapOption<Anchor>,
-    fee_rate: AtomicU16,
+    fee_rate: Bps,
+    halted: AtomicBool,
     queue: UnboundedSender<Work>,
 }
 
@@ -78,7 +79,8 @@ impl std::fmt::Debug for Pipeline {
 }
 
 impl Receipts {
-    /// A pipeline over an open store. Nothing is committed until [`Pipeline::run`] does.
+    /// A pipeline over an open store, with the fee rate of the coordinator's account. Nothing is
+    /// committed until [`Pipeline::run`] does.
     #[must_use]
     pub fn start(
         config: ReceiptsConfig,
@@ -94,7 +96,8 @@ impl Receipts {
             flights: Flights::new(config.capacity),
             evidence: Evidence::new(identity, config.evidence_wait, sender.clone()),
             anchor: ArcSwapOption::empty(),
-            fee_rate: AtomicU16::new(fee_rate.0),
+            fee_rate,
+            halted: AtomicBool::new(false),
             queue: sender,
             config,
             identity,
@@ -111,6 +114,9 @@ impl Receipts {
     /// # Errors
     /// [`Busy`] when there is no place; nothing may be dispatched then.
     pub fn begin(&self, request: RequestId) -> Result<Flight, Busy> {
+        if self.inner.halted.load(Ordering::Acquire) {
+            return Err(Busy);
+        }
         self.inner.flights.begin(request)
     }
 
@@ -200,9 +206,11 @@ impl Receipts {
         self.inner.anchor.store(Some(Arc::new(anchor)));
     }
 
-    /// Sets the rate of fees from now on, as the coordinator's account has it.
-    pub fn set_fee_rate(&self, rate: Bps) {
-        self.inner.fee_rate.store(rate.0, Ordering::Relaxed);
+    /// Stops for good: no request is begun and no receipt signed any more. For when the chain shows that
+    /// this database is not the newest copy: whatever would be signed on it might contradict what was
+    /// signed elsewhere.
+    pub fn halt(&self) {
+        self.inner.halted.store(true, Ordering::Release);
     }
 }
 
@@ -318,6 +326,9 @@ impl Pipeline {
         let mut pause = RETRY_FIRST;
         let mut retries_at_end = 0_u32;
         let fates = loop {
+            if self.inner.halted.load(Ordering::Acquire) {
+                return Err(StoreError::Closed);
+            }
             let (issuer, group) = (self.issuer(), Arc::clone(&group));
             let result = self
                 .inner
@@ -373,7 +384,7 @@ impl Pipeline {
         Issuer {
             identity: self.inner.identity,
             signer: Arc::clone(&self.inner.signer),
-            fee_rate: Bps(self.inner.fee_rate.load(Ordering::Relaxed)),
+            fee_rate: self.inner.fee_rate,
             now,
             forget_before: UnixMillis(now.0.saturating_sub(keep)),
         }

@@ -231,7 +231,11 @@ fn settlement(state: &dyn Read, stored: &StoredReceipt) -> Result<SettlementView
     // Rounded down, as the node is credited; rounded up, as the payer is debited.
     let due = stored.node_cumulative.to_amount_floor().unwrap_or(Amount::MAX);
     let owed = stored.allowance_cumulative.to_amount_ceil().unwrap_or(Amount::MAX);
-    let credit = state.settlement_reaching(EntryKind::Credit, &stored.node.0, due.0)?;
+    let credit = match due {
+        // Nothing whole was earned by then, so no credit is needed.
+        Amount::ZERO => None,
+        due => state.settlement_reaching(EntryKind::Credit, &stored.node.0, due.0)?,
+    };
     let debited = state.account_of(&stored.allowance)?.is_some_and(|account| account.debited >= owed);
     Ok(SettlementView { log: log.map(transaction), debited, credit: credit.map(transaction) })
 }

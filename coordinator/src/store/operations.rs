@@ -9,7 +9,7 @@ use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 
 use super::StoreError;
 use super::records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, EntryKind, LogHead, NewAccount, NewReceipt,
+    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, LogHead, NewAccount, NewReceipt,
     NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
     Totals,
 };
@@ -81,6 +81,9 @@ pub trait Read: NodeSource<Error = StoreError> {
 
     /// The newest settlement transactions, newest first.
     fn recent_settlements(&self, limit: usize) -> Result<Vec<SettlementRecord>, StoreError>;
+
+    /// What a transaction is meant to reach; nothing once it failed or expired.
+    fn settlement_entries(&self, id: SettlementId) -> Result<Vec<Entry>, StoreError>;
 
     /// The first transaction that was seen on chain and took `account` to at least `cumulative`.
     fn settlement_reaching(
@@ -169,9 +172,10 @@ pub trait Write: Read {
         failure: Option<&str>,
     ) -> Result<(), StoreError>;
 
-    /// Records the debit seen finalized on chain. Never lowers it.
+    /// Records the debit last seen finalized on chain. It falls when a server lags or the chain was
+    /// started over; then it is debited, or found debited, again.
     fn set_debited(&mut self, allowance: &AllowanceId, debited: Amount) -> Result<(), StoreError>;
 
-    /// Records the credit seen finalized on chain. Never lowers it.
+    /// Records the credit last seen finalized on chain.
     fn set_credited(&mut self, node: &NodeId, credited: Amount) -> Result<(), StoreError>;
 }

@@ -318,7 +318,7 @@ pub(super) fn set_debited(
     debited: Amount,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE accounts SET debited = max(debited, ?2) WHERE allowance = ?1")
+        .prepare_cached("UPDATE accounts SET debited = ?2 WHERE allowance = ?1")
         .and_then(|mut statement| {
             let debited = integer(debited.0, "a debit").map_err(out_of_range)?;
             statement.execute((allowance.0, debited))
@@ -333,7 +333,7 @@ pub(super) fn set_credited(
     credited: Amount,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE nodes SET credited = max(credited, ?2) WHERE node = ?1")
+        .prepare_cached("UPDATE nodes SET credited = ?2 WHERE node = ?1")
         .and_then(|mut statement| {
             let credited = integer(credited.0, "a credit").map_err(out_of_range)?;
             statement.execute((node.0, credited))

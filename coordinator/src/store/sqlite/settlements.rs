@@ -7,7 +7,7 @@ use super::codec::{get_bytes, get_millis, integer, unsigned};
 use super::while_doing;
 use crate::store::StoreError;
 use crate::store::records::{
-    EntryKind, NewSettlement, SettlementId, SettlementKind, SettlementRecord, SettlementState,
+    Entry, EntryKind, NewSettlement, SettlementId, SettlementKind, SettlementRecord, SettlementState,
 };
 
 const fn kind_text(kind: SettlementKind) -> &'static str {
@@ -61,6 +61,16 @@ const fn entry_text(kind: EntryKind) -> &'static str {
     }
 }
 
+fn parse_entry(text: &str) -> Option<EntryKind> {
+    [EntryKind::Log, EntryKind::Debit, EntryKind::Credit, EntryKind::Fees]
+        .into_iter()
+        .find(|kind| entry_text(*kind) == text)
+}
+
+fn invalid(column: usize) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(column, "text".to_owned(), rusqlite::types::Type::Text)
+}
+
 macro_rules! select_settlements {
     ($rest:literal) => {
         concat!(
@@ -73,9 +83,6 @@ macro_rules! select_settlements {
 }
 
 fn settlement(row: &Row<'_>) -> rusqlite::Result<SettlementRecord> {
-    let invalid = |column| {
-        rusqlite::Error::InvalidColumnType(column, "text".to_owned(), rusqlite::types::Type::Text)
-    };
     let slot: Option<i64> = row.get(7)?;
     Ok(SettlementRecord {
         id: SettlementId(row.get(0)?),
@@ -108,6 +115,29 @@ pub(super) fn recent(
         .prepare_cached(select_settlements!("ORDER BY s.id DESC LIMIT ?1"))
         .and_then(|mut statement| statement.query_map([limit], settlement)?.collect())
         .map_err(while_doing("listing settlements"))
+}
+
+pub(super) fn entries(
+    connection: &Connection,
+    id: SettlementId,
+) -> Result<Vec<Entry>, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT kind, account, cumulative FROM settlement_entries WHERE settlement = ?1
+             ORDER BY kind, account",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_map([id.0], |row| {
+                    Ok(Entry {
+                        kind: parse_entry(row.get_ref(0)?.as_str()?).ok_or_else(|| invalid(0))?,
+                        account: get_bytes(row, 1, |bytes: [u8; 32]| bytes)?,
+                        cumulative: unsigned(row, 2)?,
+                    })
+                })?
+                .collect()
+        })
+        .map_err(while_doing("reading a settlement's entries"))
 }
 
 pub(super) fn reaching(

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::{accounts, keys, log, settlements, while_doing};
 use crate::store::records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, EntryKind, LogHead, NewAccount, NewReceipt,
+    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, LogHead, NewAccount, NewReceipt,
     NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
     Totals,
 };
@@ -145,6 +145,10 @@ macro_rules! read_operations {
                 limit: usize,
             ) -> Result<Vec<SettlementRecord>, StoreError> {
                 settlements::recent(self.connection, limit)
+            }
+
+            fn settlement_entries(&self, id: SettlementId) -> Result<Vec<Entry>, StoreError> {
+                settlements::entries(self.connection, id)
             }
 
             fn settlement_reaching(
