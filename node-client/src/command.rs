@@ -43,6 +43,9 @@ pub enum RunError {
         /// Why.
         source: std::io::Error,
     },
+    /// A part of the node failed, which its log explains.
+    #[error("a part of the node failed; its log says which")]
+    Failed,
     /// Signals cannot be caught.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -55,7 +58,12 @@ pub enum RunError {
 pub async fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let config = Config::load(&arguments.config)?;
     let stop = stop_signal(arguments.stdin_guard)?;
-    let node = Node::start(config).await?;
+    tokio::pin!(stop);
+    // Starting may wait for the chain; a stop is heard then too.
+    let node = tokio::select! {
+        () = &mut stop => return Ok(()),
+        node = Node::start(config) => node?,
+    };
     let announced = async {
         let report = node.ready().await;
         tracing::info!(
@@ -70,6 +78,7 @@ pub async fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let result = tokio::select! {
         () = stop => Ok(()),
         failed = announced => failed,
+        () = node.failure() => Err(RunError::Failed),
     };
     node.shutdown().await;
     result

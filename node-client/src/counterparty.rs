@@ -181,6 +181,11 @@ impl Counterparty {
         }
     }
 
+    /// Closes the way to it, whichever it is.
+    pub fn end_session(&self) {
+        self.session.send_replace(None);
+    }
+
     /// Follows the way to it.
     #[must_use]
     pub fn session(&self) -> watch::Receiver<Option<Session>> {

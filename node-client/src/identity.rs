@@ -1,5 +1,7 @@
 //! Who this node is, in every record it signs.
 
+use std::sync::Arc;
+
 use pinaivu_protocol::ids::{DeploymentId, NodeId};
 
 use crate::key::HotKey;
@@ -12,7 +14,7 @@ pub struct Identity {
     /// The account.
     pub node: NodeId,
     /// The key the account names as signer.
-    pub key: HotKey,
+    pub key: Arc<HotKey>,
 }
 
 impl Identity {

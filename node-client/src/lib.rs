@@ -12,12 +12,15 @@
 
 pub mod asks;
 pub mod backend;
+pub mod chain;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod counterparty;
+pub mod earnings;
 pub mod evidence;
 pub mod exposure;
+pub mod housekeeping;
 pub mod identity;
 pub mod journal;
 pub mod key;
@@ -27,9 +30,11 @@ mod report;
 pub mod represent;
 pub mod serving;
 pub mod session;
+mod tasks;
+pub mod tunnel;
 
 pub use config::Config;
-pub use node::{Node, ReadyReport, StartError};
+pub use node::{Foundations, Node, ReadyReport, StartError};
 
 #[cfg(test)]
 mod fixtures;

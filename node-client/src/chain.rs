@@ -1,0 +1,153 @@
+//! The little of the chain that a node needs, behind one trait.
+//!
+//! [`SolanaView`] is the real one, over `pinaivu-chain`. Reads look at confirmed state. A claim is built
+//! here and sent by its bytes, so that whoever sends can persist them first.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pinaivu_chain::{
+    Chain, ChainError, Commitment, Instructions, Keypair, Payout, PreparedTransaction, Signature,
+    TransactionStatus, public_key,
+};
+use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, ProgramId, PublicKey};
+use pinaivu_protocol::units::Amount;
+use solana_signer::Signer as _;
+
+/// What a node must know of a coordinator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorFacts {
+    /// Its hot key.
+    pub signer: PublicKey,
+    /// Where its account says that it is found.
+    pub endpoint: String,
+}
+
+/// What a node must know of its own account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// The key that must be this process's.
+    pub signer: PublicKey,
+    /// What is at stake.
+    pub stake: Amount,
+}
+
+/// The chain as a node sees it. Accounts that do not exist read as nothing.
+#[async_trait]
+pub trait NodeChain: Send + Sync + 'static {
+    /// Cluster and program.
+    async fn deployment(&self) -> Result<DeploymentId, ChainError>;
+
+    /// This node's account.
+    async fn node(&self, node: NodeId) -> Result<Option<NodeFacts>, ChainError>;
+
+    /// A coordinator's account.
+    async fn coordinator(&self, id: CoordinatorId) -> Result<Option<CoordinatorFacts>, ChainError>;
+
+    /// What a coordinator has credited and what was paid of it.
+    async fn payout(
+        &self,
+        coordinator: CoordinatorId,
+        node: NodeId,
+    ) -> Result<Option<Payout>, ChainError>;
+
+    /// A signed claim on a payout, its token account made when missing.
+    async fn prepare_claim(
+        &self,
+        coordinator: CoordinatorId,
+        node: NodeId,
+        fee_payer: &Keypair,
+    ) -> Result<PreparedTransaction, ChainError>;
+
+    /// Sends a transaction.
+    async fn submit(&self, transaction: &PreparedTransaction) -> Result<(), ChainError>;
+
+    /// What became of a transaction.
+    async fn status(
+        &self,
+        signature: &Signature,
+        last_valid_block_height: u64,
+    ) -> Result<TransactionStatus, ChainError>;
+}
+
+/// A real cluster.
+pub struct SolanaView {
+    chain: Arc<dyn Chain>,
+    program: ProgramId,
+}
+
+impl SolanaView {
+    /// The accounts of `program` as `chain` shows them.
+    #[must_use]
+    pub fn new(chain: Arc<dyn Chain>, program: ProgramId) -> Self {
+        Self { chain, program }
+    }
+}
+
+const SEEN: Commitment = Commitment::Confirmed;
+
+#[async_trait]
+impl NodeChain for SolanaView {
+    async fn deployment(&self) -> Result<DeploymentId, ChainError> {
+        Ok(self.chain.deployment().await?.id())
+    }
+
+    async fn node(&self, node: NodeId) -> Result<Option<NodeFacts>, ChainError> {
+        let account = self.chain.node(node, SEEN).await?;
+        Ok(account.map(|account| NodeFacts { signer: account.signer, stake: account.stake }))
+    }
+
+    async fn coordinator(&self, id: CoordinatorId) -> Result<Option<CoordinatorFacts>, ChainError> {
+        let account = self.chain.coordinator(id, SEEN).await?;
+        Ok(account.map(|account| CoordinatorFacts {
+            signer: account.signer,
+            endpoint: account.endpoint,
+        }))
+    }
+
+    async fn payout(
+        &self,
+        coordinator: CoordinatorId,
+        node: NodeId,
+    ) -> Result<Option<Payout>, ChainError> {
+        self.chain.payout(coordinator, node, SEEN).await
+    }
+
+    async fn prepare_claim(
+        &self,
+        coordinator: CoordinatorId,
+        node: NodeId,
+        fee_payer: &Keypair,
+    ) -> Result<PreparedTransaction, ChainError> {
+        let missing = |expected, address: [u8; 32]| ChainError::Missing {
+            address: address.into(),
+            expected,
+        };
+        let account =
+            self.chain.node(node, SEEN).await?.ok_or_else(|| missing("Node", node.0))?;
+        let market = self
+            .chain
+            .market(account.market, SEEN)
+            .await?
+            .ok_or_else(|| missing("Market", account.market.0))?;
+        let build = Instructions::new(self.program, &market);
+        let payer = public_key(&fee_payer.pubkey());
+        let instructions = [
+            build.create_token_account(&payer, &account.payout_owner),
+            build.claim(&coordinator, &node, &account.payout_owner),
+        ];
+        self.chain.prepare(&instructions, &[fee_payer]).await
+    }
+
+    async fn submit(&self, transaction: &PreparedTransaction) -> Result<(), ChainError> {
+        self.chain.submit(transaction).await
+    }
+
+    async fn status(
+        &self,
+        signature: &Signature,
+        last_valid_block_height: u64,
+    ) -> Result<TransactionStatus, ChainError> {
+        self.chain.status(signature, last_valid_block_height).await
+    }
+}
