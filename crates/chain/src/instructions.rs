@@ -11,7 +11,6 @@ use pinaivu_protocol::ids::{
 use pinaivu_protocol::units::{Amount, Bps, Slot};
 use solana_instruction::{AccountMeta, Instruction};
 use solana_pubkey::Pubkey;
-use spl_associated_token_account_interface::instruction::create_associated_token_account_idempotent;
 
 use crate::accounts::{Allowance, Delay, Market, UnixSeconds};
 use crate::addresses::{Addresses, ToAddress};
@@ -129,12 +128,7 @@ impl Instructions {
     /// Makes `owner`'s associated token account if it does not exist; `payer` pays its rent.
     #[must_use]
     pub fn create_token_account(&self, payer: &PublicKey, owner: &PublicKey) -> Instruction {
-        create_associated_token_account_idempotent(
-            &payer.to_address(),
-            &owner.to_address(),
-            &self.mint,
-            &self.token_program,
-        )
+        crate::token::create_associated_account(payer, owner, &self.mint, &self.token_program)
     }
 
     /// Opens the market. Signed by `governance`, which must be the program's upgrade authority, and by

@@ -37,7 +37,7 @@ pub use rpc::RpcChain;
 pub use token::TOKEN_PROGRAM;
 pub use transaction::{ComputeBudget, PreparedTransaction};
 
-pub use solana_instruction::Instruction;
+pub use solana_instruction::{AccountMeta, Instruction};
 pub use solana_keypair::Keypair;
 pub use solana_pubkey::Pubkey;
 pub use solana_signature::Signature;

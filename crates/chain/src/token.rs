@@ -6,9 +6,11 @@
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::units::Amount;
 use solana_account::Account;
+use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
 use crate::accounts::TokenAccount;
+use crate::addresses::ToAddress;
 use crate::error::{AccountMismatch, ChainError};
 
 /// The Token-2022 program.
@@ -16,6 +18,23 @@ pub const TOKEN_2022_PROGRAM: Pubkey = Pubkey::from_str_const("TokenzQdBNbLqP5VE
 
 /// The classic SPL token program.
 pub const TOKEN_PROGRAM: Pubkey = spl_token_interface::ID;
+
+/// Makes `owner`'s associated token account for `mint` if it does not exist; `payer` signs and pays its
+/// rent.
+#[must_use]
+pub fn create_associated_account(
+    payer: &PublicKey,
+    owner: &PublicKey,
+    mint: &Pubkey,
+    token_program: &Pubkey,
+) -> Instruction {
+    spl_associated_token_account_interface::instruction::create_associated_token_account_idempotent(
+        &payer.to_address(),
+        &owner.to_address(),
+        mint,
+        token_program,
+    )
+}
 
 const BASE_LEN: usize = 165;
 const STATE_OFFSET: usize = 108;
