@@ -1,7 +1,7 @@
 //! Everything a coordinator can be told, as one typed structure read once at start.
 //!
 //! The file is TOML; unknown keys are errors. Environment variables override single keys, and the
-//! only ones read are those in [`ENVIRONMENT`]. Times are written as a number and a unit: `250ms`,
+//! only ones read are those in [`ENVIRONMENT`] and [`LOG_VARIABLE`]. Times are written as a number and a unit: `250ms`,
 //! `10s`, `5m`. The signer's key is not in here, only the path of its file.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ use pinaivu_protocol::ids::{CoordinatorId, MarketId, ProgramId};
 use pinaivu_protocol::units::TokenCount;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Environment variables that override the file: name, key, meaning.
+/// Environment variables that override the file: name, key, meaning. Beside them only
+/// [`LOG_VARIABLE`] is read.
 pub const ENVIRONMENT: [(&str, &str, &str); 5] = [
     ("PINAIVU_HTTP_LISTEN", "http.listen", "address of the OpenAI API"),
     ("PINAIVU_TUNNEL_LISTEN", "tunnel.listen", "address nodes dial"),
@@ -21,6 +22,9 @@ pub const ENVIRONMENT: [(&str, &str, &str); 5] = [
     ("PINAIVU_SIGNER_KEY_FILE", "signer_key_file", "key file of the coordinator's signer"),
     ("PINAIVU_DATA_DIR", "data_dir", "directory of the database"),
 ];
+
+/// The environment variable with the log filter, for example `info,pinaivu_coordinator=debug`.
+pub const LOG_VARIABLE: &str = "RUST_LOG";
 
 /// A file that documents every key with its default; `pinaivu-coordinator config` prints it.
 pub const EXAMPLE: &str = include_str!("../coordinator.example.toml");
@@ -72,6 +76,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Solana key file (a JSON array of 64 numbers) of the coordinator's hot signer.
     pub signer_key_file: PathBuf,
+    /// Threads that serve requests: 0 for one on each processor, 1 for the lowest latency on a small
+    /// machine.
+    #[serde(default)]
+    pub threads: usize,
     /// The chain.
     pub chain: Chain,
     /// The OpenAI API.
@@ -325,7 +333,7 @@ impl Config {
             .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         let mut config = Self::parse(&text)
             .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
-        config.apply_environment(|name| std::env::var(name).ok())?;
+        config.apply_environment(variable)?;
         config.check()?;
         Ok(config)
     }
@@ -388,11 +396,23 @@ impl Config {
             return invalid("tunnel.requests_per_node", "must be at least 1");
         }
         let t = &self.timeouts;
-        if [t.first_byte, t.idle, t.total, t.client_stall, t.request_body].contains(&Duration::ZERO) {
+        if [t.first_byte, t.idle, t.total, t.client_stall, t.request_body].contains(&Duration::ZERO)
+        {
             return invalid("timeouts", "a time-out of zero would fail every request");
         }
         Ok(())
     }
+}
+
+/// The log filter, when one is set.
+#[must_use]
+pub fn log_filter() -> Option<String> {
+    variable(LOG_VARIABLE)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// `250ms`, `10s` or `5m`.

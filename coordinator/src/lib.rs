@@ -12,6 +12,7 @@
 pub mod accounts;
 pub mod clock;
 pub mod config;
+pub mod coordinator;
 pub mod engine;
 pub mod http;
 pub mod receipts;
@@ -19,3 +20,6 @@ pub mod settlement;
 pub mod store;
 pub mod tasks;
 pub mod tunnel;
+
+pub use config::Config;
+pub use coordinator::{Coordinator, ReadyReport, StartError};

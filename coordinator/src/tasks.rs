@@ -52,6 +52,7 @@ impl Tasks {
 
     /// Starts a task. `make` gets the token that tells it to end; a task that ends before that counts
     /// as failed, whether it returned or panicked.
+    #[expect(clippy::disallowed_methods, reason = "the task manager itself")]
     pub fn spawn<F>(&self, name: &'static str, make: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -84,7 +85,9 @@ impl Tasks {
     /// Ends every task, last started first, each within `limit`, after which it is aborted.
     pub async fn shutdown(&self, limit: Duration) {
         loop {
-            let Some(Running { name, stop, mut handle }) = self.running.lock().pop() else { return };
+            let Some(Running { name, stop, mut handle }) = self.running.lock().pop() else {
+                return;
+            };
             stop.cancel();
             match tokio::time::timeout(limit, &mut handle).await {
                 Ok(Ok(())) => tracing::debug!(task = name, "ended"),

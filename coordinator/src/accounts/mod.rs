@@ -16,6 +16,10 @@
 
 mod allowance;
 mod hold;
+mod key_service;
+mod keys;
 
 pub use allowance::{Accounts, Balance, HoldError, Payer};
 pub use hold::Hold;
+pub use key_service::{CommandError, CommandResult, KeyService};
+pub use keys::{ApiKeys, KEY_PREFIX, KeyError, Secret};

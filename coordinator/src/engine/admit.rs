@@ -91,9 +91,10 @@ impl Engine {
         .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
 
         let worst_case = clearing.worst_case(bounds.input, bounds.output);
-        let hold = self.accounts.hold(&allowance, worst_case).map_err(|error| {
-            RequestError::Hold { error, field: output_field(&request) }
-        })?;
+        let hold = self
+            .accounts
+            .hold(&allowance, worst_case)
+            .map_err(|error| RequestError::Hold { error, field: output_field(&request) })?;
         Ok(Admitted { body, request, salt, commitment, bounds, clearing, hold, flight })
     }
 }

@@ -239,8 +239,8 @@ fn matching(
     metered: &Metered,
 ) -> Option<ProofOfInference> {
     let proof = proof?;
-    let matches = claim.is_proved_by(&proof)
-        && proof.response_commitment == metered.response_commitment;
+    let matches =
+        claim.is_proved_by(&proof) && proof.response_commitment == metered.response_commitment;
     if !matches {
         tracing::warn!(
             node = %claim.ticket.node, request = %claim.ticket.request,

@@ -54,10 +54,8 @@ impl Additions {
 
     /// A unary answer, or the last chunk, with both fields. Nothing when it is not an object.
     pub(super) fn both(&self, object: &[u8]) -> Option<Bytes> {
-        let fields = [
-            (REQUEST_FIELD, self.request_json.as_str()),
-            (SALT_FIELD, self.salt_json.as_str()),
-        ];
+        let fields =
+            [(REQUEST_FIELD, self.request_json.as_str()), (SALT_FIELD, self.salt_json.as_str())];
         set_fields(object, &fields).ok().map(Bytes::from)
     }
 }
@@ -218,8 +216,7 @@ mod tests {
         String::from_utf8(out.to_vec()).unwrap()
     }
 
-    const HELLO: &str =
-        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n";
+    const HELLO: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n";
     const STOP: &str =
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     const USAGE: &str =
@@ -228,7 +225,12 @@ mod tests {
 
     #[test]
     fn chunk_gets_the_request_id_and_keeps_every_other_byte() {
-        let out = feed(&mut relay(false), &["data: { \"x\" : 1e2 , \"choices\":[{\"index\":0,\"delta\":{\"content\":\"é\\u00e9\"}}] }\n\n"]);
+        let out = feed(
+            &mut relay(false),
+            &[
+                "data: { \"x\" : 1e2 , \"choices\":[{\"index\":0,\"delta\":{\"content\":\"é\\u00e9\"}}] }\n\n",
+            ],
+        );
         assert_eq!(
             out,
             format!(
@@ -285,7 +287,8 @@ mod tests {
         let mut relay = relay(false);
         let mut out = BytesMut::new();
         relay.feed(Bytes::from_static(HELLO.as_bytes()), &mut out).unwrap();
-        let error = relay.feed(Bytes::from_static(b"data: {\"error\":{\"message\":\"x\"}}\n\n"), &mut out);
+        let error =
+            relay.feed(Bytes::from_static(b"data: {\"error\":{\"message\":\"x\"}}\n\n"), &mut out);
         assert!(matches!(error, Err(Broken::ServerError)));
     }
 

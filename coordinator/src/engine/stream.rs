@@ -291,9 +291,9 @@ async fn await_proof(mut open: Box<Open>) {
 /// The node's proof in the trailers of its answer.
 pub(super) fn proof(trailers: &HeaderMap) -> Option<ProofOfInference> {
     let text = trailers.get(PROOF_TRAILER)?;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).or_else(|_| {
-        base64::engine::general_purpose::STANDARD_NO_PAD.decode(text)
-    });
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text));
     let proof = bytes.ok().and_then(|bytes| ProofOfInference::try_from_slice(&bytes).ok());
     if proof.is_none() {
         tracing::warn!("a node's proof cannot be read");

@@ -2,3 +2,75 @@
 //!
 //! `POST /v1/chat/completions` goes straight through hyper; everything else through an axum router on
 //! the same listener. Handlers parse, call and map: decisions are the engine's.
+
+mod body;
+mod chat;
+mod error;
+mod routes;
+mod server;
+
+pub use server::{ListenError, Listener};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use pinaivu_protocol::ids::{
+    ClusterId, CoordinatorId, DeploymentId, MarketId, ProgramId, PublicKey,
+};
+use pinaivu_protocol::units::Bps;
+
+use crate::accounts::{ApiKeys, KeyService};
+use crate::clock::SharedClock;
+use crate::config::{Limits, Timeouts};
+use crate::engine::Engine;
+use crate::receipts::Receipts;
+use crate::store::Store;
+use crate::tunnel::Nodes;
+
+/// Where this coordinator is on chain and on the network; shown to everybody.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// This coordinator's account.
+    pub coordinator: CoordinatorId,
+    /// The market it serves.
+    pub market: MarketId,
+    /// The program.
+    pub program: ProgramId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Program and cluster.
+    pub deployment: DeploymentId,
+    /// The key that signs receipts.
+    pub signer: PublicKey,
+    /// Base URL of the API, ending in `/v1`.
+    pub endpoint: String,
+    /// Where nodes dial.
+    pub tunnel: SocketAddr,
+    /// Its fee.
+    pub fee: Bps,
+}
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Serves chat completions.
+    pub engine: Engine,
+    /// Looks API keys up.
+    pub keys: ApiKeys,
+    /// Carries out key commands.
+    pub key_service: KeyService,
+    /// Shows receipts.
+    pub receipts: Receipts,
+    /// Reads the log's head and totals.
+    pub store: Store,
+    /// The connected nodes.
+    pub nodes: Arc<Nodes>,
+    /// Limits of requests.
+    pub limits: Limits,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// The time.
+    pub clock: SharedClock,
+    /// What `/v1/network` shows.
+    pub network: Network,
+}

@@ -54,9 +54,8 @@ pub struct Door {
 pub async fn open(door: Door, tasks: &Tasks) -> Result<SocketAddr, OpenError> {
     let acceptor = TlsAcceptor::from(Arc::new(tls::server_config()?));
     let address = door.config.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| OpenError::Listen { address, source })?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| OpenError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| OpenError::Listen { address, source })?;
     let door = Arc::new(door);
     {

@@ -219,7 +219,7 @@ async fn read_events(mut events: Incoming, live: &Arc<LiveNode>, door: &Arc<Door
         let Ok(data) = frame.into_data() else { continue };
         frames.push(&data);
         loop {
-            match frames.next::<NodeMessage>() {
+            match frames.next_message::<NodeMessage>() {
                 Ok(Some(message)) => receive(message, live, door, &mut asks).await,
                 Ok(None) => break,
                 Err(error) => return error.into(),
@@ -309,9 +309,7 @@ async fn say_goodbye(sender: &Sender, goodbye: &Goodbye) {
     }
 }
 
-async fn in_time<T>(
-    step: impl Future<Output = Result<T, SessionEnd>>,
-) -> Result<T, SessionEnd> {
+async fn in_time<T>(step: impl Future<Output = Result<T, SessionEnd>>) -> Result<T, SessionEnd> {
     tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(SessionEnd::TimedOut))
 }
 

@@ -74,8 +74,7 @@ pub(super) fn peer(connection: &ServerConnection) -> Option<Peer> {
         return None;
     }
     let key = ed25519_key(connection.peer_certificates()?.first()?).ok()?;
-    let exporter =
-        connection.export_keying_material([0; 32], TUNNEL_EXPORTER_LABEL, None).ok()?;
+    let exporter = connection.export_keying_material([0; 32], TUNNEL_EXPORTER_LABEL, None).ok()?;
     Some(Peer { key, exporter })
 }
 

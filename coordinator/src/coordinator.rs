@@ -1,0 +1,380 @@
+//! A whole coordinator: puts the parts together, in the order in which they rely on each other, and takes
+//! them apart in the reverse.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pinaivu_chain::{Allowance, Chain, ChainError};
+use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, ProgramId, PublicKey};
+use pinaivu_protocol::tunnel::CoordinatorMessage;
+use pinaivu_protocol::units::Bps;
+use serde::Serialize;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::{Accounts, ApiKeys, KeyService};
+use crate::clock::SharedClock;
+use crate::config::{Config, ConfigError};
+use crate::engine::{self, Engine, EngineEvidence};
+use crate::http::{App, ListenError, Listener, Network};
+use crate::receipts::{KeyFileError, Observer, Receipted, Receipts, ReceiptsConfig, Signer};
+use crate::settlement::{ChainObserver, Settlement, SettlementConfig, SettlementError};
+use crate::store::{Identity, Store, StoreConfig, StoreError};
+use crate::tasks::{TaskEnded, Tasks};
+use crate::tunnel::{self, Directory, Door, Nodes};
+
+/// File name of the database in the data directory.
+const DATABASE: &str = "coordinator.sqlite";
+
+/// How much longer than its own waiting a task may take to end.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(10);
+
+/// Why a coordinator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The signer's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The chain cannot be read.
+    #[error("cannot read the chain at {url}")]
+    Chain {
+        /// The RPC server as configured.
+        url: String,
+        /// Why.
+        #[source]
+        source: ChainError,
+    },
+    /// The chain runs another program than configured.
+    #[error("the chain client is for program {found}, configured is {configured}")]
+    Program {
+        /// Asked.
+        found: ProgramId,
+        /// Configured.
+        configured: ProgramId,
+    },
+    /// The data directory cannot be made.
+    #[error("cannot make the data directory {path}")]
+    DataDir {
+        /// Which one.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error("cannot use the database")]
+    Store(#[from] StoreError),
+    /// The account on chain does not fit this coordinator, or its log does not.
+    #[error("this coordinator may not serve: {0}")]
+    Settlement(#[from] SettlementError),
+    /// The nodes' door cannot be opened.
+    #[error(transparent)]
+    Tunnel(#[from] tunnel::OpenError),
+    /// The API cannot be served.
+    #[error(transparent)]
+    Http(#[from] ListenError),
+    /// The process is ending.
+    #[error("interrupted while starting")]
+    Interrupted,
+}
+
+/// What others need to know of a coordinator that is ready; the content of the ready file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReadyReport {
+    /// Base URL for OpenAI clients, ending in `/v1`.
+    pub base_url: String,
+    /// Where the API listens.
+    pub http: SocketAddr,
+    /// Where nodes dial.
+    pub tunnel: SocketAddr,
+    /// The coordinator's account.
+    pub coordinator: CoordinatorId,
+    /// The key that signs receipts.
+    pub signer: PublicKey,
+    /// The operating system's id of this process.
+    pub pid: u32,
+}
+
+/// A running coordinator. It goes on until [`Coordinator::shutdown`].
+#[derive(Debug)]
+pub struct Coordinator {
+    report: ReadyReport,
+    tasks: Tasks,
+    longest: Duration,
+    engine: Engine,
+    nodes: Arc<Nodes>,
+    accounts: Accounts,
+    receipts: Receipts,
+    store: Store,
+}
+
+impl Coordinator {
+    /// Starts everything. When this returns, clients and nodes can connect.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(
+        config: Config,
+        chain: Arc<dyn Chain>,
+        clock: SharedClock,
+    ) -> Result<Self, StartError> {
+        let tasks = Tasks::new();
+        let longest = config.http.drain.max(config.receipts.interrupted_wait) + SHUTDOWN_MARGIN;
+        let started = start(config, chain, clock, &tasks, longest).await;
+        if started.is_err() {
+            tasks.shutdown(longest).await;
+        }
+        started
+    }
+
+    /// What others need to know.
+    #[must_use]
+    pub const fn report(&self) -> &ReadyReport {
+        &self.report
+    }
+
+    /// The request path, for tests and metrics.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The connected nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// The allowances.
+    #[must_use]
+    pub const fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The receipts.
+    #[must_use]
+    pub const fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// The database.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Waits until a part has ended that should not have; the process should then start again.
+    pub async fn failure(&self) -> TaskEnded {
+        self.tasks.failure().await
+    }
+
+    /// Accepts nothing more, lets running answers end within the drain time, commits the receipts that
+    /// are under way, and ends.
+    pub async fn shutdown(self) {
+        self.tasks.shutdown(self.longest).await;
+    }
+}
+
+async fn start(
+    config: Config,
+    chain: Arc<dyn Chain>,
+    clock: SharedClock,
+    tasks: &Tasks,
+    longest: Duration,
+) -> Result<Coordinator, StartError> {
+    config.check()?;
+    let signer = Arc::new(Signer::from_file(&config.signer_key_file)?);
+    let deployment = chain
+        .deployment()
+        .await
+        .map_err(|source| StartError::Chain { url: config.chain.rpc_url.clone(), source })?;
+    if deployment.program != config.chain.program_id {
+        return Err(StartError::Program {
+            found: deployment.program,
+            configured: config.chain.program_id,
+        });
+    }
+    let identity = Identity { deployment: deployment.id(), coordinator: config.chain.coordinator };
+    let store = open_store(&config, identity).await?;
+    let settlement = Settlement::open(
+        SettlementConfig {
+            interval: config.settlement.interval,
+            watch_interval: config.settlement.watch_interval,
+            ..SettlementConfig::default()
+        },
+        identity,
+        config.chain.market,
+        Arc::clone(&chain),
+        store.clone(),
+        Arc::clone(&signer),
+        Arc::clone(&clock),
+    )
+    .await?;
+    let fee = settlement.fee_rate();
+
+    let accounts = Accounts::new(Arc::clone(&clock));
+    for account in store.read(|look| look.accounts()).await? {
+        accounts.open(&account);
+    }
+    let nodes = Arc::new(Nodes::new(
+        identity.deployment,
+        identity.coordinator,
+        config.tunnel.requests_per_node,
+        config.models.clone(),
+        Arc::clone(&clock),
+    ));
+
+    // From here on in the order of reliance: what is started later ends earlier.
+    let observer = Arc::new(Books { accounts: accounts.clone(), nodes: Arc::clone(&nodes) });
+    let (receipts, pipeline) = Receipts::start(
+        ReceiptsConfig {
+            capacity: config.limits.concurrent_requests,
+            evidence_wait: config.receipts.evidence_wait,
+            commit_interval: config.receipts.group_interval,
+            ..ReceiptsConfig::default()
+        },
+        identity,
+        Arc::clone(&signer),
+        store.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&observer) as Arc<dyn Observer>,
+        fee,
+    );
+    tasks.spawn("receipts", |stop| pipeline.run(stop));
+    {
+        let (receipts, observer) = (receipts.clone(), Arc::clone(&observer));
+        tasks.spawn("settlement", |stop| settlement.run(receipts, observer, stop));
+    }
+    let engine = Engine::new(engine::Parts {
+        deployment: identity.deployment,
+        coordinator: identity.coordinator,
+        signer: Arc::clone(&signer),
+        accounts: accounts.clone(),
+        receipts: receipts.clone(),
+        nodes: Arc::clone(&nodes),
+        limits: config.limits.clone(),
+        timeouts: config.timeouts,
+        interrupted_wait: config.receipts.interrupted_wait,
+        clock: Arc::clone(&clock),
+    });
+    let tunnel_address = tunnel::open(
+        Door {
+            deployment: identity.deployment,
+            coordinator: identity.coordinator,
+            signer: Arc::clone(&signer),
+            directory: Directory::new(Arc::clone(&chain), config.chain.market),
+            nodes: Arc::clone(&nodes),
+            evidence: Arc::new(EngineEvidence(engine.clone())),
+            config: config.tunnel.clone(),
+            clock: Arc::clone(&clock),
+            tracker: TaskTracker::new(),
+        },
+        tasks,
+    )
+    .await?;
+    engine.watch(tasks);
+
+    let listener = Listener::bind(config.http.listen).await?;
+    let http = listener.address();
+    let base_url = match &config.http.public_url {
+        Some(url) => format!("{}/v1", url.trim_end_matches('/')),
+        None => format!("http://{http}/v1"),
+    };
+    let keys = ApiKeys::new(store.clone());
+    let app = App {
+        engine: engine.clone(),
+        key_service: KeyService::new(
+            identity.deployment,
+            identity.coordinator,
+            store.clone(),
+            chain,
+            accounts.clone(),
+            keys.clone(),
+            Arc::clone(&clock),
+        ),
+        keys,
+        receipts: receipts.clone(),
+        store: store.clone(),
+        nodes: Arc::clone(&nodes),
+        limits: config.limits.clone(),
+        timeouts: config.timeouts,
+        clock,
+        network: network(&config, &deployment, signer.public(), &base_url, tunnel_address, fee),
+    };
+    listener.serve(app, config.http.drain, tasks);
+    let report = ReadyReport {
+        base_url,
+        http,
+        tunnel: tunnel_address,
+        coordinator: identity.coordinator,
+        signer: signer.public(),
+        pid: std::process::id(),
+    };
+    let tasks = tasks.clone();
+    Ok(Coordinator { report, tasks, longest, engine, nodes, accounts, receipts, store })
+}
+
+async fn open_store(config: &Config, identity: Identity) -> Result<Store, StartError> {
+    let path = config.data_dir.clone();
+    tokio::fs::create_dir_all(&path)
+        .await
+        .map_err(|source| StartError::DataDir { path: path.clone(), source })?;
+    let opening = tokio::task::spawn_blocking(move || {
+        Store::open(&StoreConfig::at(path.join(DATABASE)), identity)
+    });
+    Ok(opening.await.map_err(|_| StartError::Interrupted)??)
+}
+
+fn network(
+    config: &Config,
+    deployment: &pinaivu_chain::Deployment,
+    signer: PublicKey,
+    base_url: &str,
+    tunnel: SocketAddr,
+    fee: Bps,
+) -> Network {
+    Network {
+        coordinator: config.chain.coordinator,
+        market: config.chain.market,
+        program: deployment.program,
+        cluster: deployment.cluster,
+        deployment: deployment.id(),
+        signer,
+        endpoint: base_url.to_owned(),
+        tunnel,
+        fee,
+    }
+}
+
+/// Keeps the books in memory true to what becomes durable and to what the chain says.
+struct Books {
+    accounts: Accounts,
+    nodes: Arc<Nodes>,
+}
+
+impl Observer for Books {
+    fn receipted(&self, receipt: &Receipted) {
+        self.accounts.receipted(&receipt.allowance, receipt.allowance_cumulative);
+        let acknowledgement =
+            CoordinatorMessage::Receipted { ticket: receipt.ticket, head: receipt.head.clone() };
+        self.nodes.send(&receipt.node, acknowledgement);
+    }
+}
+
+impl ChainObserver for Books {
+    fn watched(&self) -> Vec<AllowanceId> {
+        self.accounts.watched()
+    }
+
+    fn allowance(
+        &self,
+        id: &AllowanceId,
+        finalized: Option<&Allowance>,
+        processed: Option<&Allowance>,
+    ) {
+        self.accounts.apply_chain(id, finalized, processed);
+    }
+}
