@@ -79,11 +79,11 @@ impl<'a> Ranking<'a> {
         }
         let tie = tie_break(&self.request, &party.node);
         let contender = Contender { score, factor, tie, quote, party };
-        let place = self.best.partition_point(|other| other.order(&contender) == Ordering::Less);
-        if place >= MAX_RANKED {
+        if full && self.best.last().is_some_and(|last| last.order(&contender) == Ordering::Less) {
             self.leave_outside(contender);
             return;
         }
+        let place = self.best.partition_point(|other| other.order(&contender) == Ordering::Less);
         self.best.insert(place, contender);
         if full && let Some(last) = self.best.pop() {
             self.leave_outside(last);

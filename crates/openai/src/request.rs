@@ -92,7 +92,8 @@ impl ChatRequest {
         let tools = is_filled_array(present(fields.tools), "tools")?
             | is_filled_array(present(fields.functions), "functions")?;
         let extra = [fields.tools, fields.functions, fields.response_format];
-        let extra_bytes: usize = extra.iter().flatten().map(|raw| raw.get().len()).sum();
+        let extra_bytes: usize =
+            extra.into_iter().filter_map(present).map(|raw| raw.get().len()).sum();
         Ok(Self {
             model: model.into_owned(),
             stream,
