@@ -89,6 +89,7 @@ struct ChainReady {
     faucet_url: String,
     program_id: pinaivu_protocol::ids::ProgramId,
     mint: pinaivu_protocol::ids::PublicKey,
+    market: pinaivu_protocol::ids::MarketId,
 }
 
 /// Starts everything, waits for Ctrl-C, stops everything.
@@ -138,7 +139,7 @@ async fn start(
 
     printer.step("opening accounts and funding the wallet …");
     let keys = directory.join("keys");
-    let accounts = bootstrap::run(printer, &chain, &keys, arguments.nodes, arguments.exit_delay)
+    let accounts = bootstrap::run(printer, &chain, &keys, arguments.nodes)
         .await
         .context("setting up the accounts failed")?;
 
@@ -193,6 +194,18 @@ async fn start_chain(
             "--ready-file".to_owned(),
             ready.display().to_string(),
             "--stdin-guard".to_owned(),
+            // Faster than a public cluster, so that money counts (32 slots) after three seconds.
+            "--slot-ms".to_owned(),
+            "100".to_owned(),
+            "--open-market".to_owned(),
+            "--exit-delay-seconds".to_owned(),
+            arguments.exit_delay.to_string(),
+            "--exit-delay-slots".to_owned(),
+            "8".to_owned(),
+            "--min-stake".to_owned(),
+            bootstrap::STAKE.to_string(),
+            "--min-bond".to_owned(),
+            bootstrap::PENALTY_BOND.to_string(),
         ],
     })?;
     let value = supervisor.ready_file("localnet", &ready, Duration::from_secs(60)).await?;

@@ -1,4 +1,4 @@
-//! Opens what a network needs on a new chain: market, coordinator, nodes, a funded wallet.
+//! Opens what a network needs in a new market: coordinator, nodes, a funded wallet.
 //!
 //! Every step looks first whether its result is there, so a start that was interrupted, or one on a
 //! chain that was kept, does only what is missing. All keys are made here and lie in the data directory.
@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use pinaivu_chain::transaction::opening_slot;
 use pinaivu_chain::{
-    Chain, Commitment, CoordinatorFilter, CoordinatorProfile, Delay, Instructions, Keypair,
-    MarketParameters, NodeFilter, Pubkey, RpcChain,
+    Chain, Commitment, CoordinatorFilter, CoordinatorProfile, Instructions, Keypair, NodeFilter,
+    RpcChain,
 };
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, MarketId, NodeId, PublicKey};
@@ -29,13 +29,11 @@ const WALLET_USDC: Amount = Amount(100_000_000);
 /// What it puts into its escrow, and reserves of that.
 const DEPOSIT: Amount = Amount(50_000_000);
 const ALLOWANCE: Amount = Amount(25_000_000);
-const STAKE: Amount = Amount(10_000_000);
+pub(super) const STAKE: Amount = Amount(10_000_000);
 const GUARANTEE_BOND: Amount = Amount(50_000_000);
-const PENALTY_BOND: Amount = Amount(10_000_000);
+pub(super) const PENALTY_BOND: Amount = Amount(10_000_000);
 /// The coordinator keeps 5 %.
 const FEE: Bps = Bps(500);
-const FEE_CAP: Bps = Bps(1_000);
-const UNBOND_DELAY: Delay = Delay { slots: 100, seconds: 3_600 };
 
 /// The accounts of a running network.
 #[derive(Clone, Debug)]
@@ -65,12 +63,13 @@ pub(crate) async fn run(
     ready: &ChainReady,
     keys: &Path,
     nodes: u8,
-    exit_delay: u64,
 ) -> anyhow::Result<Accounts> {
     let chain = RpcChain::new(&ready.rpc_url, ready.program_id);
     let setup = Setup { printer, ready, keys, chain };
-    let instructions = setup.market(exit_delay).await?;
-    let market = instructions.market();
+    let market = ready.market;
+    let found = setup.chain.market(market, Commitment::Confirmed).await?;
+    let found = found.context("the chain says it opened a market, and has none")?;
+    let instructions = Instructions::new(ready.program_id, &found);
     let names: Vec<String> = (1..=nodes).map(|number| format!("node-{number}")).collect();
     let opened = open_accounts(&setup, &instructions, &names).await?;
     Ok(Accounts { market, coordinator: opened.0, nodes: opened.1, allowance: opened.2 })
@@ -119,30 +118,6 @@ impl Setup<'_> {
         let response = http_client()?.post(url).json(&body).send().await.context("the faucet")?;
         let _: serde_json::Value = read_json(url, response).await?;
         Ok(())
-    }
-
-    /// The market, opened when it is missing.
-    async fn market(&self, exit_delay: u64) -> anyhow::Result<Instructions> {
-        let mint = Pubkey::new_from_array(self.ready.mint.0);
-        let deployment = self.chain.deployment().await?;
-        let token_program = pinaivu_chain::TOKEN_PROGRAM;
-        let instructions = Instructions::for_mint(&deployment, mint, token_program);
-        let market = instructions.market();
-        if self.chain.market(market, Commitment::Confirmed).await?.is_none() {
-            let governance = self.key("governance")?;
-            self.fund(&public(&governance), Amount::ZERO).await?;
-            let parameters = MarketParameters {
-                fee_cap: FEE_CAP,
-                exit_delay: Delay { slots: 8, seconds: exit_delay },
-                unbond_delay: UNBOND_DELAY,
-                min_stake: STAKE,
-                min_bond: PENALTY_BOND,
-            };
-            let who = public(&governance);
-            let open = instructions.market_initialize(&who, &who, &parameters);
-            send(&self.chain, self.printer, "opening the market", &[open], &[&governance]).await?;
-        }
-        Ok(instructions)
     }
 
     /// The coordinator, registered and bonded when it is missing.

@@ -160,7 +160,7 @@ pub enum ReceiptError {
     /// The amount is not the tariff times the tokens, or the fee is not its rate of the amount.
     #[cfg_attr(feature = "std", error("amount or fee does not follow from tokens and tariff"))]
     Arithmetic,
-    /// The node's statement speaks of another request, node, ticket, answer or model.
+    /// The node's statement speaks of another request, node, ticket or answer.
     #[cfg_attr(feature = "std", error("the node's statement differs from the receipt in {0}"))]
     Statement(&'static str),
     /// The node's signed evidence does not cover its statement.

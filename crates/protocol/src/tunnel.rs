@@ -260,7 +260,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// [`FrameError`]; the stream is then useless.
-    pub fn next<T: BorshDeserialize>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn next_message<T: BorshDeserialize>(&mut self) -> Result<Option<T>, FrameError> {
         let Some(prefix) = self.pending.first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*prefix);
         if length > MAX_FRAME_BYTES {

@@ -40,7 +40,7 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
         let Ok(bytes) = frame?.into_data() else { continue };
         frames.push(&bytes);
         let mut settlements = Vec::new();
-        while let Some(message) = frames.next::<CoordinatorMessage>()? {
+        while let Some(message) = frames.next_message::<CoordinatorMessage>()? {
             settlements.extend(take(door, message));
         }
         settle(door, settlements).await?;
