@@ -20,6 +20,9 @@ use crate::snapshot::{MAX_NODES, ModelBook, NodeSlot, OwnerSlot, Party, Quote, S
 /// Most models a book lists.
 const MAX_MODELS: usize = 1_024;
 
+/// Most models one node ever offers, so that no node can fill the book with names.
+const MAX_MODELS_PER_NODE: usize = 128;
+
 /// What an entry did to the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
@@ -74,6 +77,9 @@ pub enum AskRefused {
     /// The model's name is empty, too long, or has control characters.
     #[error("the model name must have 1 to {MAX_MODEL_LENGTH} bytes and no control characters")]
     ModelName,
+    /// The node has offered as many models as it may.
+    #[error("a node offers at most {MAX_MODELS_PER_NODE} models")]
+    TooManyModels,
     /// The coordinator does not list the model.
     #[error("the coordinator does not list this model")]
     UnknownModel,
@@ -97,6 +103,7 @@ impl AskRefused {
             Self::UnknownNode(_) => "node_not_admitted",
             Self::Signature(_) => "bad_signature",
             Self::ModelName => "bad_model_name",
+            Self::TooManyModels => "too_many_models",
             Self::UnknownModel => "unknown_model",
             Self::StaleSequence { .. } => "stale_sequence",
         }
@@ -370,6 +377,13 @@ impl OrderBook {
         let facts = member.facts.ok_or(unknown)?;
         if !is_model_name(&offer.model) {
             return Err(AskRefused::ModelName);
+        }
+        let offered = |record: Option<&Record>| record.is_some_and(|record| record.last.is_some());
+        if !offered(member.records.get(offer.model.as_str()))
+            && member.records.values().filter(|record| offered(Some(record))).count()
+                >= MAX_MODELS_PER_NODE
+        {
+            return Err(AskRefused::TooManyModels);
         }
         let (name, _) =
             self.models.get_key_value(offer.model.as_str()).ok_or(AskRefused::UnknownModel)?;

@@ -108,6 +108,26 @@ fn ask_with_a_bad_model_name_is_refused() {
 }
 
 #[test]
+fn node_cannot_fill_the_book_with_models() {
+    let mut market = Market::new();
+    market.admit(1, 1);
+    market.admit(2, 2);
+    let named = |node, number| Ask { model: format!("model-{number}"), ..ask(node, 50, 1) };
+    for number in 0..128 {
+        market.book.list_model(&format!("model-{number}"), WEIGHTS).unwrap();
+        market.apply(&key(1).sign(named(1, number)), NOW).unwrap();
+    }
+    assert_eq!(
+        market.apply(&key(1).sign(named(1, 128)), NOW),
+        Err(AskRefused::TooManyModels),
+        "refused before it is looked up, so that nobody lists it for this node"
+    );
+    let again = Ask { sequence: 2, ..named(1, 5) };
+    market.apply(&key(1).sign(again), NOW).unwrap();
+    market.apply(&key(2).sign(named(2, 5)), NOW).unwrap();
+}
+
+#[test]
 fn ask_of_a_node_that_is_not_admitted_is_refused() {
     assert_eq!(refusal(|ask| ask.node = node(2)), AskRefused::UnknownNode(node(2)));
 }
