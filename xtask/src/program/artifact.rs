@@ -50,7 +50,7 @@ impl Origin {
     /// The sources as they are now.
     pub(crate) fn of(places: &Places, target: &Target) -> Result<Self> {
         Ok(Self {
-            source_digest: Sources::collect(target, &places.tools())?.digest(),
+            source_digest: Sources::collect(target, places.repository())?.digest(),
             dependency_digest: dependencies::digest(target)?,
         })
     }

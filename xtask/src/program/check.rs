@@ -23,19 +23,10 @@ pub(crate) fn run(places: &Places, rebuild: bool) -> Result<()> {
     let mut problems = Vec::new();
     let program = Target::program(places)?;
     let guard = Target::guard(places)?;
-    let artifacts = [
-        (&program, places.artifact_dir()),
-        (&guard, guard_dir(places)),
-    ];
+    let artifacts = [(&program, places.artifact_dir()), (&guard, guard_dir(places))];
     for (target, dir) in &artifacts {
         let manifest = Manifest::read(dir).context(WAY_OUT)?;
-        compare(
-            target,
-            dir,
-            &manifest,
-            &Origin::of(places, target)?,
-            &mut problems,
-        )?;
+        compare(target, dir, &manifest, &Origin::of(places, target)?, &mut problems)?;
         if let Some(recorded) = &manifest.idl_sha256 {
             let committed = fs::read(places.idl_file())
                 .with_context(|| format!("cannot read {}", places.idl_file().display()))?;
@@ -73,16 +64,10 @@ fn compare(
     let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let package = &target.package;
     if sha256(&bytes) != manifest.sha256 || bytes.len() as u64 != manifest.bytes {
-        problems.push(format!(
-            "{} is not the file its manifest describes",
-            manifest.file
-        ));
+        problems.push(format!("{} is not the file its manifest describes", manifest.file));
     }
     if origin.source_digest != manifest.source_digest {
-        problems.push(format!(
-            "{package}: the sources changed after {} was built",
-            manifest.file
-        ));
+        problems.push(format!("{package}: the sources changed after {} was built", manifest.file));
     }
     if origin.dependency_digest != manifest.dependency_digest {
         problems.push(format!(
@@ -106,10 +91,7 @@ fn compare_rebuilt(
         Versions::Solana { .. } => Compiler::Solana,
     };
     if let Err(error) = toolchain::ready(places, recipe, compiler) {
-        println!(
-            "{}: not rebuilt, its toolchain cannot be had here: {error:#}",
-            target.package
-        );
+        println!("{}: not rebuilt, its toolchain cannot be had here: {error:#}", target.package);
         return Ok(());
     }
     let built = toolchain::build(places, recipe, target, compiler)?;

@@ -49,18 +49,10 @@ impl Archive {
             Some(mirror) => mirror.to_owned(),
             None => configured_mirror()?,
         };
-        let keyring = KEYRINGS
-            .iter()
-            .find(|path| Path::new(path).exists())
-            .context(
-                "Debian's archive keys are missing: install the package debian-archive-keyring",
-            )?;
-        for dir in [
-            "lists/partial",
-            "cache/archives/partial",
-            "state",
-            "download",
-        ] {
+        let keyring = KEYRINGS.iter().find(|path| Path::new(path).exists()).context(
+            "Debian's archive keys are missing: install the package debian-archive-keyring",
+        )?;
+        for dir in ["lists/partial", "cache/archives/partial", "state", "download"] {
             fs::create_dir_all(root.join(dir))?;
         }
         let sources: String = recipe
@@ -71,10 +63,7 @@ impl Archive {
             .collect();
         fs::write(root.join("sources.list"), sources)?;
         let archive = Self { root };
-        run(
-            archive.apt("apt-get").args(["update", "-qq"]),
-            "reading Debian's package lists",
-        )?;
+        run(archive.apt("apt-get").args(["update", "-qq"]), "reading Debian's package lists")?;
         Ok(archive)
     }
 
@@ -94,9 +83,7 @@ impl Archive {
                 anyhow::Ok(found.map(|offer| offer.version).unwrap_or_default())
             };
         let rust_source = pick(&debian.rust_source, release, None, &|version| {
-            version
-                .strip_prefix(release.as_str())
-                .is_some_and(|rest| rest.starts_with(['+', '-']))
+            version.strip_prefix(release.as_str()).is_some_and(|rest| rest.starts_with(['+', '-']))
         })?;
         let llvm = &debian.llvm;
         let llvm_version = pick(&llvm.package, &llvm.major, Some(&llvm.suite), &|version| {
@@ -118,11 +105,7 @@ impl Archive {
                 gone.join(", ")
             );
         }
-        Ok(Pins {
-            rust_source,
-            llvm: llvm_version,
-            runtime,
-        })
+        Ok(Pins { rust_source, llvm: llvm_version, runtime })
     }
 
     /// Downloads exactly these packages and unpacks them into `into`.
@@ -134,14 +117,10 @@ impl Archive {
         let download = self.root.join("download");
         fs::remove_dir_all(&download)?;
         fs::create_dir_all(&download)?;
-        let wanted: Vec<String> = packages
-            .map(|(package, version)| format!("{package}={version}"))
-            .collect();
+        let wanted: Vec<String> =
+            packages.map(|(package, version)| format!("{package}={version}")).collect();
         run(
-            self.apt("apt-get")
-                .args(["download", "-qq"])
-                .args(&wanted)
-                .current_dir(&download),
+            self.apt("apt-get").args(["download", "-qq"]).args(&wanted).current_dir(&download),
             "downloading Debian packages",
         )?;
         fs::create_dir_all(into)?;
@@ -216,14 +195,10 @@ fn configured_mirror() -> Result<String> {
         "asking apt for its Debian mirror (the registry toolchain needs a Debian machine; elsewhere \
          install the Solana toolchain)",
     )?;
-    targets
-        .lines()
-        .find(|uri| !uri.contains("security"))
-        .map(str::to_owned)
-        .context(
-            "apt on this machine is set up without a Debian mirror: name one in \
+    targets.lines().find(|uri| !uri.contains("security")).map(str::to_owned).context(
+        "apt on this machine is set up without a Debian mirror: name one in \
              PINAIVU_DEBIAN_MIRROR, or install the Solana toolchain and use `--toolchain solana`",
-        )
+    )
 }
 
 #[cfg(test)]

@@ -164,11 +164,7 @@ dependencies = ["anchor"]
 
     fn digest_of(lockfile: &str) -> String {
         let compiled = BTreeSet::from(["anchor".to_owned(), "hash".to_owned()]);
-        closure_digest(
-            lockfile,
-            &BTreeMap::from([("program".to_owned(), compiled)]),
-        )
-        .unwrap()
+        closure_digest(lockfile, &BTreeMap::from([("program".to_owned(), compiled)])).unwrap()
     }
 
     #[test]
@@ -181,9 +177,7 @@ dependencies = ["anchor"]
 
     #[test]
     fn packages_for_tests_or_other_crates_do_not_change_the_digest() {
-        let changed = LOCKFILE
-            .replace("3.0.0", "3.0.1")
-            .replace("\"cc\"", "\"dd\"");
+        let changed = LOCKFILE.replace("3.0.0", "3.0.1").replace("\"cc\"", "\"dd\"");
         let extended = format!("{changed}\n[[package]]\nname = \"other\"\nversion = \"1.0.0\"\n");
         assert_eq!(digest_of(&extended), digest_of(LOCKFILE));
     }

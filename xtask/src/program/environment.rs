@@ -34,12 +34,8 @@ const KEPT: [&str; 18] = [
 ];
 
 /// Inherited by prefix: how cargo reaches its registries.
-const KEPT_PREFIXES: [&str; 4] = [
-    "CARGO_HTTP_",
-    "CARGO_NET_",
-    "CARGO_REGISTRIES_",
-    "CARGO_SOURCE_",
-];
+const KEPT_PREFIXES: [&str; 4] =
+    ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_SOURCE_"];
 
 /// A command with the reduced environment.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
@@ -105,13 +101,10 @@ mod tests {
             ("RUSTUP_TOOLCHAIN", false),
             ("LD_LIBRARY_PATH", false),
         ];
-        let kept: Vec<OsString> = inherited(
-            variables
-                .iter()
-                .map(|(name, _)| (OsString::from(name), OsString::new())),
-        )
-        .map(|(name, _)| name)
-        .collect();
+        let kept: Vec<OsString> =
+            inherited(variables.iter().map(|(name, _)| (OsString::from(name), OsString::new())))
+                .map(|(name, _)| name)
+                .collect();
         let expected: Vec<OsString> = variables
             .iter()
             .filter(|(_, kept)| *kept)

@@ -19,11 +19,8 @@ use super::target::Target;
 use super::toolchain::Rustc;
 
 /// The printer runs once, for milliseconds: what its compilation costs is all that counts.
-const UNOPTIMISED: [&str; 3] = [
-    "profile.dev.opt-level=0",
-    "profile.dev.debug=false",
-    "profile.dev.package.\"*\".opt-level=0",
-];
+const UNOPTIMISED: [&str; 3] =
+    ["profile.dev.opt-level=0", "profile.dev.debug=false", "profile.dev.package.\"*\".opt-level=0"];
 
 /// Compiles and runs the generated printers; returns the file's text.
 pub(crate) fn generate(places: &Places, recipe: &Recipe, target: &Target) -> Result<String> {
@@ -37,14 +34,7 @@ pub(crate) fn generate(places: &Places, recipe: &Recipe, target: &Target) -> Res
         rustc
             .cargo()
             .current_dir(&target.dir)
-            .args([
-                "rustc",
-                "--quiet",
-                "--locked",
-                "--lib",
-                "--features",
-                "idl-build",
-            ])
+            .args(["rustc", "--quiet", "--locked", "--lib", "--features", "idl-build"])
             .args(["--package", &target.package])
             .args(UNOPTIMISED.iter().flat_map(|setting| ["--config", setting]))
             .arg("--target-dir")
@@ -59,12 +49,7 @@ pub(crate) fn generate(places: &Places, recipe: &Recipe, target: &Target) -> Res
     )?;
     let printed = output(
         command(&printer)
-            .args([
-                "__anchor_private_print_idl",
-                "--show-output",
-                "--quiet",
-                "--test-threads=1",
-            ])
+            .args(["__anchor_private_print_idl", "--show-output", "--quiet", "--test-threads=1"])
             .env("ANCHOR_IDL_BUILD_PROGRAM_PATH", &target.dir),
         "printing the IDL",
     )?;
@@ -133,9 +118,7 @@ fn sections(printed: &str) -> Vec<(&str, String)> {
     let mut sections = Vec::new();
     let mut open: Option<(&str, Vec<&str>)> = None;
     for line in printed.lines() {
-        let marker = line
-            .strip_prefix("--- IDL ")
-            .and_then(|line| line.strip_suffix(" ---"));
+        let marker = line.strip_prefix("--- IDL ").and_then(|line| line.strip_suffix(" ---"));
         match (marker.and_then(|marker| marker.split_once(' ')), &mut open) {
             (Some(("begin", name)), _) => open = Some((name, Vec::new())),
             (Some(("end", _)), current) => {
@@ -157,10 +140,7 @@ fn simplify_paths(idl: Idl) -> Result<Idl> {
     let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for_each_string(&mut value, &mut |text| {
         if let Some(name) = path_name(text) {
-            paths
-                .entry(name.to_owned())
-                .or_default()
-                .insert(text.clone());
+            paths.entry(name.to_owned()).or_default().insert(text.clone());
         }
     });
     for_each_string(&mut value, &mut |text| {
@@ -183,9 +163,7 @@ fn simplify_paths(idl: Idl) -> Result<Idl> {
 fn path_name(text: &str) -> Option<&str> {
     let is_name = |name: &str| {
         !name.is_empty()
-            && name
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
     };
     let (_, name) = text.rsplit_once("::")?;
     text.split("::").all(is_name).then_some(name)
@@ -194,12 +172,10 @@ fn path_name(text: &str) -> Option<&str> {
 fn for_each_string(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
     match value {
         Value::String(text) => visit(text),
-        Value::Array(values) => values
-            .iter_mut()
-            .for_each(|value| for_each_string(value, visit)),
-        Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|value| for_each_string(value, visit)),
+        Value::Array(values) => values.iter_mut().for_each(|value| for_each_string(value, visit)),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(|value| for_each_string(value, visit))
+        }
         _ => {}
     }
 }

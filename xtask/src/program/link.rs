@@ -53,20 +53,12 @@ pub(crate) fn run(args: &LinkArgs) -> Result<()> {
     }
     let scratch = tempfile::tempdir()?;
     let module = merge(args, scratch.path())?;
-    fs::write(
-        &module,
-        without_signed_division(&fs::read_to_string(&module)?)?,
-    )?;
+    fs::write(&module, without_signed_division(&fs::read_to_string(&module)?)?)?;
 
     let options = options_of(&args.arguments);
     let link = |frame_bytes: u32, target: &Path| {
         let mut linker = linker(args);
-        linker
-            .args(&options)
-            .arg(stack_size(frame_bytes))
-            .arg("-o")
-            .arg(target)
-            .arg(&module);
+        linker.args(&options).arg(stack_size(frame_bytes)).arg("-o").arg(target).arg(&module);
         linker
     };
     output(
@@ -184,9 +176,8 @@ fn division(line: &str) -> Result<Option<String>> {
         return Ok(None);
     }
     let operands = operands.strip_prefix("exact ").unwrap_or(operands);
-    let (width, values) = operands
-        .split_once(' ')
-        .with_context(|| format!("unreadable division: {line}"))?;
+    let (width, values) =
+        operands.split_once(' ').with_context(|| format!("unreadable division: {line}"))?;
     match width {
         "i128" => return Ok(None),
         "i8" | "i16" | "i32" | "i64" => {}

@@ -55,8 +55,7 @@ impl Places {
     pub(crate) fn build_dir(&self, target: &Target) -> PathBuf {
         let owner = Sha256::digest(target.dir.as_os_str().as_encoded_bytes());
         let owner = hex::encode(owner.get(..8).unwrap_or(&owner));
-        self.target_dir()
-            .join(format!("{}-{owner}", target.library))
+        self.target_dir().join(format!("{}-{owner}", target.library))
     }
 
     fn target_dir(&self) -> PathBuf {
@@ -66,17 +65,13 @@ impl Places {
         if let Some(dir) = &self.cargo_target_dir {
             return dir.join("sbf");
         }
-        std::env::home_dir()
-            .unwrap_or_else(std::env::temp_dir)
-            .join(".cache/pinaivu/sbf-target")
+        std::env::home_dir().unwrap_or_else(std::env::temp_dir).join(".cache/pinaivu/sbf-target")
     }
 
     /// Where cargo keeps the sources of registry packages.
     pub(crate) fn cargo_home(&self) -> PathBuf {
         self.cargo_home.clone().unwrap_or_else(|| {
-            std::env::home_dir()
-                .unwrap_or_else(std::env::temp_dir)
-                .join(".cargo")
+            std::env::home_dir().unwrap_or_else(std::env::temp_dir).join(".cargo")
         })
     }
 }

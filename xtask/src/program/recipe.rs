@@ -94,6 +94,5 @@ pub(crate) fn std_patches(places: &Places) -> Result<Vec<StdPatch>> {
         .with_context(|| format!("cannot read {}", path.display()))?;
     let mut file: BTreeMap<String, Vec<StdPatch>> = toml::from_str(&text)
         .with_context(|| format!("{} is not a list of patches", path.display()))?;
-    file.remove("patch")
-        .with_context(|| format!("{} has no [[patch]]", path.display()))
+    file.remove("patch").with_context(|| format!("{} has no [[patch]]", path.display()))
 }

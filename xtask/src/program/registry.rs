@@ -28,9 +28,7 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
     let wrapper = Wrapper::write(places, recipe, target)?;
     let target_file = toolroot.install_target(&places.tools())?;
     let output_dir = wrapper.dir.join("target");
-    let release = output_dir
-        .join(TARGET_FILE.trim_end_matches(".json"))
-        .join("release");
+    let release = output_dir.join(TARGET_FILE.trim_end_matches(".json")).join("release");
     forget_older_toolroot(&wrapper.dir, &output_dir, &toolroot)?;
     forget_linked(&release.join("deps"))?;
     let this_tool = std::env::current_exe().context("cannot find this tool's own path")?;
@@ -57,10 +55,7 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
             .arg(target_file)
             .arg("--target-dir")
             .arg(&output_dir)
-            .env(
-                "CARGO_ENCODED_RUSTFLAGS",
-                flags(places, recipe, &rustc, &toolroot, &wrapper)?,
-            )
+            .env("CARGO_ENCODED_RUSTFLAGS", flags(places, recipe, &rustc, &toolroot, &wrapper)?)
             // A stable compiler takes nightly options, a standard library of our own, and a target
             // that it does not know.
             .env("RUSTC_BOOTSTRAP", "1")
@@ -70,10 +65,7 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
             .env(LINK_WITH, this_tool)
             .env(link::TOOLROOT, &places.toolroot)
             .env(link::FRAME_BYTES, recipe.linker.frame_bytes.to_string())
-            .env(
-                link::FRAME_LIMIT_BYTES,
-                recipe.linker.frame_limit_bytes.to_string(),
-            ),
+            .env(link::FRAME_LIMIT_BYTES, recipe.linker.frame_limit_bytes.to_string()),
         &format!("building {} for SBF", target.package),
     )?;
 
@@ -82,10 +74,7 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
         .into_iter()
         .find(|path| path.exists())
         .with_context(|| format!("the build left no {file} in {}", release.display()))?;
-    Ok(Built {
-        bytes: fs::read(path)?,
-        versions: versions(recipe, &rustc, &toolroot),
-    })
+    Ok(Built { bytes: fs::read(path)?, versions: versions(recipe, &rustc, &toolroot) })
 }
 
 /// Starts over when the toolroot was made anew: its files keep the dates of their packages, from
@@ -140,10 +129,7 @@ fn flags(
     let mut flags: Vec<String> = recipe.compiler.flags.clone();
     flags.push(format!("-Clinker={}", toolroot.linker_shim().display()));
     flags.extend(linker.args.iter().map(|arg| format!("-Clink-arg={arg}")));
-    flags.push(format!(
-        "-Clink-arg=--export={}",
-        linker.keep_symbols.join(",")
-    ));
+    flags.push(format!("-Clink-arg=--export={}", linker.keep_symbols.join(",")));
     // Paths end up in panic messages. Of several that match, the last one counts.
     let cargo_home = places.cargo_home();
     let mut remaps = vec![
@@ -193,9 +179,7 @@ impl Wrapper {
 }
 
 fn wrapper_manifest(recipe: &Recipe, target: &Target) -> Result<String> {
-    let Target {
-        package, library, ..
-    } = target;
+    let Target { package, library, .. } = target;
     let path = Path::new("ws").join(target.in_workspace());
     let path = path.display();
     let profile = toml::to_string(&recipe.profile)?;

@@ -98,20 +98,12 @@ pub(crate) fn ensure(places: &Places, recipe: &Recipe, force: bool) -> Result<To
         && let Ok(stamp) = serde_json::from_str::<Stamp>(&text)
         && stamp.recipe == wanted
     {
-        return Ok(Toolroot {
-            root,
-            stamp,
-            _lock: lock,
-        });
+        return Ok(Toolroot { root, stamp, _lock: lock });
     }
     remove_if_there(&stamp_file, |path| fs::remove_file(path))?;
     let stamp = prepare(&root, places, recipe, wanted)?;
     fs::write(&stamp_file, serde_json::to_string_pretty(&stamp)?)?;
-    Ok(Toolroot {
-        root,
-        stamp,
-        _lock: lock,
-    })
+    Ok(Toolroot { root, stamp, _lock: lock })
 }
 
 fn prepare(root: &Path, places: &Places, recipe: &Recipe, wanted: String) -> Result<Stamp> {
@@ -130,11 +122,7 @@ fn prepare(root: &Path, places: &Places, recipe: &Recipe, wanted: String) -> Res
     let unpacked = root.join("unpack");
     remove_if_there(&unpacked, |path| fs::remove_dir_all(path))?;
     archive.unpack(
-        [(
-            recipe.debian.rust_source.as_str(),
-            pins.rust_source.as_str(),
-        )]
-        .into_iter(),
+        [(recipe.debian.rust_source.as_str(), pins.rust_source.as_str())].into_iter(),
         &unpacked,
     )?;
     let source = only_entry(&unpacked.join("usr/src"))?;
@@ -146,24 +134,16 @@ fn prepare(root: &Path, places: &Places, recipe: &Recipe, wanted: String) -> Res
     fs::remove_dir_all(&unpacked)?;
     std_patch::apply(&library, &std_patches(places)?)?;
 
-    steps.next(&format!(
-        "fetch LLVM ({} {})",
-        recipe.debian.llvm.package, pins.llvm
-    ))?;
+    steps.next(&format!("fetch LLVM ({} {})", recipe.debian.llvm.package, pins.llvm))?;
     let llvm_root = root.join("llvm-root");
     remove_if_there(&llvm_root, |path| fs::remove_dir_all(path))?;
     let llvm = (recipe.debian.llvm.package.as_str(), pins.llvm.as_str());
-    let runtime = pins
-        .runtime
-        .iter()
-        .map(|(package, version)| (package.as_str(), version.as_str()));
+    let runtime =
+        pins.runtime.iter().map(|(package, version)| (package.as_str(), version.as_str()));
     archive.unpack(std::iter::once(llvm).chain(runtime), &llvm_root)?;
     name_llvm(root, &recipe.debian.llvm.major)?;
 
-    steps.next(&format!(
-        "build {} {}",
-        recipe.linker.package, recipe.linker.version
-    ))?;
+    steps.next(&format!("build {} {}", recipe.linker.package, recipe.linker.version))?;
     install_linker(root, recipe, &rustc)?;
 
     steps.next("write the linker's shim")?;
@@ -226,10 +206,7 @@ fn install_linker(root: &Path, recipe: &Recipe, rustc: &Rustc) -> Result<()> {
 fn write_shim(root: &Path) -> Result<()> {
     let path = root.join("bin/sbpf-linker");
     fs::create_dir_all(root.join("bin"))?;
-    fs::write(
-        &path,
-        format!("#!/bin/sh\nexec \"${{{LINK_WITH}:?}}\" program link -- \"$@\"\n"),
-    )?;
+    fs::write(&path, format!("#!/bin/sh\nexec \"${{{LINK_WITH}:?}}\" program link -- \"$@\"\n"))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
@@ -291,11 +268,7 @@ struct Steps {
 
 impl Steps {
     fn new(total: usize) -> Self {
-        Self {
-            total,
-            current: 0,
-            started: Instant::now(),
-        }
+        Self { total, current: 0, started: Instant::now() }
     }
 
     fn next(&mut self, name: &str) -> Result<()> {
@@ -313,11 +286,7 @@ impl Steps {
 
     fn done(&self, message: &str) -> Result<()> {
         let mut out = std::io::stderr().lock();
-        writeln!(
-            out,
-            "[done {:>4}s] {message}",
-            self.started.elapsed().as_secs()
-        )?;
+        writeln!(out, "[done {:>4}s] {message}", self.started.elapsed().as_secs())?;
         Ok(())
     }
 }

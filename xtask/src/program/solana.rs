@@ -11,11 +11,7 @@ use super::toolchain::{Built, Versions};
 
 /// What `cargo build-sbf` says it is, or nothing when it is not installed.
 pub(crate) fn version() -> Option<String> {
-    let said = output(
-        command("cargo-build-sbf").arg("--version"),
-        "cargo build-sbf",
-    )
-    .ok()?;
+    let said = output(command("cargo-build-sbf").arg("--version"), "cargo build-sbf").ok()?;
     let words: Vec<&str> = said.split_whitespace().collect();
     (!words.is_empty()).then(|| words.join(" "))
 }

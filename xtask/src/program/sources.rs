@@ -2,7 +2,8 @@
 //!
 //! What counts: the program crate and the crates it reaches by path (their `src`, their build
 //! script, and of their manifests the tables that reach the compiler), what they inherit from the
-//! workspace, and the inputs in `tools/sbf`. What does not: tests, examples, benches, lints and
+//! workspace, the inputs in `tools/sbf`, and the part of this tool that calls the compiler and
+//! links. What does not: tests, examples, benches, lints and
 //! dev-dependencies. Only names and contents enter, in order of name: neither time stamps nor the
 //! order in which a directory lists its files.
 
@@ -16,25 +17,24 @@ use toml::{Table, Value};
 
 use super::target::{Target, manifest};
 
-/// Files of `tools/sbf` that decide what the compiler is and how it is called.
-const TOOL_INPUTS: [&str; 5] = [
-    "recipe.toml",
-    "sbpf-solana-solana.json",
-    "std-patches.toml",
-    "rt/Cargo.toml",
-    "rt/Cargo.lock",
+/// Files of the repository that decide what the compiler is and how it is called.
+const TOOL_INPUTS: [&str; 8] = [
+    "tools/sbf/recipe.toml",
+    "tools/sbf/sbpf-solana-solana.json",
+    "tools/sbf/std-patches.toml",
+    "tools/sbf/rt/Cargo.toml",
+    "tools/sbf/rt/Cargo.lock",
+    "xtask/src/program/link.rs",
+    "xtask/src/program/registry.rs",
+    "xtask/src/program/std_patch.rs",
 ];
 
+/// Run-time support that is linked into every program.
+const TOOL_SOURCES: &str = "tools/sbf/rt/src";
+
 /// Tables of a manifest that never reach the compiled library.
-const IRRELEVANT: [&str; 7] = [
-    "dev-dependencies",
-    "lints",
-    "test",
-    "example",
-    "bench",
-    "bin",
-    "workspace",
-];
+const IRRELEVANT: [&str; 7] =
+    ["dev-dependencies", "lints", "test", "example", "bench", "bin", "workspace"];
 
 /// Everything a program is compiled from, by name, ready to be hashed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,17 +43,17 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Collects the sources of `target`; `tools` is `tools/sbf`.
-    pub(crate) fn collect(target: &Target, tools: &Path) -> Result<Self> {
+    /// Collects the sources of `target`; the tools are those of `repository`.
+    pub(crate) fn collect(target: &Target, repository: &Path) -> Result<Self> {
         let mut sources = Self::default();
         let workspace = manifest(&target.workspace)?;
         for dir in path_crates(target, &workspace)? {
             sources.add_crate(&dir, &workspace, &target.workspace)?;
         }
         for input in TOOL_INPUTS {
-            sources.add_file(&tools.join(input), &format!("tools/{input}"))?;
+            sources.add_file(&repository.join(input), &format!("tool {input}"))?;
         }
-        sources.add_tree(&tools.join("rt/src"), "tools/rt/src")?;
+        sources.add_tree(&repository.join(TOOL_SOURCES), &format!("tool {TOOL_SOURCES}"))?;
         Ok(sources)
     }
 
@@ -72,10 +72,8 @@ impl Sources {
     fn add_crate(&mut self, dir: &Path, workspace: &Table, root: &Path) -> Result<()> {
         let name = relative(dir, root);
         let manifest = manifest(dir)?;
-        self.entries.insert(
-            format!("{name}/Cargo.toml"),
-            compiled_part(manifest, workspace).into_bytes(),
-        );
+        self.entries
+            .insert(format!("{name}/Cargo.toml"), compiled_part(manifest, workspace).into_bytes());
         self.add_tree(&dir.join("src"), &format!("{name}/src"))?;
         let build_script = dir.join("build.rs");
         if build_script.exists() {
@@ -122,10 +120,7 @@ pub(crate) fn path_crates(target: &Target, workspace: &Table) -> Result<BTreeSet
         }
         for (name, dependency) in compiled_dependencies(&manifest(&dir)?) {
             let (from, dependency) = if is_inherited(&dependency) {
-                (
-                    &target.workspace,
-                    inherited(workspace, &name).cloned().unwrap_or(dependency),
-                )
+                (&target.workspace, inherited(workspace, &name).cloned().unwrap_or(dependency))
             } else {
                 (&dir, dependency)
             };
@@ -172,10 +167,7 @@ fn compiled_part(mut manifest: Table, workspace: &Table) -> String {
         manifest.remove(key);
     }
     if let Some(platforms) = manifest.get_mut("target").and_then(Value::as_table_mut) {
-        for platform in platforms
-            .iter_mut()
-            .filter_map(|(_, value)| value.as_table_mut())
-        {
+        for platform in platforms.iter_mut().filter_map(|(_, value)| value.as_table_mut()) {
             platform.remove("dev-dependencies");
         }
     }
@@ -187,15 +179,8 @@ fn compiled_part(mut manifest: Table, workspace: &Table) -> String {
             inherits.insert(format!("dependency {name}"), value.clone());
         }
     }
-    let package = workspace
-        .get("workspace")
-        .and_then(|workspace| workspace.get("package"));
-    for (name, value) in manifest
-        .get("package")
-        .and_then(Value::as_table)
-        .into_iter()
-        .flatten()
-    {
+    let package = workspace.get("workspace").and_then(|workspace| workspace.get("package"));
+    for (name, value) in manifest.get("package").and_then(Value::as_table).into_iter().flatten() {
         if is_inherited(value)
             && let Some(value) = package.and_then(|package| package.get(name))
         {
@@ -236,14 +221,8 @@ fn write_sorted(value: &Value, text: &mut String) {
 /// so that the digest does not depend on where the repository lies.
 fn relative(path: &Path, root: &Path) -> String {
     let below = path.strip_prefix(root).ok();
-    let below = below
-        .or_else(|| path.file_name().map(Path::new))
-        .unwrap_or(path);
-    if below.as_os_str().is_empty() {
-        ".".to_owned()
-    } else {
-        below.to_string_lossy().into_owned()
-    }
+    let below = below.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
+    if below.as_os_str().is_empty() { ".".to_owned() } else { below.to_string_lossy().into_owned() }
 }
 
 /// Removes `.` and `..` without asking the file system.
@@ -275,9 +254,7 @@ mod tests {
     impl Fixture {
         /// Writes the same files, in the given order.
         fn new(reversed: bool) -> Self {
-            let fixture = Self {
-                root: tempfile::tempdir().unwrap(),
-            };
+            let fixture = Self { root: tempfile::tempdir().unwrap() };
             let mut files = vec![
                 (
                     "Cargo.toml",
@@ -292,15 +269,11 @@ mod tests {
                 ("program/src/lib.rs", "mod one;\n"),
                 ("program/src/one/mod.rs", "// one\n"),
                 ("program/tests/all.rs", "// test\n"),
-                (
-                    "crates/rules/Cargo.toml",
-                    "[package]\nname = \"rules\"\nversion = \"0.1.0\"\n",
-                ),
+                ("crates/rules/Cargo.toml", "[package]\nname = \"rules\"\nversion = \"0.1.0\"\n"),
                 ("crates/rules/src/lib.rs", "// rules\n"),
                 ("tools/sbf/rt/src/lib.rs", "// rt\n"),
             ];
-            let inputs = TOOL_INPUTS.map(|input| format!("tools/sbf/{input}"));
-            files.extend(inputs.iter().map(|input| (input.as_str(), "input\n")));
+            files.extend(TOOL_INPUTS.map(|input| (input, "input\n")));
             if reversed {
                 files.reverse();
             }
@@ -323,8 +296,7 @@ mod tests {
 
         fn digest(&self) -> String {
             let target = Target::from_dir(&self.root.path().join("program")).unwrap();
-            let tools = self.root.path().join("tools/sbf");
-            Sources::collect(&target, &tools).unwrap().digest()
+            Sources::collect(&target, self.root.path()).unwrap().digest()
         }
     }
 
@@ -335,15 +307,13 @@ mod tests {
 
     #[test]
     fn one_byte_of_any_source_changes_the_digest() {
-        for name in [
+        let sources = [
             "program/src/lib.rs",
             "program/src/one/mod.rs",
             "crates/rules/src/lib.rs",
             "tools/sbf/rt/src/lib.rs",
-            "tools/sbf/recipe.toml",
-            "tools/sbf/sbpf-solana-solana.json",
-            "tools/sbf/std-patches.toml",
-        ] {
+        ];
+        for name in sources.into_iter().chain(TOOL_INPUTS) {
             let fixture = Fixture::new(false);
             let before = fixture.digest();
             fixture.append(name, "\n");
@@ -387,10 +357,7 @@ mod tests {
         let fixture = Fixture::new(false);
         let before = fixture.digest();
         fixture.append("program/tests/all.rs", "// more\n");
-        fixture.append(
-            "program/Cargo.toml",
-            "third = \"1\"\n[lints]\nworkspace = true\n",
-        );
+        fixture.append("program/Cargo.toml", "third = \"1\"\n[lints]\nworkspace = true\n");
         fixture.append(
             "Cargo.toml",
             "third = \"1\"\n[workspace.lints.rust]\nunsafe_code = \"forbid\"\n",

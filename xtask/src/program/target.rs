@@ -32,20 +32,13 @@ impl Target {
 
     /// Any crate with a library.
     pub(crate) fn from_dir(dir: &Path) -> Result<Self> {
-        let dir = dir
-            .canonicalize()
-            .with_context(|| format!("no crate at {}", dir.display()))?;
+        let dir = dir.canonicalize().with_context(|| format!("no crate at {}", dir.display()))?;
         let manifest = manifest(&dir)?;
         let package = text(&manifest, "package", "name")
             .with_context(|| format!("{} is no package", dir.display()))?;
         let library = text(&manifest, "lib", "name").unwrap_or_else(|| package.replace('-', "_"));
         let workspace = workspace_root(&dir)?;
-        Ok(Self {
-            dir,
-            workspace,
-            package,
-            library,
-        })
+        Ok(Self { dir, workspace, package, library })
     }
 
     /// The crate's directory relative to its workspace; empty when they are the same.
@@ -59,8 +52,7 @@ pub(crate) fn manifest(dir: &Path) -> Result<toml::Table> {
     let path = dir.join("Cargo.toml");
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
-    text.parse()
-        .with_context(|| format!("{} is not TOML", path.display()))
+    text.parse().with_context(|| format!("{} is not TOML", path.display()))
 }
 
 /// The nearest directory at or above `dir` whose manifest opens a workspace; `dir` itself if none

@@ -103,25 +103,19 @@ impl Rustc {
     /// Looks for a toolchain of `release` whatever its name: the one in `PATH` first, then rustup's.
     pub(crate) fn find(release: &str) -> Result<Self> {
         let mut ways = vec![vec!["rustc".to_owned()]];
-        if let Ok(list) = output(
-            command("rustup").args(["toolchain", "list", "--quiet"]),
-            "rustup",
-        ) {
-            let names = list
-                .lines()
-                .filter_map(|line| line.split_whitespace().next());
+        if let Ok(list) = output(command("rustup").args(["toolchain", "list", "--quiet"]), "rustup")
+        {
+            let names = list.lines().filter_map(|line| line.split_whitespace().next());
             ways.extend(
                 names.map(|name| ["rustup", "run", name, "rustc"].map(str::to_owned).to_vec()),
             );
         }
-        ways.iter()
-            .find_map(|way| Self::probe(way, release))
-            .with_context(|| {
-                format!(
-                    "rustc {release} is not installed: run \
+        ways.iter().find_map(|way| Self::probe(way, release)).with_context(|| {
+            format!(
+                "rustc {release} is not installed: run \
                      `rustup toolchain install {release} --profile minimal`"
-                )
-            })
+            )
+        })
     }
 
     /// Asks one rustc, called in one `way`, whether it is the release.
