@@ -40,7 +40,8 @@ impl Delay {
     #[must_use]
     pub fn has_passed(&self, start: ChainTime, now: ChainTime) -> bool {
         let slots = start.slot.0.saturating_add(self.slots) <= now.slot.0;
-        let until = i64::try_from(self.seconds).map_or(i64::MAX, |wait| start.unix.0.saturating_add(wait));
+        let until =
+            i64::try_from(self.seconds).map_or(i64::MAX, |wait| start.unix.0.saturating_add(wait));
         slots && until <= now.unix.0
     }
 }
@@ -330,7 +331,10 @@ pub struct TokenAccount {
     pub amount: Amount,
 }
 
-fn as_text<T: std::fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+fn as_text<T: std::fmt::Display, S: serde::Serializer>(
+    value: &T,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
 

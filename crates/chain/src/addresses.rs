@@ -146,7 +146,11 @@ impl Addresses {
 
 /// `owner`'s associated token account for `mint` under `token_program`.
 #[must_use]
-pub fn associated_token_account(owner: &PublicKey, mint: &Pubkey, token_program: &Pubkey) -> Pubkey {
+pub fn associated_token_account(
+    owner: &PublicKey,
+    mint: &Pubkey,
+    token_program: &Pubkey,
+) -> Pubkey {
     spl_associated_token_account_interface::address::get_associated_token_address_with_program_id(
         &owner.to_address(),
         mint,

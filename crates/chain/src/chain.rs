@@ -208,8 +208,11 @@ pub trait Chain: Send + Sync + 'static {
     async fn escrow(&self, id: EscrowId, at: Commitment) -> Result<Option<Escrow>, ChainError>;
 
     /// Escrows by filter.
-    async fn escrows(&self, filter: EscrowFilter, at: Commitment)
-    -> Result<Vec<Escrow>, ChainError>;
+    async fn escrows(
+        &self,
+        filter: EscrowFilter,
+        at: Commitment,
+    ) -> Result<Vec<Escrow>, ChainError>;
 
     /// An allowance.
     async fn allowance(
@@ -261,8 +264,11 @@ pub trait Chain: Send + Sync + 'static {
     ) -> Result<Option<Payout>, ChainError>;
 
     /// Payouts by filter.
-    async fn payouts(&self, filter: PayoutFilter, at: Commitment)
-    -> Result<Vec<Payout>, ChainError>;
+    async fn payouts(
+        &self,
+        filter: PayoutFilter,
+        at: Commitment,
+    ) -> Result<Vec<Payout>, ChainError>;
 
     /// The last head of a closed log epoch.
     async fn epoch_head(

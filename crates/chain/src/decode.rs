@@ -80,7 +80,10 @@ impl ProgramAccount for Market {
             governance: key(raw.governance),
             fee_cap: Bps(raw.fee_cap_bps),
             exit_delay: Delay { slots: raw.exit_delay_slots, seconds: raw.exit_delay_seconds },
-            unbond_delay: Delay { slots: raw.unbond_delay_slots, seconds: raw.unbond_delay_seconds },
+            unbond_delay: Delay {
+                slots: raw.unbond_delay_slots,
+                seconds: raw.unbond_delay_seconds,
+            },
             min_stake: Amount(raw.min_stake),
             min_bond: Amount(raw.min_bond),
             paused: raw.paused,

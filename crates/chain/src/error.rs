@@ -138,23 +138,31 @@ pub enum TransactionFailure {
         /// The code: 100 to 5999 are Anchor's own checks, below are the token and system programs'.
         code: u32,
     },
+    /// The server refused to pass it on without a reason in a form that can be read. surfpool does so
+    /// for bytes that it has executed before.
+    #[error("refused without a reason that can be read: {message}")]
+    Unexplained {
+        /// The server's words, for people.
+        message: String,
+    },
     /// The runtime said no: unknown or old blockhash, missing fee, lock conflict and the like.
     #[error("{0}")]
     Runtime(TransactionError),
 }
 
 impl TransactionFailure {
-    /// Whether the transaction never ran and may land later or has landed already, so that its status
-    /// must be looked up before anything is concluded.
+    /// Whether the transaction may still land or have landed already, so that its status must be looked
+    /// up before anything is concluded.
     #[must_use]
     pub const fn is_inconclusive(&self) -> bool {
         matches!(
             self,
-            Self::Runtime(
-                TransactionError::AlreadyProcessed
-                    | TransactionError::BlockhashNotFound
-                    | TransactionError::AccountInUse
-            )
+            Self::Unexplained { .. }
+                | Self::Runtime(
+                    TransactionError::AlreadyProcessed
+                        | TransactionError::BlockhashNotFound
+                        | TransactionError::AccountInUse
+                )
         )
     }
 }

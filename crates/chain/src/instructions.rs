@@ -207,7 +207,12 @@ impl Instructions {
 
     /// Moves `amount` from `funder`'s associated token account into any escrow. Signed by `funder`.
     #[must_use]
-    pub fn escrow_deposit(&self, escrow: &EscrowId, funder: &PublicKey, amount: Amount) -> Instruction {
+    pub fn escrow_deposit(
+        &self,
+        escrow: &EscrowId,
+        funder: &PublicKey,
+        amount: Amount,
+    ) -> Instruction {
         self.build(
             accounts::EscrowDeposit {
                 depositor: funder.to_address(),
@@ -638,10 +643,7 @@ impl Instructions {
         entries: &[(AllowanceId, Amount)],
     ) -> Instruction {
         let mut instruction = self.build(
-            accounts::Debit {
-                signer: signer.to_address(),
-                coordinator: coordinator.to_address(),
-            },
+            accounts::Debit { signer: signer.to_address(), coordinator: coordinator.to_address() },
             args::Debit {
                 args: types::DebitArgs {
                     entries: entries.iter().map(|(_, amount)| amount.0).collect(),
@@ -676,9 +678,9 @@ impl Instructions {
                 },
             },
         );
-        let accounts = entries.iter().map(|(node, _)| {
-            AccountMeta::new(self.addresses.payout(coordinator, node), false)
-        });
+        let accounts = entries
+            .iter()
+            .map(|(node, _)| AccountMeta::new(self.addresses.payout(coordinator, node), false));
         instruction.accounts.extend(accounts);
         instruction
     }

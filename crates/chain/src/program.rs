@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn declared_error_code_is_shown_with_its_name_and_text() {
-        let failure = failure(TransactionError::InstructionError(2, InstructionError::Custom(6000)));
+        let failure =
+            failure(TransactionError::InstructionError(2, InstructionError::Custom(6000)));
         assert_eq!(
             failure.to_string(),
             "instruction 2: the market is paused for deposits and registrations \

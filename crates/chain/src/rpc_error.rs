@@ -71,6 +71,9 @@ impl RpcErrors {
             {
                 self.unreachable(message)
             }
+            _ if code == custom_error::JSON_RPC_SERVER_ERROR_SEND_TRANSACTION_PREFLIGHT_FAILURE => {
+                ChainError::Transaction(TransactionFailure::Unexplained { message })
+            }
             _ => ChainError::Rpc { request, code, message },
         }
     }
@@ -108,7 +111,10 @@ mod tests {
         for (url, shown) in [
             ("http://127.0.0.1:8899", "http://127.0.0.1:8899"),
             ("https://rpc.example.com/v2/SECRET", "https://rpc.example.com"),
-            ("https://user:SECRET@rpc.example.com:443/?api-key=SECRET", "https://rpc.example.com:443"),
+            (
+                "https://user:SECRET@rpc.example.com:443/?api-key=SECRET",
+                "https://rpc.example.com:443",
+            ),
         ] {
             assert_eq!(without_credentials(url), shown);
         }

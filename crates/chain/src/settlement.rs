@@ -129,7 +129,11 @@ mod tests {
 
     fn instructions() -> Instructions {
         let deployment = Deployment { cluster: ClusterId([1; 32]), program: PROGRAM_ID };
-        Instructions::for_mint(&deployment, Pubkey::new_from_array([2; 32]), crate::token::TOKEN_PROGRAM)
+        Instructions::for_mint(
+            &deployment,
+            Pubkey::new_from_array([2; 32]),
+            crate::token::TOKEN_PROGRAM,
+        )
     }
 
     fn signer() -> (Keypair, PublicKey) {
@@ -167,8 +171,7 @@ mod tests {
     fn debits_of_a_hundred_allowances_split_into_full_transactions_in_order() {
         let entries: Vec<_> =
             (0..100_u16).map(|i| (allowance(i), Amount(u64::from(i) + 1))).collect();
-        let parts =
-            debit_transactions(&instructions(), &COORDINATOR, &signer().1, &entries, 1_000);
+        let parts = debit_transactions(&instructions(), &COORDINATOR, &signer().1, &entries, 1_000);
         let sizes: Vec<usize> = parts.iter().map(|part| debited(part).len()).collect();
         assert_eq!(sizes, [23, 23, 23, 23, 8]);
         for part in &parts {
@@ -191,14 +194,8 @@ mod tests {
     fn only_the_last_credit_part_carries_the_fees() {
         let entries: Vec<_> =
             (0..40_u16).map(|i| (NodeId(allowance(i).0), Amount(u64::from(i)))).collect();
-        let parts = credit_transactions(
-            &instructions(),
-            &COORDINATOR,
-            &signer().1,
-            &entries,
-            Amount(9),
-            0,
-        );
+        let parts =
+            credit_transactions(&instructions(), &COORDINATOR, &signer().1, &entries, Amount(9), 0);
         let fees: Vec<u64> = parts
             .iter()
             .map(|part| {
@@ -231,8 +228,7 @@ mod tests {
         };
         let (keypair, key) = signer();
         let bytes = |hashes| {
-            let part =
-                log_transaction(&instructions(), &COORDINATOR, &key, &extension(hashes), 1);
+            let part = log_transaction(&instructions(), &COORDINATOR, &key, &extension(hashes), 1);
             size(&part, &keypair.pubkey())
         };
         assert!(bytes(MAX_LOG_HASHES) <= MAX_TRANSACTION_BYTES);

@@ -14,7 +14,8 @@ use crate::addresses::ToAddress;
 use crate::error::{AccountMismatch, ChainError};
 
 /// The Token-2022 program.
-pub const TOKEN_2022_PROGRAM: Pubkey = Pubkey::from_str_const("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
+pub const TOKEN_2022_PROGRAM: Pubkey =
+    Pubkey::from_str_const("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
 
 /// The classic SPL token program.
 pub const TOKEN_PROGRAM: Pubkey = spl_token_interface::ID;
@@ -45,8 +46,7 @@ const TYPE_ACCOUNT: u8 = 2;
 /// # Errors
 /// [`ChainError::Account`] when it is not an initialised token account of either program.
 pub fn decode(address: Pubkey, account: &Account) -> Result<TokenAccount, ChainError> {
-    let mismatch =
-        |reason| ChainError::Account { address, expected: "token", reason };
+    let mismatch = |reason| ChainError::Account { address, expected: "token", reason };
     if account.owner != TOKEN_PROGRAM && account.owner != TOKEN_2022_PROGRAM {
         return Err(mismatch(AccountMismatch::Owner));
     }

@@ -43,7 +43,8 @@ impl ComputeBudget {
     /// The instructions that set it, to be put first. A price of 0 needs none.
     #[must_use]
     pub fn instructions(&self) -> Vec<Instruction> {
-        let mut instructions = vec![ComputeBudgetInstruction::set_compute_unit_limit(self.unit_limit)];
+        let mut instructions =
+            vec![ComputeBudgetInstruction::set_compute_unit_limit(self.unit_limit)];
         if self.unit_price > 0 {
             instructions.push(ComputeBudgetInstruction::set_compute_unit_price(self.unit_price));
         }
@@ -88,7 +89,8 @@ pub fn size(instructions: &[Instruction], payer: &Pubkey) -> usize {
 /// signatures, message.
 fn wire_bytes(transaction: &Transaction) -> Vec<u8> {
     let message = transaction.message.serialize();
-    let mut bytes = Vec::with_capacity(signatures_bytes(transaction.signatures.len()) + message.len());
+    let mut bytes =
+        Vec::with_capacity(signatures_bytes(transaction.signatures.len()) + message.len());
     bytes.push(u8::try_from(transaction.signatures.len()).unwrap_or(u8::MAX));
     for signature in &transaction.signatures {
         bytes.extend_from_slice(signature.as_ref());

@@ -172,8 +172,7 @@ pub(crate) async fn serve(
         .route("/", get(describe))
         .route("/faucet", post(gift).options(preflight))
         .with_state(Arc::new(Desk { faucet, about }));
-    let served =
-        axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the faucet stopped");
     }

@@ -72,7 +72,10 @@ pub(crate) fn money_accounts() -> [(Pubkey, Account); 3] {
     [
         (keys::mint().pubkey(), account(TOKEN_PROGRAM, MINT_LAMPORTS, mint_state(), false)),
         (keys::faucet().pubkey(), account(SYSTEM_PROGRAM, FAUCET_LAMPORTS, Vec::new(), false)),
-        (keys::authority().pubkey(), account(SYSTEM_PROGRAM, AUTHORITY_LAMPORTS, Vec::new(), false)),
+        (
+            keys::authority().pubkey(),
+            account(SYSTEM_PROGRAM, AUTHORITY_LAMPORTS, Vec::new(), false),
+        ),
     ]
 }
 

@@ -174,9 +174,9 @@ impl Ledger {
     }
 
     fn accounts(&self) -> Result<Vec<(Pubkey, Account)>, Cause> {
-        let mut query = self
-            .database
-            .prepare("SELECT address, lamports, owner, executable, rent_epoch, data FROM accounts")?;
+        let mut query = self.database.prepare(
+            "SELECT address, lamports, owner, executable, rent_epoch, data FROM accounts",
+        )?;
         let rows = query.query_map([], |row| {
             let account = Account {
                 lamports: row.get::<_, i64>(1)?.cast_unsigned(),

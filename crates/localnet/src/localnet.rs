@@ -183,10 +183,8 @@ impl Localnet {
             let key = public_key(&authority.pubkey());
             let open = instructions.market_initialize(&key, &key, parameters);
             let prepared = self.chain.prepare(&[open], &[&authority]).await?;
-            let options = ConfirmOptions {
-                poll: Duration::from_millis(20),
-                ..ConfirmOptions::default()
-            };
+            let options =
+                ConfirmOptions { poll: Duration::from_millis(20), ..ConfirmOptions::default() };
             self.chain.confirm(&prepared, options, &|_| ()).await?;
         }
         self.ready.market = Some(market);

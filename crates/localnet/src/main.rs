@@ -167,9 +167,8 @@ async fn main() -> anyhow::Result<()> {
     // Listened for from the start, so that no request to stop is lost while the chain comes up.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut localnet = Localnet::start(arguments.options())
-        .await
-        .context("the local chain did not start")?;
+    let mut localnet =
+        Localnet::start(arguments.options()).await.context("the local chain did not start")?;
     let opened = if arguments.open_market {
         localnet.open_market(&(&arguments.market).into()).await.map(Some)
     } else {
