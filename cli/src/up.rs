@@ -295,15 +295,15 @@ async fn wait_for_nodes(
     let http = http_client()?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
-        if let Ok(response) = http.get(format!("{url}/healthz")).send().await
-            && let Ok(health) = response.json::<serde_json::Value>().await
+        if let Ok(response) = http.get(format!("{url}/v1/models")).send().await
+            && let Ok(list) = response.json::<serde_json::Value>().await
         {
-            let nodes = health["nodes"].as_u64().unwrap_or_default();
-            let model = health["models"].get(0).and_then(serde_json::Value::as_str);
-            if let Some(model) = model
+            let model = &list["data"][0];
+            let nodes = model["nodes"].as_u64().unwrap_or_default();
+            if let Some(name) = model["id"].as_str()
                 && usize::try_from(nodes).is_ok_and(|nodes| nodes >= accounts.nodes.len())
             {
-                return Ok(model.to_owned());
+                return Ok(name.to_owned());
             }
         }
         supervisor.check("coordinator")?;

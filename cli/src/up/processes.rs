@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -77,7 +77,7 @@ impl Supervisor {
     /// Starts a process and keeps it running until [`Self::stop`].
     pub(crate) fn start(&mut self, spec: ProcessSpec) -> anyhow::Result<()> {
         let log = self.log_path(&spec.name);
-        let child = spawn(&spec, &log)?;
+        let (child, guard) = spawn(&spec, &log)?;
         let (stop, stopped) = oneshot::channel();
         let name = spec.name.clone();
         let watcher = Watcher {
@@ -89,7 +89,7 @@ impl Supervisor {
         };
         watcher.announce(&child);
         #[expect(clippy::disallowed_methods, reason = "this is the task manager: stop() ends it")]
-        let task = tokio::spawn(watcher.watch(child, stopped));
+        let task = tokio::spawn(watcher.watch(child, guard, stopped));
         self.running.push(Running { name, stop, task });
         Ok(())
     }
@@ -155,12 +155,17 @@ impl Watcher {
         });
     }
 
-    async fn watch(self, mut child: Child, mut stopped: oneshot::Receiver<()>) {
+    async fn watch(
+        self,
+        mut child: Child,
+        mut guard: ChildStdin,
+        mut stopped: oneshot::Receiver<()>,
+    ) {
         loop {
             let status = tokio::select! {
                 status = child.wait() => status,
                 _ = &mut stopped => {
-                    end(&mut child).await;
+                    end(child, guard).await;
                     return;
                 }
             };
@@ -183,7 +188,7 @@ impl Watcher {
                 }
                 match spawn(&self.spec, &self.log) {
                     Ok(again) => {
-                        child = again;
+                        (child, guard) = again;
                         self.announce(&child);
                         break;
                     }
@@ -194,14 +199,16 @@ impl Watcher {
     }
 }
 
-fn spawn(spec: &ProcessSpec, log: &Path) -> anyhow::Result<Child> {
+/// The process and the pipe that keeps it alive. Waiting on a child closes an input that is still its
+/// own, so the pipe is taken out of it.
+fn spawn(spec: &ProcessSpec, log: &Path) -> anyhow::Result<(Child, ChildStdin)> {
     let output = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(log)
         .with_context(|| format!("cannot write {}", log.display()))?;
     let errors = output.try_clone()?;
-    Command::new(&spec.program)
+    let mut child = Command::new(&spec.program)
         .args(&spec.arguments)
         .stdin(Stdio::piped())
         .stdout(output)
@@ -210,11 +217,13 @@ fn spawn(spec: &ProcessSpec, log: &Path) -> anyhow::Result<Child> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("cannot start {} ({})", spec.name, spec.program.display()))
+        .with_context(|| format!("cannot start {} ({})", spec.name, spec.program.display()))?;
+    let guard = child.stdin.take().context("a child without standard input")?;
+    Ok((child, guard))
 }
 
-async fn end(child: &mut Child) {
-    drop(child.stdin.take());
+async fn end(mut child: Child, guard: ChildStdin) {
+    drop(guard);
     if tokio::time::timeout(STOP_LIMIT, child.wait()).await.is_err() {
         // Killing fails only when it has ended in this moment.
         child.kill().await.ok();
