@@ -1,0 +1,16 @@
+//! A whole coordinator in this process, with scripted nodes on its tunnel and a chain in memory: what
+//! clients and nodes see, and that the money is right afterwards.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
+mod bad_input;
+mod failures;
+mod keys;
+mod nodes;
+mod serving;
+mod slow_reader;
+mod support;

@@ -1,0 +1,10 @@
+//! What the tests are made of.
+
+pub(crate) mod chain;
+pub(crate) mod node;
+pub(crate) mod script;
+pub(crate) mod world;
+
+pub(crate) use node::ScriptedNode;
+pub(crate) use script::Script;
+pub(crate) use world::{Client, MODEL, World};
