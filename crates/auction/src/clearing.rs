@@ -344,7 +344,8 @@ fn candidate(
 ) -> Candidate {
     let runner_up = ranking.runner_up(rank);
     let critical = runner_up.and_then(|other| {
-        critical_price(other.score, contender.factor, contender.wins_ties(other))
+        let wins_ties = contender.wins_ties(other, &request.id);
+        critical_price(other.score, contender.factor, wins_ties)
     });
     let ask = contender.quote.price;
     let weights = book.weights();

@@ -140,9 +140,8 @@ pub fn quality_factor(measured: &Measurements, reference: &Reference) -> Quality
 /// **up**, which can favour a node's speed by less than a thousandth of a token a second.
 fn mixed(measured: u32, reference: u128, samples: u128) -> u128 {
     let measured = if measured == 0 { reference } else { u128::from(measured) };
-    let sum = measured
-        .saturating_mul(samples)
-        .saturating_add(reference.saturating_mul(PRIOR_REQUESTS));
+    let sum =
+        measured.saturating_mul(samples).saturating_add(reference.saturating_mul(PRIOR_REQUESTS));
     sum.div_ceil(samples.saturating_add(PRIOR_REQUESTS)).max(1)
 }
 

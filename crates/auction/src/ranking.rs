@@ -4,6 +4,7 @@
 //! lowest ask, and the best possible runner-up of each of two payout owners (the second is needed when
 //! the first belongs to the winner).
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use pinaivu_protocol::ids::RequestId;
@@ -14,28 +15,38 @@ use crate::snapshot::{Party, Quote};
 use crate::tie::tie_break;
 
 /// An offer with its place in the order: by score, then tie hash, then node id.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Contender<'a> {
     pub(crate) score: u128,
     pub(crate) factor: u64,
-    pub(crate) tie: u64,
     pub(crate) quote: &'a Quote,
     pub(crate) party: &'a Party,
+    /// Computed when it is first needed: it costs more than everything else here.
+    tie: Cell<Option<u64>>,
 }
 
 impl Contender<'_> {
     /// [`Ordering::Less`] is better.
-    fn order(&self, other: &Self) -> Ordering {
-        self.score
-            .cmp(&other.score)
-            .then(self.tie.cmp(&other.tie))
-            .then_with(|| self.party.node.cmp(&other.party.node))
+    fn order(&self, other: &Self, request: &RequestId) -> Ordering {
+        self.score.cmp(&other.score).then_with(|| self.tie_order(other, request))
     }
 
     /// Whether this one wins when the scores are equal.
-    pub(crate) fn wins_ties(&self, other: &Self) -> bool {
-        self.tie.cmp(&other.tie).then_with(|| self.party.node.cmp(&other.party.node))
-            == Ordering::Less
+    pub(crate) fn wins_ties(&self, other: &Self, request: &RequestId) -> bool {
+        self.tie_order(other, request) == Ordering::Less
+    }
+
+    fn tie_order(&self, other: &Self, request: &RequestId) -> Ordering {
+        let by_hash = self.tie(request).cmp(&other.tie(request));
+        by_hash.then_with(|| self.party.node.cmp(&other.party.node))
+    }
+
+    fn tie(&self, request: &RequestId) -> u64 {
+        self.tie.get().unwrap_or_else(|| {
+            let tie = tie_break(request, &self.party.node);
+            self.tie.set(Some(tie));
+            tie
+        })
     }
 
     fn may_price(&self, other: &Self) -> bool {
@@ -67,23 +78,21 @@ impl<'a> Ranking<'a> {
     /// Takes one more offer into account. `score` is its price times `factor`.
     pub(crate) fn add(&mut self, score: u128, factor: u64, quote: &'a Quote, party: &'a Party) {
         let full = self.best.len() >= MAX_RANKED;
-        // The tie hash costs more than everything else here: skip it for offers that are worse than
-        // all that is remembered.
+        // Most offers of a large book are worse than all that is remembered.
         if full
             && self.best.last().is_some_and(|last| score > last.score)
             && (!quote.standing.recent_service
-                || self.second_outside.is_some_and(|second| score > second.score))
+                || self.second_outside.as_ref().is_some_and(|second| score > second.score))
         {
             self.note_ask(quote.price);
             return;
         }
-        let tie = tie_break(&self.request, &party.node);
-        let contender = Contender { score, factor, tie, quote, party };
-        if full && self.best.last().is_some_and(|last| last.order(&contender) == Ordering::Less) {
+        let contender = Contender { score, factor, quote, party, tie: Cell::new(None) };
+        if full && self.best.last().is_some_and(|last| self.is_before(last, &contender)) {
             self.leave_outside(contender);
             return;
         }
-        let place = self.best.partition_point(|other| other.order(&contender) == Ordering::Less);
+        let place = self.best.partition_point(|other| self.is_before(other, &contender));
         self.best.insert(place, contender);
         if full && let Some(last) = self.best.pop() {
             self.leave_outside(last);
@@ -112,25 +121,27 @@ impl<'a> Ranking<'a> {
         inside.chain(self.lowest_ask_outside).min()
     }
 
+    fn is_before(&self, first: &Contender<'_>, second: &Contender<'_>) -> bool {
+        first.order(second, &self.request) == Ordering::Less
+    }
+
     fn leave_outside(&mut self, contender: Contender<'a>) {
         self.note_ask(contender.quote.price);
         if !contender.quote.standing.recent_service {
             return;
         }
-        let Some(first) = self.first_outside else {
+        let Some(first) = &self.first_outside else {
             self.first_outside = Some(contender);
             return;
         };
         let same_owner = first.quote.owner == contender.quote.owner;
-        if contender.order(&first) == Ordering::Less {
+        if self.is_before(&contender, first) {
+            let displaced = self.first_outside.replace(contender);
             if !same_owner {
-                self.second_outside = Some(first);
+                self.second_outside = displaced;
             }
-            self.first_outside = Some(contender);
         } else if !same_owner
-            && self
-                .second_outside
-                .is_none_or(|second| contender.order(&second) == Ordering::Less)
+            && self.second_outside.as_ref().is_none_or(|second| self.is_before(&contender, second))
         {
             self.second_outside = Some(contender);
         }

@@ -171,10 +171,7 @@ impl<'de> Deserialize<'de> for Filled {
                 self,
                 mut map: A,
             ) -> Result<Filled, A::Error> {
-                while map
-                    .next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?
-                    .is_some()
-                {}
+                while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
                 Ok(Filled(true))
             }
         }

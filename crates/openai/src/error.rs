@@ -295,7 +295,10 @@ impl ApiError {
     /// [`ErrorCode::BodyTooLarge`].
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
-        Self::new(ErrorCode::BodyTooLarge, format!("The request body is longer than {limit} bytes."))
+        Self::new(
+            ErrorCode::BodyTooLarge,
+            format!("The request body is longer than {limit} bytes."),
+        )
     }
 
     /// [`ErrorCode::UnsupportedMediaType`].

@@ -21,7 +21,9 @@ mod upstream;
 pub use code::{ErrorCode, RetryAdvice};
 pub use completion::{AnswerFacts, Usage};
 pub use error::{ApiError, ErrorBody, ErrorDetail};
-pub use event::{DONE, DONE_EVENT, Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, encode_event};
+pub use event::{
+    DONE, DONE_EVENT, Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, encode_event,
+};
 pub use field::{NotAnObject, ObjectField, get_field, set_fields};
 pub use model::{Model, ModelList};
 pub use request::{ChatRequest, MAX_CHOICES, OutputLimit};

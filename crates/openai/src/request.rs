@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::ApiError;
@@ -365,9 +365,9 @@ fn format_type(raw: &RawValue) -> Result<Cow<'_, str>, ApiError> {
         #[serde(borrow, rename = "type")]
         kind: Cow<'a, str>,
     }
-    serde_json::from_str::<Format<'_>>(raw.get())
-        .map(|format| format.kind)
-        .map_err(|_| ApiError::invalid_type("response_format", "an object with a type", kind_of(raw)))
+    serde_json::from_str::<Format<'_>>(raw.get()).map(|format| format.kind).map_err(|_| {
+        ApiError::invalid_type("response_format", "an object with a type", kind_of(raw))
+    })
 }
 
 /// A field that is null counts as absent.

@@ -10,13 +10,17 @@ fn facts(object: &str) -> AnswerFacts {
 
 #[test]
 fn llama_cpp_stream_is_read() {
-    let role = facts(r#"{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"created":1,"id":"c","model":"m","object":"chat.completion.chunk"}"#);
+    let role = facts(
+        r#"{"choices":[{"finish_reason":null,"index":0,"delta":{"role":"assistant","content":null}}],"created":1,"id":"c","model":"m","object":"chat.completion.chunk"}"#,
+    );
     assert_eq!(role, AnswerFacts::default());
     let text = facts(r#"{"choices":[{"finish_reason":null,"index":0,"delta":{"content":"Hi"}}]}"#);
     assert_eq!(text, AnswerFacts { has_output: true, ..AnswerFacts::default() });
     let end = facts(r#"{"choices":[{"finish_reason":"stop","index":0,"delta":{}}]}"#);
     assert_eq!(end, AnswerFacts { has_finished: true, ..AnswerFacts::default() });
-    let usage = facts(r#"{"choices":[],"usage":{"completion_tokens":7,"prompt_tokens":12,"total_tokens":19,"prompt_tokens_details":{"cached_tokens":3}},"timings":{"predicted_ms":1.5}}"#);
+    let usage = facts(
+        r#"{"choices":[],"usage":{"completion_tokens":7,"prompt_tokens":12,"total_tokens":19,"prompt_tokens_details":{"cached_tokens":3}},"timings":{"predicted_ms":1.5}}"#,
+    );
     assert_eq!(
         usage,
         AnswerFacts {
@@ -29,10 +33,14 @@ fn llama_cpp_stream_is_read() {
 
 #[test]
 fn vllm_chunk_with_text_reason_and_usage_is_read() {
-    let chunk = facts(r#"{"choices":[{"index":0,"delta":{"content":"!"},"logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":null}],"usage":{"prompt_tokens":12,"total_tokens":19,"completion_tokens":7}}"#);
+    let chunk = facts(
+        r#"{"choices":[{"index":0,"delta":{"content":"!"},"logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":null}],"usage":{"prompt_tokens":12,"total_tokens":19,"completion_tokens":7}}"#,
+    );
     assert!(chunk.has_output && chunk.has_finished && !chunk.is_bare);
     assert_eq!(chunk.usage.unwrap().completion_tokens, 7);
-    let first = facts(r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#);
+    let first = facts(
+        r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#,
+    );
     assert_eq!(first, AnswerFacts::default());
 }
 
@@ -48,15 +56,21 @@ fn output_other_than_content_counts() {
         let chunk = json!({ "choices": [{ "index": 0, "delta": delta }] });
         assert!(facts(&chunk.to_string()).has_output, "{chunk}");
     }
-    let empty = json!({ "choices": [{ "delta": { "content": "", "tool_calls": [], "refusal": null } }] });
+    let empty =
+        json!({ "choices": [{ "delta": { "content": "", "tool_calls": [], "refusal": null } }] });
     assert!(!facts(&empty.to_string()).has_output);
 }
 
 #[test]
 fn unary_answers_and_legacy_completions_are_read() {
-    let unary = facts(r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#);
+    let unary = facts(
+        r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+    );
     assert!(unary.has_output && unary.has_finished);
-    assert_eq!(unary.usage, Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 0 }));
+    assert_eq!(
+        unary.usage,
+        Some(Usage { prompt_tokens: 1, completion_tokens: 2, total_tokens: 0 })
+    );
     assert!(facts(r#"{"choices":[{"text":"Hi","finish_reason":null}]}"#).has_output);
 }
 

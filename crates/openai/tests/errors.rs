@@ -88,9 +88,8 @@ fn every_code_has_a_page_that_says_its_status_and_every_page_a_code() {
             RetryAdvice::Never => "no",
         };
         let (status, kind) = (code.status(), code.kind());
-        let head = format!(
-            "# `{code}`\n\nStatus {status}, type `{kind}`. Retried by SDKs: {retried}.\n"
-        );
+        let head =
+            format!("# `{code}`\n\nStatus {status}, type `{kind}`. Retried by SDKs: {retried}.\n");
         assert!(page.starts_with(&head), "{code}");
         let row = format!("| [`{code}`]({code}.md) | {status} | {retried} | ");
         assert!(index.contains(&row), "{code}");
@@ -146,15 +145,24 @@ fn vllm_errors_are_read_whatever_their_shape() {
         UpstreamError::Server { .. } => None,
     };
     assert_eq!(
-        read(400, r#"{"error":{"message":"This model's maximum context length is 2048 tokens.","type":"BadRequestError","param":null,"code":400}}"#),
+        read(
+            400,
+            r#"{"error":{"message":"This model's maximum context length is 2048 tokens.","type":"BadRequestError","param":null,"code":400}}"#
+        ),
         Some((ErrorCode::ContextLengthExceeded, None))
     );
     assert_eq!(
-        read(400, r#"{"object":"error","message":"bad","type":"BadRequestError","param":"tools","code":400}"#),
+        read(
+            400,
+            r#"{"object":"error","message":"bad","type":"BadRequestError","param":"tools","code":400}"#
+        ),
         Some((ErrorCode::InvalidValue, Some("tools".to_owned())))
     );
     assert_eq!(
-        read(404, r#"{"error":{"message":"The model does not exist.","type":"NotFoundError","param":"model","code":404}}"#),
+        read(
+            404,
+            r#"{"error":{"message":"The model does not exist.","type":"NotFoundError","param":"model","code":404}}"#
+        ),
         Some((ErrorCode::ModelNotFound, Some("model".to_owned())))
     );
     assert_eq!(read(422, r#"{"error":"bad"}"#), Some((ErrorCode::InvalidValue, None)));
@@ -164,7 +172,11 @@ fn vllm_errors_are_read_whatever_their_shape() {
 fn server_faults_are_not_the_clients_and_their_text_is_kept_for_the_log() {
     for (status, body, message) in [
         (500, r#"{"error":{"message":"out of memory"}}"#, "out of memory"),
-        (503, r#"{"error":{"message":"Loading model","type":"unavailable_error"}}"#, "Loading model"),
+        (
+            503,
+            r#"{"error":{"message":"Loading model","type":"unavailable_error"}}"#,
+            "Loading model",
+        ),
         (429, "slow down", ""),
         (404, "<html>", ""),
         (401, "{}", ""),

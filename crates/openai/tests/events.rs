@@ -49,7 +49,10 @@ fn empty_data_is_an_event() {
 #[test]
 fn kind_and_id_belong_to_their_event_only() {
     let (events, _) = split([b"event: e\nid: 7\ndata: a\n\ndata: b\n\n".to_vec()]);
-    assert_eq!((events[0].kind.as_deref(), events[0].id.as_deref()), (Some(&b"e"[..]), Some(&b"7"[..])));
+    assert_eq!(
+        (events[0].kind.as_deref(), events[0].id.as_deref()),
+        (Some(&b"e"[..]), Some(&b"7"[..]))
+    );
     assert_eq!((&events[1].kind, &events[1].id), (&None, &None));
 }
 

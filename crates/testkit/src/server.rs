@@ -323,9 +323,9 @@ fn probe(
             "chat_template": "",
             "build_info": "b10434-scripted",
         }),
-        (Flavour::LlamaCpp, "GET", "/slots") => {
-            (0..slots).map(|id| json!({ "id": id, "n_ctx": context, "is_processing": false })).collect()
-        }
+        (Flavour::LlamaCpp, "GET", "/slots") => (0..slots)
+            .map(|id| json!({ "id": id, "n_ctx": context, "is_processing": false }))
+            .collect(),
         (Flavour::LlamaCpp, "POST", "/tokenize") => json!({ "tokens": tokens(body, "content") }),
         (Flavour::Vllm, "GET", "/health") => return Some((StatusCode::OK, String::new())),
         (Flavour::Vllm, "GET", "/version") => json!({ "version": "0.32.0" }),
@@ -546,4 +546,3 @@ fn response(
     headers.insert(http::header::SERVER, http::HeaderValue::from_static(software));
     response
 }
-

@@ -64,7 +64,8 @@ async fn events(server: &ScriptedServer, body: &Value) -> (Vec<Event>, bool) {
 }
 
 fn text(events: &[Event]) -> String {
-    let chunks = events.iter().filter_map(|event| serde_json::from_slice::<Value>(&event.data).ok());
+    let chunks =
+        events.iter().filter_map(|event| serde_json::from_slice::<Value>(&event.data).ok());
     chunks
         .filter_map(|chunk| Some(chunk.pointer("/choices/0/delta/content")?.as_str()?.to_owned()))
         .collect()

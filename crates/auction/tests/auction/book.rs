@@ -75,28 +75,16 @@ fn asks_of_one_node_for_two_models_have_their_own_sequences() {
 
 #[test]
 fn ask_with_a_stale_sequence_is_refused() {
-    assert_eq!(
-        refusal(|ask| ask.sequence = 4),
-        AskRefused::StaleSequence { given: 4, last: 5 }
-    );
-    assert_eq!(
-        refusal(|ask| ask.sequence = 5),
-        AskRefused::StaleSequence { given: 5, last: 5 }
-    );
+    assert_eq!(refusal(|ask| ask.sequence = 4), AskRefused::StaleSequence { given: 4, last: 5 });
+    assert_eq!(refusal(|ask| ask.sequence = 5), AskRefused::StaleSequence { given: 5, last: 5 });
 }
 
 #[test]
 fn ask_for_somebody_else_is_refused() {
     let deployment = DeploymentId(Hash32([8; 32]));
-    assert_eq!(
-        refusal(|ask| ask.deployment = deployment),
-        AskRefused::Deployment(deployment)
-    );
+    assert_eq!(refusal(|ask| ask.deployment = deployment), AskRefused::Deployment(deployment));
     let coordinator = CoordinatorId([8; 32]);
-    assert_eq!(
-        refusal(|ask| ask.coordinator = coordinator),
-        AskRefused::Coordinator(coordinator)
-    );
+    assert_eq!(refusal(|ask| ask.coordinator = coordinator), AskRefused::Coordinator(coordinator));
 }
 
 #[test]
@@ -177,10 +165,7 @@ fn expired_ask_withdraws_the_one_that_stands() {
         market.apply(&withdrawal, NOW),
         Ok(AskEffect::Unchanged { head: market.book.head() })
     );
-    assert_eq!(
-        market.offer(1, 50, 1),
-        Err(AskRefused::StaleSequence { given: 1, last: 2 })
-    );
+    assert_eq!(market.offer(1, 50, 1), Err(AskRefused::StaleSequence { given: 1, last: 2 }));
 }
 
 #[test]
@@ -205,10 +190,7 @@ fn removed_node_can_send_its_newest_ask_again_but_no_older_one() {
     assert_eq!(market.offer(1, 40, 2), Err(AskRefused::UnknownNode(node(1))));
     assert_eq!(market.remove(1), None);
     market.admit(1, 1).unwrap();
-    assert_eq!(
-        market.offer(1, 50, 1),
-        Err(AskRefused::StaleSequence { given: 1, last: 2 })
-    );
+    assert_eq!(market.offer(1, 50, 1), Err(AskRefused::StaleSequence { given: 1, last: 2 }));
     market.offer(1, 40, 2).unwrap();
     assert_eq!(prices(&market.book), [40]);
     assert_eq!(market.book.slot(&node(1)), slot);
@@ -343,9 +325,8 @@ fn replay_of_every_kind_of_entry_gives_the_same_book() {
     let replayed = OrderBook::replay(market.decoded()).unwrap();
     assert_eq!(replayed.head(), market.book.head());
     assert_eq!(replayed.version(), market.book.version());
-    let offers = |book: &OrderBook| -> Vec<_> {
-        book.snapshot().model(MODEL).unwrap().offers().collect()
-    };
+    let offers =
+        |book: &OrderBook| -> Vec<_> { book.snapshot().model(MODEL).unwrap().offers().collect() };
     assert_eq!(offers(&replayed), offers(&market.book));
     let chained = market.entries.iter().fold(Hash32::ZERO, |head, entry| next_head(&head, entry));
     assert_eq!(chained, market.book.head());

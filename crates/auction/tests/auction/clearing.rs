@@ -111,7 +111,8 @@ fn candidate_after_a_failed_one_is_priced_as_if_that_were_not_there() {
     let sellers = [Seller::new(1, 100), Seller::new(2, 104), Seller::new(3, 109)];
     let all = clearing(&sellers, &request(1));
     let without_first = clearing(&sellers[1..], &request(1));
-    let strip = |candidate: &Candidate| Candidate { slot: pinaivu_auction::NodeSlot(0), ..*candidate };
+    let strip =
+        |candidate: &Candidate| Candidate { slot: pinaivu_auction::NodeSlot(0), ..*candidate };
     assert_eq!(strip(&all.ranked()[1]), strip(without_first.winner().unwrap()));
     assert_eq!(all.ranked()[1].competitors, 2);
     assert_eq!(all.ranked()[2].competitors, 1);
@@ -128,8 +129,7 @@ fn equal_offers_are_ordered_by_hash_and_shared_evenly() {
         bytes[..4].copy_from_slice(&id.to_be_bytes());
         let request = Request { id: RequestId(bytes), ..request(0) };
         let result = clear(&snapshot, &request, &Everyone).unwrap();
-        let expected =
-            (0..4).min_by_key(|&number| tie_break(&request.id, &node(number))).unwrap();
+        let expected = (0..4).min_by_key(|&number| tie_break(&request.id, &node(number))).unwrap();
         assert_eq!(result.winner().unwrap().node, node(expected));
         wins[usize::from(expected)] += 1;
     }
@@ -160,7 +160,8 @@ fn busy_nodes_are_passed_over_and_recorded() {
 
 #[test]
 fn more_offers_than_are_ranked_still_count() {
-    let sellers: Vec<Seller> = (0..20).map(|number| Seller::new(number, 100 + u64::from(number))).collect();
+    let sellers: Vec<Seller> =
+        (0..20).map(|number| Seller::new(number, 100 + u64::from(number))).collect();
     let result = clearing(&sellers, &request(1));
     assert_eq!(order(&result), (0..8).map(node).collect::<Vec<_>>());
     assert_eq!(result.ranked().len(), MAX_RANKED);
@@ -272,8 +273,14 @@ fn nobody_left_names_the_obstacle_of_the_offer_that_got_furthest() {
         cause(&market, &Request { max_output: TokenCount(u32::MAX), ..tools }),
         NoWinnerCause::Context
     );
-    assert_eq!(cause(&market, &Request { features: Features::IMAGES, ..tools }), NoWinnerCause::Features);
-    assert_eq!(cause(&market, &Request { pinned: Some(node(3)), ..tools }), NoWinnerCause::PinnedAbsent);
+    assert_eq!(
+        cause(&market, &Request { features: Features::IMAGES, ..tools }),
+        NoWinnerCause::Features
+    );
+    assert_eq!(
+        cause(&market, &Request { pinned: Some(node(3)), ..tools }),
+        NoWinnerCause::PinnedAbsent
+    );
     assert_eq!(cause(&market, &Request { now: LATER, ..tools }), NoWinnerCause::NoOffer);
     assert_eq!(cause(&market, &Request { model: "other", ..tools }), NoWinnerCause::UnknownModel);
     let slots = [market.book.slot(&node(1)).unwrap(), market.book.slot(&node(2)).unwrap()];

@@ -138,7 +138,12 @@ impl Market {
         self.keep(update)
     }
 
-    pub(crate) fn offer(&mut self, node: u16, price: u64, sequence: u64) -> Result<AskEffect, AskRefused> {
+    pub(crate) fn offer(
+        &mut self,
+        node: u16,
+        price: u64,
+        sequence: u64,
+    ) -> Result<AskEffect, AskRefused> {
         self.apply(&key(node).sign(ask(node, price, sequence)), NOW)
     }
 

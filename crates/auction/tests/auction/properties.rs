@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use pinaivu_auction::{
-    BusyNodes, Candidate, Clearing, Everyone, MAX_RANKED, NodeSlot, NoWinner, OrderBook, Request,
+    BusyNodes, Candidate, Clearing, Everyone, MAX_RANKED, NoWinner, NodeSlot, OrderBook, Request,
     clear, tie_break,
 };
 use pinaivu_protocol::units::TokenPrice;

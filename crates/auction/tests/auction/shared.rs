@@ -9,9 +9,7 @@ use crate::market::*;
 fn update_is_seen_by_the_next_load_and_not_by_earlier_ones() {
     let shared = SharedBook::new(Market::of(&[Seller::new(1, 50)]).book);
     let before = shared.load();
-    let head = shared.update(|book| {
-        book.apply(&key(1).sign(ask(1, 40, 2)), NOW).unwrap().head()
-    });
+    let head = shared.update(|book| book.apply(&key(1).sign(ask(1, 40, 2)), NOW).unwrap().head());
     let price = |snapshot: &pinaivu_auction::Snapshot| {
         snapshot.model(MODEL).unwrap().offers().next().unwrap().price
     };

@@ -156,10 +156,7 @@ async fn connect(host: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-async fn once(
-    options: &Options,
-    connection: &mut SendRequest<Full<Bytes>>,
-) -> anyhow::Result<()> {
+async fn once(options: &Options, connection: &mut SendRequest<Full<Bytes>>) -> anyhow::Result<()> {
     let mut request = Request::post(&options.path)
         .header("host", &options.host)
         .header("content-type", "application/json");
