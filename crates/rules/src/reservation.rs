@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn admissible_amount_with_a_release_pending_leaves_it_out() {
-        let allowance = Reservation { reserved: Amount(100), debited: Amount(40), ..Reservation::default() };
+        let allowance =
+            Reservation { reserved: Amount(100), debited: Amount(40), ..Reservation::default() };
         assert_eq!(allowance.admissible(Amount(0)), Ok(Amount(60)));
         assert_eq!(allowance.admissible(Amount(59)), Ok(Amount(1)));
         assert_eq!(allowance.admissible(Amount(90)), Ok(Amount(0)));

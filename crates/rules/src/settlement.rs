@@ -165,7 +165,12 @@ mod tests {
     fn totals_that_contradict_each_other_are_refused() {
         let over = Totals { debited: Amount(1), credited: Amount(2), ..Totals::default() };
         assert_eq!(over.check(), Err(RuleError::Broken));
-        let paid = Totals { debited: Amount(9), fees: Amount(1), fees_paid: Amount(2), ..Totals::default() };
+        let paid = Totals {
+            debited: Amount(9),
+            fees: Amount(1),
+            fees_paid: Amount(2),
+            ..Totals::default()
+        };
         assert_eq!(paid.check(), Err(RuleError::Broken));
         let mut full = Totals { debited: Amount::MAX, ..Totals::default() };
         assert_eq!(full.debit(Amount(1)), Err(RuleError::Overflow));

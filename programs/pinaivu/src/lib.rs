@@ -31,7 +31,10 @@ pub mod pinaivu {
     use super::*;
 
     /// Opens the market of a mint on this cluster.
-    pub fn market_initialize(ctx: Context<MarketInitialize>, args: MarketInitializeArgs) -> Result<()> {
+    pub fn market_initialize(
+        ctx: Context<MarketInitialize>,
+        args: MarketInitializeArgs,
+    ) -> Result<()> {
         MarketInitialize::handle(ctx, args)
     }
 
@@ -71,7 +74,10 @@ pub mod pinaivu {
     }
 
     /// Asks for reserved money back; admission stops at once.
-    pub fn allowance_release(ctx: Context<AllowanceRelease>, args: AllowanceReleaseArgs) -> Result<()> {
+    pub fn allowance_release(
+        ctx: Context<AllowanceRelease>,
+        args: AllowanceReleaseArgs,
+    ) -> Result<()> {
         AllowanceRelease::handle(ctx, args)
     }
 
@@ -116,12 +122,18 @@ pub mod pinaivu {
     }
 
     /// Registers a coordinator.
-    pub fn coordinator_register(ctx: Context<CoordinatorRegister>, args: CoordinatorRegisterArgs) -> Result<()> {
+    pub fn coordinator_register(
+        ctx: Context<CoordinatorRegister>,
+        args: CoordinatorRegisterArgs,
+    ) -> Result<()> {
         CoordinatorRegister::handle(ctx, args)
     }
 
     /// Adds to a coordinator's bonds.
-    pub fn coordinator_bond(ctx: Context<CoordinatorBond>, args: CoordinatorBondArgs) -> Result<()> {
+    pub fn coordinator_bond(
+        ctx: Context<CoordinatorBond>,
+        args: CoordinatorBondArgs,
+    ) -> Result<()> {
         CoordinatorBond::handle(ctx, args)
     }
 
@@ -131,7 +143,10 @@ pub mod pinaivu {
     }
 
     /// Changes a coordinator's endpoint or attestation.
-    pub fn coordinator_update(ctx: Context<CoordinatorUpdate>, args: CoordinatorUpdateArgs) -> Result<()> {
+    pub fn coordinator_update(
+        ctx: Context<CoordinatorUpdate>,
+        args: CoordinatorUpdateArgs,
+    ) -> Result<()> {
         CoordinatorUpdate::handle(ctx, args)
     }
 

@@ -65,8 +65,10 @@ impl<'info> Money<'_, 'info> {
         )?;
         from.reload()?;
         to.reload()?;
-        sent_exactly(from_before, Amount(from.amount), Amount(amount)).map_err(PinaivuError::from)?;
-        received_exactly(to_before, Amount(to.amount), Amount(amount)).map_err(PinaivuError::from)?;
+        sent_exactly(from_before, Amount(from.amount), Amount(amount))
+            .map_err(PinaivuError::from)?;
+        received_exactly(to_before, Amount(to.amount), Amount(amount))
+            .map_err(PinaivuError::from)?;
         Ok(())
     }
 }

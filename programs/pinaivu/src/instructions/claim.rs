@@ -58,7 +58,14 @@ impl Claim<'_> {
     pub fn handle(ctx: Context<Self>) -> Result<()> {
         ctx.accounts.validate()?;
         let Claim {
-            market, ledger, coordinator: _, payout, escrow_vault, mint, destination, token_program,
+            market,
+            ledger,
+            coordinator: _,
+            payout,
+            escrow_vault,
+            mint,
+            destination,
+            token_program,
         } = ctx.accounts;
         let amount = payout.due()?.0;
         payout.paid = payout.credited;

@@ -67,7 +67,14 @@ impl CoordinatorBond<'_> {
     pub fn handle(ctx: Context<Self>, args: CoordinatorBondArgs) -> Result<()> {
         ctx.accounts.validate(&args)?;
         let CoordinatorBond {
-            authority, market, ledger, coordinator, bond_vault, mint, source, token_program,
+            authority,
+            market,
+            ledger,
+            coordinator,
+            bond_vault,
+            mint,
+            source,
+            token_program,
         } = ctx.accounts;
         let total = args.guarantee.checked_add(args.penalty).ok_or(PinaivuError::Overflow)?;
         Money { market, mint, token_program }.deposit(source, authority, bond_vault, total)?;

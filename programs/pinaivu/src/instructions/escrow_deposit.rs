@@ -61,7 +61,14 @@ impl EscrowDeposit<'_> {
     pub fn handle(ctx: Context<Self>, args: EscrowDepositArgs) -> Result<()> {
         ctx.accounts.validate(&args)?;
         let EscrowDeposit {
-            depositor, market, ledger, escrow, escrow_vault, mint, source, token_program,
+            depositor,
+            market,
+            ledger,
+            escrow,
+            escrow_vault,
+            mint,
+            source,
+            token_program,
         } = ctx.accounts;
         Money { market, mint, token_program }.deposit(
             source,

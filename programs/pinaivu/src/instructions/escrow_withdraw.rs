@@ -64,7 +64,14 @@ impl EscrowWithdraw<'_> {
     pub fn handle(ctx: Context<Self>, args: EscrowWithdrawArgs) -> Result<()> {
         ctx.accounts.validate(&args)?;
         let EscrowWithdraw {
-            owner: _, market, ledger, escrow, escrow_vault, mint, destination, token_program,
+            owner: _,
+            market,
+            ledger,
+            escrow,
+            escrow_vault,
+            mint,
+            destination,
+            token_program,
         } = ctx.accounts;
         escrow.take_free(args.amount)?;
         let sequence = next(&mut escrow.sequence)?;

@@ -50,7 +50,13 @@ impl FeeClaim<'_> {
     /// Moves the money out.
     pub fn handle(ctx: Context<Self>) -> Result<()> {
         let FeeClaim {
-            market, ledger, coordinator, escrow_vault, mint, destination, token_program,
+            market,
+            ledger,
+            coordinator,
+            escrow_vault,
+            mint,
+            destination,
+            token_program,
         } = ctx.accounts;
         let mut totals = coordinator.totals();
         let due = totals.pay_fees().map_err(|error| match error {

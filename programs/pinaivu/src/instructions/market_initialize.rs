@@ -56,11 +56,8 @@ pub struct MarketInitialize<'info> {
             @ PinaivuError::NotUpgradeAuthority,
     )]
     pub program_data: Box<Account<'info, ProgramData>>,
-    /// The money. Without Token-2022 extensions, checked in `validate`.
-    #[account(
-        constraint = mint.to_account_info().owner == token_program.key
-            @ PinaivuError::WrongTokenProgram,
-    )]
+    /// The money. Without Token-2022 extensions, checked in `validate`. That it belongs to
+    /// `token_program` is checked by that program when the vaults are made.
     pub mint: Box<InterfaceAccount<'info, Mint>>,
     /// The market.
     #[account(

@@ -61,10 +61,14 @@ impl NodeStake<'_> {
     /// Moves the stake in.
     pub fn handle(ctx: Context<Self>, args: NodeStakeArgs) -> Result<()> {
         ctx.accounts.validate(&args)?;
-        let NodeStake {
-            depositor, market, ledger, node, stake_vault, mint, source, token_program,
-        } = ctx.accounts;
-        Money { market, mint, token_program }.deposit(source, depositor, stake_vault, args.amount)?;
+        let NodeStake { depositor, market, ledger, node, stake_vault, mint, source, token_program } =
+            ctx.accounts;
+        Money { market, mint, token_program }.deposit(
+            source,
+            depositor,
+            stake_vault,
+            args.amount,
+        )?;
         let mut holdings = node.holdings();
         holdings.add(Amount(args.amount)).map_err(PinaivuError::from)?;
         node.set_holdings(holdings);

@@ -49,9 +49,8 @@ pub struct NodeUnbondClaim<'info> {
 impl NodeUnbondClaim<'_> {
     /// Moves the stake out.
     pub fn handle(ctx: Context<Self>) -> Result<()> {
-        let NodeUnbondClaim {
-            market, ledger, node, stake_vault, mint, destination, token_program,
-        } = ctx.accounts;
+        let NodeUnbondClaim { market, ledger, node, stake_vault, mint, destination, token_program } =
+            ctx.accounts;
         let mut holdings = node.holdings();
         let claimed =
             holdings.claim(now()?, market.unbond_delay()).map_err(|error| match error {

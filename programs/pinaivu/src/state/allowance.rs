@@ -47,7 +47,9 @@ pub struct Allowance {
 }
 
 /// A release that waits for its delay.
-#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq,
+)]
 pub struct PendingRelease {
     /// How much, in base units of the mint; 0 when nothing is pending.
     pub amount: u64,

@@ -40,7 +40,9 @@ pub struct Node {
 }
 
 /// Stake that waits for its delay.
-#[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, Default, PartialEq, Eq,
+)]
 pub struct Unbonding {
     /// How much, in base units of the mint; 0 when nothing waits.
     pub amount: u64,

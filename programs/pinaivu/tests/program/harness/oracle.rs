@@ -1,0 +1,120 @@
+//! The oracle: what every account says, added up, must be what the ledgers and the vaults say.
+//!
+//! It knows the accounts' fields and nothing of how instructions compute them.
+
+use anchor_lang::{AccountDeserialize, Discriminator};
+use pinaivu::state::{Allowance, Coordinator, Escrow, Ledger, Market, Node, Payout};
+use solana_pubkey::Pubkey;
+
+use super::World;
+
+impl World {
+    /// Stops the test when something does not add up.
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        for (address, market) in self.all::<Market>() {
+            self.check_market(address, &market);
+        }
+        let supply = |mint: &Pubkey| self.minted.get(mint).copied().unwrap_or_default();
+        for (_, market) in self.all::<Market>() {
+            let circulating = self.circulating(&market.token_program, &market.mint);
+            assert_eq!(circulating, supply(&market.mint), "tokens neither appear nor disappear");
+        }
+    }
+
+    #[track_caller]
+    fn check_market(&self, address: Pubkey, market: &Market) {
+        let at = super::Market::of(market.mint, market.token_program);
+        assert_eq!(at.address, address);
+        let ledger: Ledger = self.read(&at.ledger);
+        self.check_vault(&at.escrow_vault, ledger.escrow_liabilities, self.escrow_owed(address));
+        self.check_vault(&at.stake_vault, ledger.stake_liabilities, self.stake_owed(address));
+        self.check_vault(&at.bond_vault, ledger.bond_liabilities, self.bonds_owed(address));
+    }
+
+    #[track_caller]
+    fn check_vault(&self, vault: &Pubkey, liabilities: u64, owed: u128) {
+        let donated = self.donations.get(vault).copied().unwrap_or_default();
+        assert_eq!(u128::from(liabilities), owed, "the ledger and the sum of all accounts");
+        assert_eq!(self.tokens(vault), liabilities + donated, "the vault and what it owes");
+    }
+
+    /// Σ free + Σ remaining + Σ (debited − paid to nodes − fees paid).
+    #[track_caller]
+    fn escrow_owed(&self, market: Pubkey) -> u128 {
+        let mut owed = 0_u128;
+        let allowances = self.all::<Allowance>();
+        for (escrow, account) in self.all::<Escrow>() {
+            if account.market != market {
+                continue;
+            }
+            owed += u128::from(account.free);
+            let own = allowances.iter().filter(|(_, allowance)| allowance.escrow == escrow);
+            let mut open = 0;
+            for (_, allowance) in own {
+                assert_eq!(allowance.owner, account.owner);
+                let gone = u128::from(allowance.released) + u128::from(allowance.debited);
+                let remaining = u128::from(allowance.reserved).checked_sub(gone);
+                owed += remaining.expect("no more leaves an allowance than was reserved");
+                open += 1;
+            }
+            assert_eq!(account.allowances, open, "open allowances of an escrow");
+        }
+        owed + self.pool(market, &allowances)
+    }
+
+    /// Σ (debited − paid to nodes − fees paid) over a market's coordinators.
+    #[track_caller]
+    fn pool(&self, market: Pubkey, allowances: &[(Pubkey, Allowance)]) -> u128 {
+        let payouts = self.all::<Payout>();
+        let mut pool = 0_u128;
+        for (address, coordinator) in self.all::<Coordinator>() {
+            if coordinator.market != market {
+                continue;
+            }
+            let debited: u128 = allowances
+                .iter()
+                .filter(|(_, allowance)| allowance.coordinator == address)
+                .map(|(_, allowance)| u128::from(allowance.debited))
+                .sum();
+            // Allowances that were closed are in the total only.
+            assert!(u128::from(coordinator.debited) >= debited);
+            let (mut credited, mut paid) = (0_u128, 0_u128);
+            for (_, payout) in payouts.iter().filter(|(_, payout)| payout.coordinator == address) {
+                assert!(payout.paid <= payout.credited);
+                credited += u128::from(payout.credited);
+                paid += u128::from(payout.paid);
+            }
+            assert_eq!(u128::from(coordinator.credited), credited, "credits of all nodes");
+            let given = credited + u128::from(coordinator.fees);
+            assert!(given <= u128::from(coordinator.debited), "more given than taken");
+            let most = u128::from(coordinator.debited) * u128::from(coordinator.fee_bps);
+            assert!(u128::from(coordinator.fees) * 10_000 <= most, "fees above the rate");
+            assert!(coordinator.fees_paid <= coordinator.fees);
+            pool += u128::from(coordinator.debited) - paid - u128::from(coordinator.fees_paid);
+        }
+        pool
+    }
+
+    fn stake_owed(&self, market: Pubkey) -> u128 {
+        let nodes = self.all::<Node>();
+        let own = nodes.iter().filter(|(_, node)| node.market == market);
+        own.map(|(_, node)| u128::from(node.stake) + u128::from(node.unbonding.amount)).sum()
+    }
+
+    fn bonds_owed(&self, market: Pubkey) -> u128 {
+        let coordinators = self.all::<Coordinator>();
+        let own = coordinators.iter().filter(|(_, coordinator)| coordinator.market == market);
+        own.map(|(_, it)| u128::from(it.guarantee_bond) + u128::from(it.penalty_bond)).sum()
+    }
+
+    /// Every account of one kind.
+    pub(crate) fn all<T: AccountDeserialize + Discriminator>(&self) -> Vec<(Pubkey, T)> {
+        let accounts = self.svm.get_program_accounts(&pinaivu::ID);
+        let own = accounts.iter().filter(|(_, account)| account.data.starts_with(T::DISCRIMINATOR));
+        own.map(|(address, account)| {
+            (*address, T::try_deserialize(&mut account.data.as_slice()).unwrap())
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,24 @@
+//! The program as it is deployed: every test runs the committed `.so` in LiteSVM, and after every
+//! transaction an oracle adds up all accounts and vaults.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
+
+mod harness;
+
+mod accounts;
+mod allowance;
+mod claim;
+mod coordinator;
+mod escrow;
+mod exit;
+mod layout;
+mod log;
+mod market;
+mod node;
+mod random;
+mod settlement;
