@@ -89,7 +89,10 @@ impl AskDesk {
         let sequence = match self.journal.next_ask_sequence(now.0).await {
             Ok(sequence) => sequence,
             Err(error) => {
-                tracing::error!(error = error_chain(&error), "no ask is made without its number stored");
+                tracing::error!(
+                    error = error_chain(&error),
+                    "no ask is made without its number stored"
+                );
                 return false;
             }
         };

@@ -99,10 +99,8 @@ impl NodeChain for SolanaView {
 
     async fn coordinator(&self, id: CoordinatorId) -> Result<Option<CoordinatorFacts>, ChainError> {
         let account = self.chain.coordinator(id, SEEN).await?;
-        Ok(account.map(|account| CoordinatorFacts {
-            signer: account.signer,
-            endpoint: account.endpoint,
-        }))
+        Ok(account
+            .map(|account| CoordinatorFacts { signer: account.signer, endpoint: account.endpoint }))
     }
 
     async fn payout(
@@ -119,12 +117,9 @@ impl NodeChain for SolanaView {
         node: NodeId,
         fee_payer: &Keypair,
     ) -> Result<PreparedTransaction, ChainError> {
-        let missing = |expected, address: [u8; 32]| ChainError::Missing {
-            address: address.into(),
-            expected,
-        };
-        let account =
-            self.chain.node(node, SEEN).await?.ok_or_else(|| missing("Node", node.0))?;
+        let missing =
+            |expected, address: [u8; 32]| ChainError::Missing { address: address.into(), expected };
+        let account = self.chain.node(node, SEEN).await?.ok_or_else(|| missing("Node", node.0))?;
         let market = self
             .chain
             .market(account.market, SEEN)

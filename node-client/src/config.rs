@@ -326,8 +326,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Parse`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text)
-            .map_err(|source| ConfigError::Parse { path: path.to_path_buf(), source: Box::new(source) })
+        toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })
     }
 
     /// Checks what the types cannot.
@@ -345,7 +347,8 @@ impl Config {
             }
         }
         match self.backend.url.parse::<http::Uri>() {
-            Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => {}
+            Ok(uri)
+                if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => {}
             _ => {
                 let problem = format!("{:?} is not an http:// or https:// URL", self.backend.url);
                 return invalid("backend.url", problem);

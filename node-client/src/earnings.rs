@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::chain::NodeChain;
 use crate::clock::Clock;
 use crate::counterparty::Counterparty;
-use crate::key::HotKey;
 use crate::journal::{ClaimRecord, ClaimState, Journal, JournalError};
+use crate::key::HotKey;
 use crate::report::error_chain;
 
 /// Pause after a claim that failed on chain.

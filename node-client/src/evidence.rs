@@ -184,7 +184,10 @@ impl SignedBatch {
             .iter()
             .zip(&self.evidence)
             .map(|(work, evidence)| Entry {
-                amount: work.ticket.tariff.amount(work.proof.input_tokens, work.proof.output_tokens),
+                amount: work
+                    .ticket
+                    .tariff
+                    .amount(work.proof.input_tokens, work.proof.output_tokens),
                 presented: Represented {
                     ticket: work.ticket.clone(),
                     proof: work.proof.clone(),

@@ -49,7 +49,9 @@ impl Housekeeping {
                         .iter()
                         .find(|counterparty| counterparty.id() == entry.coordinator);
                     if let Some(owner) = owner {
-                        owner.update_exposure(|exposure| exposure.release(entry.amount, entry.bytes));
+                        owner.update_exposure(|exposure| {
+                            exposure.release(entry.amount, entry.bytes)
+                        });
                     }
                     let amount = entry.amount.to_amount_ceil().unwrap_or(Amount::MAX);
                     tracing::warn!(

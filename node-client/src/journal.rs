@@ -11,14 +11,14 @@
 //! This is the only module that knows SQL; it decides nothing about whom to serve.
 
 mod claims;
-mod proofs;
 mod promise;
+mod proofs;
 mod schema;
 mod worker;
 
 pub use claims::{ClaimRecord, ClaimState};
-pub use proofs::{Appended, Entry, Holdings, LiveTicket, Pruned, Settled, Settlement, Unsettled};
 pub use promise::{PromiseBreach, PromiseOrder, compare_promises};
+pub use proofs::{Appended, Entry, Holdings, LiveTicket, Pruned, Settled, Settlement, Unsettled};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,8 +92,10 @@ impl Journal {
     pub async fn next_ask_sequence(&self, floor: u64) -> Result<u64, JournalError> {
         self.worker
             .run(move |database| {
-                let last: i64 = database.query_row("SELECT ask_sequence FROM node", [], |row| row.get(0))?;
-                let last = u64::try_from(last).map_err(|_| JournalError::Damaged("ask sequence"))?;
+                let last: i64 =
+                    database.query_row("SELECT ask_sequence FROM node", [], |row| row.get(0))?;
+                let last =
+                    u64::try_from(last).map_err(|_| JournalError::Damaged("ask sequence"))?;
                 let next = last.saturating_add(1).max(floor);
                 database.execute("UPDATE node SET ask_sequence = ?1", [to_sql(next)])?;
                 Ok(next)

@@ -63,9 +63,7 @@ impl HotKey {
     /// [`KeyError`].
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         match Self::load(path) {
-            Err(KeyError::File { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
+            Err(KeyError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 Self::create(path)
             }
             loaded => loaded,
@@ -215,9 +213,8 @@ mod tests {
         let (one, two) = (folder.path().join("one.json"), folder.path().join("two.json"));
         HotKey::load_or_create(&one).unwrap();
         HotKey::load_or_create(&two).unwrap();
-        let read = |path| -> Vec<u8> {
-            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-        };
+        let read =
+            |path| -> Vec<u8> { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
         let mut mixed = read(&one);
         mixed.splice(32.., read(&two).split_off(32));
         std::fs::write(&one, serde_json::to_vec(&mixed).unwrap()).unwrap();

@@ -157,8 +157,7 @@ impl Node {
         let backend_state = backend.subscribe();
         let prices = PriceList::new(&config);
         node.background.spawn("backend watch", |stop| backend.watch(stop));
-        node.background
-            .spawn("offers", |stop| prices.follow(backend_state, offers_sender, stop));
+        node.background.spawn("offers", |stop| prices.follow(backend_state, offers_sender, stop));
         let taken = node.journal.live_tickets(clock.now()).await?;
         for coordinator in &config.coordinators {
             let serving = Serving { config: &config, chain: &chain, clock: &clock, tls: &tls };
@@ -264,7 +263,11 @@ impl Node {
             pid: std::process::id(),
             backend: label.unwrap_or_default(),
             models: offers.models.keys().cloned().collect(),
-            coordinators: self.counterparties.iter().map(|counterparty| counterparty.id()).collect(),
+            coordinators: self
+                .counterparties
+                .iter()
+                .map(|counterparty| counterparty.id())
+                .collect(),
         }
     }
 

@@ -77,7 +77,8 @@ impl PriceList {
         }
         for wanted in &self.models {
             let backend_name = wanted.backend_name.as_ref().unwrap_or(&wanted.name);
-            let Some(model) = backend.models.iter().find(|model| model.name == *backend_name) else {
+            let Some(model) = backend.models.iter().find(|model| model.name == *backend_name)
+            else {
                 tracing::warn!(
                     model = wanted.name,
                     "not offered: the backend does not list {backend_name:?}"
@@ -96,10 +97,11 @@ impl PriceList {
                 features: wanted.features.as_ref().map_or_else(
                     || assumed_features(backend.kind),
                     |names| {
-                        names.iter().copied().map(FeatureName::bit).fold(
-                            Features::default(),
-                            Features::union,
-                        )
+                        names
+                            .iter()
+                            .copied()
+                            .map(FeatureName::bit)
+                            .fold(Features::default(), Features::union)
                     },
                 ),
             };

@@ -95,7 +95,10 @@ impl Representer {
                 match session.send(&NodeMessage::Represent(Box::new(presented))).await {
                     Ok(()) => count = count.saturating_add(1),
                     Err(SendError::TooLong) => {
-                        tracing::error!(sequence = entry.sequence, "a proof is too long to present");
+                        tracing::error!(
+                            sequence = entry.sequence,
+                            "a proof is too long to present"
+                        );
                     }
                     Err(SendError::Full | SendError::Closed) => return Ok(None),
                 }

@@ -337,7 +337,10 @@ impl Server {
             Ok(canonical) => canonical,
             Err(error) => {
                 dispatch.abandon();
-                tracing::warn!(error = error_chain(&error), "the backend's answer is no completion");
+                tracing::warn!(
+                    error = error_chain(&error),
+                    "the backend's answer is no completion"
+                );
                 return Err(upstream_failed());
             }
         };
@@ -353,7 +356,8 @@ impl Server {
         self.backend.suspect();
         tracing::warn!(error = error_chain(error), "the backend gave no answer");
         if matches!(error, TransportError::Timeout) {
-            return ApiError::new(ErrorCode::UpstreamTimeout, "The node's server took too long.").into();
+            return ApiError::new(ErrorCode::UpstreamTimeout, "The node's server took too long.")
+                .into();
         }
         upstream_failed()
     }

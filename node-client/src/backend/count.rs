@@ -47,7 +47,8 @@ impl Backend {
         };
         match kind {
             BackendKind::LlamaCpp => {
-                let template = fields(&["messages", "tools", "tool_choice", "chat_template_kwargs"]);
+                let template =
+                    fields(&["messages", "tools", "tool_choice", "chat_template_kwargs"]);
                 let Prompt { prompt } = self.ask("/apply-template", &template).await?;
                 let text = json!({"content": prompt, "add_special": true, "parse_special": true});
                 Some(self.ask::<Tokens>("/tokenize", &text).await?.number())

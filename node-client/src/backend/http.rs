@@ -162,9 +162,9 @@ impl BackendBody {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(TransportError::TooLong),
             // `Limited` boxes the body's own error, which is the only other one.
-            Err(error) => {
-                Err(error.downcast::<TransportError>().map_or(TransportError::TooLong, |error| *error))
-            }
+            Err(error) => Err(error
+                .downcast::<TransportError>()
+                .map_or(TransportError::TooLong, |error| *error)),
         }
     }
 }
@@ -178,9 +178,7 @@ impl Body for BackendBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         match &mut *self {
-            Self::Plain(body) => {
-                Pin::new(body).poll_frame(context).map_err(TransportError::Broken)
-            }
+            Self::Plain(body) => Pin::new(body).poll_frame(context).map_err(TransportError::Broken),
             Self::Tls(body) => Pin::new(body).poll_frame(context).map_err(TransportError::Tls),
         }
     }

@@ -1,9 +1,8 @@
 //! Which software a server is, and what it serves.
 //!
-//! `GET /v1/models` must answer with a list. `owned_by` names the software on llama.cpp and vLLM; where
-//! it does not, `/props` (llama.cpp) and `/version` (vLLM) tell. A llama.cpp context length is per slot
-//! and stands in `/props`; vLLM's `max_model_len` stands with the model. `/health` of both says whether
-//! the model behind the HTTP server is alive.
+//! `GET /v1/models` must answer with a list. `/props` is llama.cpp's, and holds the context length of a
+//! slot; vLLM is its `owned_by` and `/version`, and its `max_model_len` stands with the model. `/health`
+//! of both says whether the model behind the HTTP server is alive.
 
 use ::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -114,19 +113,18 @@ impl Backend {
     async fn recognise(&self, list: &ModelList) -> Result<Recognised, ProbeError> {
         let owner = list.data.first().and_then(|model| model.owned_by.as_deref());
         match (self.kind, owner) {
-            (BackendKind::LlamaCpp, _) | (BackendKind::Auto, Some("llamacpp")) => {
-                Ok(Recognised::LlamaCpp(self.read("/props").await?))
-            }
-            (BackendKind::Vllm, _) | (BackendKind::Auto, Some("vllm")) => {
-                Ok(Recognised::Vllm(self.read("/version").await?))
-            }
+            (BackendKind::LlamaCpp, _) => Ok(Recognised::LlamaCpp(self.read("/props").await?)),
+            (BackendKind::Vllm, _) => Ok(Recognised::Vllm(self.read("/version").await?)),
             (BackendKind::Openai, _) => Ok(Recognised::Openai),
+            // The owner's name is a hint: a proxy passes it on and lacks the rest. Without the hint,
+            // others have a `/version` too, but only llama.cpp has such `/props`.
+            (BackendKind::Auto, Some("vllm")) => {
+                let version = self.read_if_there("/version").await?;
+                Ok(version.map_or(Recognised::Openai, Recognised::Vllm))
+            }
             (BackendKind::Auto, _) => {
-                if let Some(properties) = self.read_if_there("/props").await? {
-                    return Ok(Recognised::LlamaCpp(properties));
-                }
-                // Others have a `/version` too; only the owner's name makes one vLLM.
-                Ok(Recognised::Openai)
+                let properties = self.read_if_there("/props").await?;
+                Ok(properties.map_or(Recognised::Openai, Recognised::LlamaCpp))
             }
         }
     }
@@ -137,8 +135,7 @@ impl Backend {
 
     async fn get(&self, path: &'static str) -> Result<Bytes, ProbeError> {
         let answer = self.http.exchange(Method::GET, path, Bytes::new()).await;
-        let (status, body) =
-            answer.map_err(|source| ProbeError::Transport { path, source })?;
+        let (status, body) = answer.map_err(|source| ProbeError::Transport { path, source })?;
         if !status.is_success() {
             return Err(ProbeError::Status { path, status });
         }

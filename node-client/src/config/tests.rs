@@ -78,10 +78,12 @@ fn environment_overrides_the_file_and_hides_the_api_key() {
 
 #[test]
 fn usdc_text_is_exact_to_six_decimals() {
-    for (text, units) in [("0", 0), ("12", 12_000_000), ("0.25", 250_000), ("1.000001", 1_000_001)] {
+    for (text, units) in [("0", 0), ("12", 12_000_000), ("0.25", 250_000), ("1.000001", 1_000_001)]
+    {
         assert_eq!(parse_usdc(text), Ok(Amount(units)), "{text}");
     }
-    for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "0.0000001", "1,5", "99999999999999999999"] {
+    for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "0.0000001", "1,5", "99999999999999999999"]
+    {
         assert_eq!(parse_usdc(text), Err(MoneyError), "{text}");
     }
 }

@@ -45,7 +45,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub async fn open_claim(&self, claim: ClaimRecord, now: UnixMillis) -> Result<(), JournalError> {
+    pub async fn open_claim(
+        &self,
+        claim: ClaimRecord,
+        now: UnixMillis,
+    ) -> Result<(), JournalError> {
         self.worker
             .run(move |database| {
                 database.execute(

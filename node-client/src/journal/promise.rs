@@ -57,9 +57,7 @@ pub fn compare_promises(
     };
     match (new.epoch, new.index).cmp(&(kept.epoch, kept.index)) {
         Ordering::Equal if new == kept => Ok(PromiseOrder::Same),
-        Ordering::Equal => {
-            Err(PromiseBreach::Equivocation { epoch: new.epoch, index: new.index })
-        }
+        Ordering::Equal => Err(PromiseBreach::Equivocation { epoch: new.epoch, index: new.index }),
         Ordering::Greater => fell(kept, new).map_or(Ok(PromiseOrder::Newer), Err),
         Ordering::Less => fell(new, kept).map_or(Ok(PromiseOrder::Older), Err),
     }

@@ -309,7 +309,9 @@ fn settle(
         }
         if settled.promise == Some(PromiseOrder::Newer) {
             database
-                .prepare_cached("INSERT OR REPLACE INTO promises (coordinator, head) VALUES (?1, ?2)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO promises (coordinator, head) VALUES (?1, ?2)",
+                )?
                 .execute(params![coordinator.0, head.encode()])?;
         }
     }
@@ -350,7 +352,9 @@ fn promise(
         .query_row([coordinator.0], |row| row.get(0))
         .optional()?;
     bytes
-        .map(|bytes| Signed::try_from_slice(&bytes).map_err(|_| JournalError::Damaged("receipt head")))
+        .map(|bytes| {
+            Signed::try_from_slice(&bytes).map_err(|_| JournalError::Damaged("receipt head"))
+        })
         .transpose()
 }
 

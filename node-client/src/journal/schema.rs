@@ -79,7 +79,8 @@ fn prepare(
     connection: &mut Connection,
     node: NodeId,
 ) -> Result<Result<(), JournalError>, rusqlite::Error> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
         VERSION => {}

@@ -92,10 +92,8 @@ async fn receipt_with_a_fallen_cumulative_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), NODE).unwrap();
     journal.append(Arc::new(vec![entry(1), entry(2)])).await.unwrap();
-    let receipt = |number, head| Settlement::Receipted {
-        ticket: entry(number).presented.proof.ticket,
-        head,
-    };
+    let receipt =
+        |number, head| Settlement::Receipted { ticket: entry(number).presented.proof.ticket, head };
     journal.settle(COORDINATOR, vec![receipt(1, head(4, 10))]).await.unwrap();
     let settled = journal.settle(COORDINATOR, vec![receipt(2, head(5, 9))]).await.unwrap();
     let breach = PromiseBreach::Fell { earlier: FineAmount(10), later: FineAmount(9) };

@@ -63,7 +63,12 @@ impl Dispatch {
     }
 
     /// The answer has ended. Without usage from the backend, `seen` generated tokens count.
-    pub(super) fn conclude(mut self, outcome: Outcome, answer: &Answer, seen: u32) -> Option<Concluded> {
+    pub(super) fn conclude(
+        mut self,
+        outcome: Outcome,
+        answer: &Answer,
+        seen: u32,
+    ) -> Option<Concluded> {
         let Running { server, counterparty, ticket, ran, place } = self.running.take()?;
         let (input, output) = match answer.usage {
             Some(usage) => (usage.prompt_tokens, usage.completion_tokens),
@@ -154,7 +159,11 @@ fn work(
         finished: server.clock.now(),
     };
     tracing::info!(
-        input = input_tokens.0, output = output_tokens.0, ?outcome, model = ran.model, "answered"
+        input = input_tokens.0,
+        output = output_tokens.0,
+        ?outcome,
+        model = ran.model,
+        "answered"
     );
     Work { ticket, proof, answer_json, delivered: true }
 }

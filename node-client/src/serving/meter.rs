@@ -95,7 +95,8 @@ mod tests {
 
     use super::{Meter, StreamFault};
 
-    const TEXT: &str = r#"{"choices":[{"index":0,"delta":{"content":"a \"error\": b"},"finish_reason":null}]}"#;
+    const TEXT: &str =
+        r#"{"choices":[{"index":0,"delta":{"content":"a \"error\": b"},"finish_reason":null}]}"#;
     const END: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
     fn meter(stream: &str) -> Result<Meter, StreamFault> {

@@ -37,7 +37,9 @@ impl Rejection {
             Self::Ticket(refusal) => {
                 let code = match refusal {
                     TicketRefusal::UnknownModel => ErrorCode::ModelNotFound,
-                    TicketRefusal::Underpriced | TicketRefusal::Unavailable => ErrorCode::NoCapacity,
+                    TicketRefusal::Underpriced | TicketRefusal::Unavailable => {
+                        ErrorCode::NoCapacity
+                    }
                     ticket => ErrorCode::from_text(ticket.code()).unwrap_or(ErrorCode::Unavailable),
                 };
                 let message = format!("The node refuses this ticket: {}.", refusal.code());

@@ -88,7 +88,8 @@ mod tests {
     use crate::fixtures::ticket;
 
     fn prepared(extra: &str, kind: BackendKind, backend_name: &str) -> Result<String, Rejection> {
-        let body = format!(r#"{{"model":"tiny","messages":[{{"role":"user","content":"Hi"}}]{extra}}}"#);
+        let body =
+            format!(r#"{{"model":"tiny","messages":[{{"role":"user","content":"Hi"}}]{extra}}}"#);
         let prepared = prepare(&Bytes::from(body), &ticket(1), backend_name, kind)?;
         let text = std::str::from_utf8(&prepared.body).unwrap();
         let added = text.split_once(']').unwrap().1;
@@ -157,6 +158,8 @@ mod tests {
     #[test]
     fn more_choices_than_tokens_are_refused() {
         let rejection = prepared(r#","n":65"#, BackendKind::Openai, "tiny").unwrap_err();
-        assert!(matches!(rejection, Rejection::Error(error) if error.code == ErrorCode::InvalidValue));
+        assert!(
+            matches!(rejection, Rejection::Error(error) if error.code == ErrorCode::InvalidValue)
+        );
     }
 }

@@ -52,7 +52,9 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
 fn take(door: &Door, message: CoordinatorMessage) -> Option<Settlement> {
     let coordinator = door.counterparty.id();
     match message {
-        CoordinatorMessage::AskAccepted { model, sequence, input_weight, output_weight, .. } => {
+        CoordinatorMessage::AskAccepted {
+            model, sequence, input_weight, output_weight, ..
+        } => {
             tracing::debug!(%coordinator, model, sequence, input_weight, output_weight, "ask stands");
             let terms = Terms { sequence, input_weight, output_weight };
             door.counterparty.acknowledge(model, terms);

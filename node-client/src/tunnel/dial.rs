@@ -42,9 +42,11 @@ impl FromStr for Endpoint {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let port = match authority.port() {
             Some(port) => port.as_u16(),
-            None => DEFAULT_PORT,
+            None if authority.as_str() == authority.host() => DEFAULT_PORT,
+            // Something is there that is no port.
+            None => return Err(failed()),
         };
-        if host.is_empty() || authority.as_str().contains('@') || authority.as_str().ends_with(':') {
+        if host.is_empty() || authority.as_str().contains('@') {
             return Err(failed());
         }
         Ok(Self { host: host.to_owned(), port })

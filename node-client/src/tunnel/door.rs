@@ -61,7 +61,10 @@ pub(super) enum HelloFault {
 }
 
 impl Door {
-    pub(super) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<TunnelBody> {
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<TunnelBody> {
         let path = request.uri().path();
         if (request.method(), path) == (&Method::POST, HELLO_PATH) {
             return self.hello(request.into_body()).await;
@@ -75,8 +78,7 @@ impl Door {
             (&Method::POST, CONTROL_PATH) => self.control(request.into_body()).await,
             (&Method::POST, GOODBYE_PATH) => self.goodbye(request.into_body()).await,
             _ => {
-                let caller =
-                    Caller { counterparty: &self.counterparty, tickets: &self.keys.mac };
+                let caller = Caller { counterparty: &self.counterparty, tickets: &self.keys.mac };
                 self.server.serve(&caller, request).await.map(TunnelBody::Answer)
             }
         }
@@ -106,8 +108,7 @@ impl Door {
 
     fn check_hello(&self, bytes: &[u8]) -> Result<Hello, HelloFault> {
         let signed = Signed::<Hello>::decode(bytes).map_err(|_| HelloFault::Encoding)?;
-        let hello =
-            signed.verify(&self.signer).map_err(|_| HelloFault::Signature(self.signer))?;
+        let hello = signed.verify(&self.signer).map_err(|_| HelloFault::Signature(self.signer))?;
         let parties = (hello.deployment, hello.coordinator);
         if parties != (self.identity.deployment, self.counterparty.id()) {
             return Err(HelloFault::Party);

@@ -7,7 +7,9 @@ pub(super) fn advice(code: &str, identity: &Identity) -> String {
     let (node, signer) = (identity.node, identity.key.public());
     match code {
         "node_unregistered" => {
-            format!("register the node with signer {signer}, and put the printed account into `node`")
+            format!(
+                "register the node with signer {signer}, and put the printed account into `node`"
+            )
         }
         "signer_mismatch" => format!(
             "the account {node} names another signer than this key file's {signer}: use the right \

@@ -1,0 +1,139 @@
+//! A chain in memory: accounts are what the test says, transactions land when the test says.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use pinaivu_chain::{
+    ChainError, Commitment, Keypair, Payout, PreparedTransaction, Signature, TransactionStatus,
+};
+use pinaivu_node_client::chain::{CoordinatorFacts, NodeChain, NodeFacts};
+use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
+use pinaivu_protocol::units::{Amount, Slot};
+
+use super::{NODE, deployment};
+
+#[derive(Default)]
+struct State {
+    coordinators: HashMap<CoordinatorId, CoordinatorFacts>,
+    payouts: HashMap<CoordinatorId, (u64, u64)>,
+    prepared: Vec<PreparedTransaction>,
+    submitted: Vec<Signature>,
+    landed: Vec<Signature>,
+    away: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct MemoryChain {
+    state: Mutex<State>,
+}
+
+impl MemoryChain {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn register(&self, id: CoordinatorId, signer: PublicKey, endpoint: &str) {
+        let facts = CoordinatorFacts { signer, endpoint: endpoint.to_owned() };
+        self.state().coordinators.insert(id, facts);
+    }
+
+    pub(crate) fn credit(&self, coordinator: CoordinatorId, credited: u64, paid: u64) {
+        self.state().payouts.insert(coordinator, (credited, paid));
+    }
+
+    pub(crate) fn land(&self, signature: Signature) {
+        self.state().landed.push(signature);
+    }
+
+    pub(crate) fn prepared(&self) -> Vec<PreparedTransaction> {
+        self.state().prepared.clone()
+    }
+
+    pub(crate) fn submitted(&self) -> Vec<Signature> {
+        self.state().submitted.clone()
+    }
+
+    /// Whether every call fails as if the RPC server were gone.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.state().away = away;
+    }
+
+    fn reachable(&self) -> Result<MutexGuard<'_, State>, ChainError> {
+        let state = self.state();
+        if state.away {
+            return Err(ChainError::Unreachable {
+                url: "memory".to_owned(),
+                cause: "set away by the test".into(),
+            });
+        }
+        Ok(state)
+    }
+}
+
+#[async_trait]
+impl NodeChain for MemoryChain {
+    async fn deployment(&self) -> Result<DeploymentId, ChainError> {
+        self.reachable().map(|_| deployment())
+    }
+
+    async fn node(&self, _: NodeId) -> Result<Option<NodeFacts>, ChainError> {
+        self.reachable().map(|_| None)
+    }
+
+    async fn coordinator(&self, id: CoordinatorId) -> Result<Option<CoordinatorFacts>, ChainError> {
+        Ok(self.reachable()?.coordinators.get(&id).cloned())
+    }
+
+    async fn payout(
+        &self,
+        coordinator: CoordinatorId,
+        node: NodeId,
+    ) -> Result<Option<Payout>, ChainError> {
+        Ok(self.reachable()?.payouts.get(&coordinator).map(|(credited, paid)| Payout {
+            address: [1; 32].into(),
+            coordinator,
+            node,
+            payout_owner: PublicKey([2; 32]),
+            credited: Amount(*credited),
+            paid: Amount(*paid),
+            guarantee: Amount::ZERO,
+            sequence: 0,
+        }))
+    }
+
+    async fn prepare_claim(
+        &self,
+        _: CoordinatorId,
+        node: NodeId,
+        _: &Keypair,
+    ) -> Result<PreparedTransaction, ChainError> {
+        assert_eq!(node, NODE);
+        let mut state = self.reachable()?;
+        let number = u8::try_from(state.prepared.len() + 1).unwrap_or(u8::MAX);
+        let transaction = PreparedTransaction {
+            signature: Signature::from([number; 64]),
+            bytes: vec![number],
+            last_valid_block_height: u64::from(number),
+        };
+        state.prepared.push(transaction.clone());
+        Ok(transaction)
+    }
+
+    async fn submit(&self, transaction: &PreparedTransaction) -> Result<(), ChainError> {
+        self.reachable()?.submitted.push(transaction.signature);
+        Ok(())
+    }
+
+    async fn status(&self, signature: &Signature, _: u64) -> Result<TransactionStatus, ChainError> {
+        Ok(if self.reachable()?.landed.contains(signature) {
+            TransactionStatus::Landed {
+                slot: Slot(1),
+                commitment: Commitment::Confirmed,
+                result: Ok(()),
+            }
+        } else {
+            TransactionStatus::Pending
+        })
+    }
+}
