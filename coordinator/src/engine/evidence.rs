@@ -36,9 +36,12 @@ impl Evidence for EngineEvidence {
         signer: PublicKey,
         represented: Represented,
     ) -> Option<CoordinatorMessage> {
-        if let Some(draft) = self.0.interrupted.answer(node, &signer, &represented) {
+        if let Some((draft, evidence)) = self.0.interrupted.answer(node, &signer, &represented) {
             // The receipt's own acknowledgement follows when it is durable.
-            self.0.submit(draft);
+            match evidence {
+                Some(evidence) => self.0.submit_proved(draft, evidence),
+                None => self.0.submit(draft),
+            }
             return None;
         }
         match self.0.receipts.represent(node, &signer, represented).await {

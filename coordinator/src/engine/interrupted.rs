@@ -12,7 +12,7 @@ use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, value_commitment};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{NodeId, PublicKey};
-use pinaivu_protocol::proof::{Outcome, ProofOfInference};
+use pinaivu_protocol::proof::{NodeEvidence, Outcome, ProofOfInference};
 use pinaivu_protocol::tunnel::Represented;
 use tokio::time::Instant;
 
@@ -45,22 +45,25 @@ impl Interrupted {
         self.waiting.insert(claim.hash, Waiting { claim, delivered, outcome, until });
     }
 
-    /// The draft that a node's presented proof completes; nothing when it is about no answer here or
-    /// does not hold.
+    /// The draft that a node's presented proof completes, with the evidence for that proof when it holds.
+    /// Nothing when no answer here waits for it.
     pub(super) fn answer(
         &self,
         node: NodeId,
         signer: &PublicKey,
         represented: &Represented,
-    ) -> Option<Draft> {
+    ) -> Option<(Draft, Option<NodeEvidence>)> {
         let hash = represented.ticket.hash();
         let (_, waiting) =
             self.waiting.remove_if(&hash, |_, waiting| waiting.claim.ticket.node == node)?;
         match waiting.judge(signer, represented) {
-            Some((metered, proof)) => Some(waiting.claim.draft(metered, Some(proof))),
+            Some((metered, proof)) => {
+                let draft = waiting.claim.draft(metered, Some(proof));
+                Some((draft, Some(represented.evidence.clone())))
+            }
             None => {
                 tracing::warn!(%node, "a presented proof does not hold; charged without it");
-                Some(waiting.without_count())
+                Some((waiting.without_count(), None))
             }
         }
     }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, RequestId};
+use pinaivu_protocol::proof::NodeEvidence;
 use rand::RngCore as _;
 use tokio_util::task::TaskTracker;
 
@@ -36,7 +37,7 @@ use self::watch::Streams;
 use crate::accounts::Accounts;
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
-use crate::receipts::{Draft, Receipts, Signer};
+use crate::receipts::{Draft, InvalidDraft, Receipts, Signer};
 use crate::tasks::Tasks;
 use crate::tunnel::Nodes;
 
@@ -133,8 +134,16 @@ impl Engine {
     }
 
     fn submit(&self, draft: Draft) {
-        if let Err(error) = self.receipts.submit(draft) {
-            tracing::error!(%error, "an answer cannot be receipted");
-        }
+        report(self.receipts.submit(draft));
+    }
+
+    fn submit_proved(&self, draft: Draft, evidence: NodeEvidence) {
+        report(self.receipts.submit_proved(draft, evidence));
+    }
+}
+
+fn report(submitted: Result<(), InvalidDraft>) {
+    if let Err(error) = submitted {
+        tracing::error!(%error, "an answer cannot be receipted");
     }
 }

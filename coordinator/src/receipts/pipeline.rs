@@ -11,7 +11,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{NodeId, PublicKey, RequestId};
-use pinaivu_protocol::proof::{ProofOfInference, ProofRoot};
+use pinaivu_protocol::proof::{NodeEvidence, ProofOfInference, ProofRoot};
+use pinaivu_protocol::receipt::NodeStatement;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::{Bps, UnixMillis};
@@ -125,6 +126,23 @@ impl Receipts {
     /// # Errors
     /// [`InvalidDraft`]; the draft and its hold are dropped.
     pub fn submit(&self, draft: Draft) -> Result<(), InvalidDraft> {
+        self.submit_with(draft, None)
+    }
+
+    /// The same when the node's evidence for the draft's proof is here already and has been verified: the
+    /// draft waits for nothing.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn submit_proved(&self, draft: Draft, evidence: NodeEvidence) -> Result<(), InvalidDraft> {
+        self.submit_with(draft, Some(evidence))
+    }
+
+    fn submit_with(
+        &self,
+        draft: Draft,
+        evidence: Option<NodeEvidence>,
+    ) -> Result<(), InvalidDraft> {
         let Draft { ticket, allowance, escrow, metered, auction, proof, flight, hold } = draft;
         if (ticket.deployment, ticket.coordinator)
             != (self.inner.identity.deployment, self.inner.identity.coordinator)
@@ -151,6 +169,10 @@ impl Receipts {
             }
             difference.is_none()
         });
+        let (awaits, statement) = match (awaits, evidence) {
+            (Some(proof), Some(evidence)) => (None, Some(NodeStatement { proof, evidence })),
+            (awaits, _) => (awaits, None),
+        };
         let facts = Facts {
             ticket,
             ticket_hash,
@@ -158,7 +180,7 @@ impl Receipts {
             escrow,
             metered,
             auction,
-            statement: None,
+            statement,
             salts: commit::fresh_salts(),
             represented: false,
         };

@@ -64,6 +64,7 @@ async fn revoked_key_is_refused_at_once() {
 
 /// Changes the allowance on chain, waits until the coordinator has seen it, and asks.
 async fn ask_with_allowance(
+    request: &Value,
     change: impl FnOnce(&mut pinaivu_chain::Allowance),
 ) -> (World, reqwest::Response) {
     let (world, node) = served().await;
@@ -82,14 +83,14 @@ async fn ask_with_allowance(
         seen.then_some(())
     })
     .await;
-    let response = world.client.chat(&Client::request(true)).await;
+    let response = world.client.chat(request).await;
     assert_eq!(node.shared.requests.lock().len(), 0);
     (world, response)
 }
 
 #[tokio::test]
 async fn empty_allowance_is_refused() {
-    let (world, response) = ask_with_allowance(|allowance| allowance.reserved = Amount::ZERO).await;
+    let (world, response) = ask_with_allowance(&Client::request(true), |allowance| allowance.reserved = Amount::ZERO).await;
     assert_refused(response, 429, "insufficient_quota", "insufficient_quota").await;
     world.assert_untouched().await;
 }
@@ -97,14 +98,14 @@ async fn empty_allowance_is_refused() {
 #[tokio::test]
 async fn expired_allowance_is_refused() {
     let (world, response) =
-        ask_with_allowance(|allowance| allowance.expiry = UnixSeconds(1_000)).await;
+        ask_with_allowance(&Client::request(true), |allowance| allowance.expiry = UnixSeconds(1_000)).await;
     assert_refused(response, 403, "permission_error", "allowance_expired").await;
     world.assert_untouched().await;
 }
 
 #[tokio::test]
 async fn released_allowance_is_refused() {
-    let (world, response) = ask_with_allowance(|allowance| {
+    let (world, response) = ask_with_allowance(&Client::request(true), |allowance| {
         allowance.pending_release = Some(PendingRelease {
             amount: allowance.reserved,
             requested: ChainTime::default(),
@@ -118,11 +119,15 @@ async fn released_allowance_is_refused() {
 
 #[tokio::test]
 async fn max_tokens_beyond_the_allowance_is_refused_with_both_numbers() {
-    // 1000 × (body and template + 4 × 50) fine units are far below one thousandth of a USDC.
-    let (world, response) = ask_with_allowance(|allowance| allowance.reserved = Amount(1)).await;
+    // 1000 × 4 × 5000 fine units for the answer alone are 20 millionths of a USDC.
+    let mut request = Client::request(true);
+    request["max_tokens"] = json!(5_000);
+    let (world, response) =
+        ask_with_allowance(&request, |allowance| allowance.reserved = Amount(1)).await;
     let error = assert_refused(response, 400, "insufficient_quota", "hold_exceeded").await;
     assert_eq!(error["param"], "max_tokens");
     let message = error["message"].as_str().unwrap();
+    assert!(message.contains("0.000021 USDC"), "{message}");
     assert!(message.contains("0.000001 USDC"), "{message}");
     assert!(message.contains("Lower max_tokens"), "{message}");
     world.assert_untouched().await;

@@ -192,8 +192,9 @@ async fn stream_that_stands_still_is_ended_and_the_node_counts_it() {
 async fn leave_endless(world: &World, node: &ScriptedNode) -> (String, u32) {
     node.enqueue(Script::Endless(8));
     let mut request = Client::request(true);
-    request["max_tokens"] = json!(100_000);
+    request["max_tokens"] = json!(4_000);
     let mut response = world.client.chat(&request).await;
+    assert_eq!(response.status(), 200);
     let id = request_id(&response);
     let mut seen = Vec::new();
     while seen.len() < 2_000 {
