@@ -30,6 +30,7 @@ mod book;
 mod clearing;
 mod entry;
 mod occupancy;
+mod outcome;
 mod price;
 mod quality;
 mod ranking;
@@ -37,13 +38,14 @@ mod shared;
 mod snapshot;
 mod tie;
 
-pub use book::{AskEffect, AskRefused, BookError, OrderBook, ReplayError, Update};
+pub use book::OrderBook;
 pub use clearing::{
     Candidate, Clearing, Exclusion, ExclusionCounts, MAX_RANKED, NoWinner, NoWinnerCause, Request,
     Verdict, WarmNode, clear, explain,
 };
 pub use entry::{BookEntry, NodeFacts, Rating, Standing, Weights, next_head};
 pub use occupancy::{Availability, BusyNodes, Everyone, Occupancy, Seat};
+pub use outcome::{AskEffect, AskRefused, BookError, ReplayError, Update};
 pub use price::{CLEARING_CAP, clearing_price, critical_price};
 pub use quality::{Measurements, QualityFactor, Reference, quality_factor};
 pub use shared::SharedBook;

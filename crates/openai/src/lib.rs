@@ -14,6 +14,7 @@ mod completion;
 mod error;
 mod event;
 mod field;
+mod message;
 mod model;
 mod request;
 mod upstream;

@@ -10,6 +10,7 @@ mod connection;
 mod record;
 mod script;
 mod server;
+mod step;
 mod wait;
 
 pub use answer::{stream_events, unary_body};
