@@ -208,13 +208,18 @@ fn check_answer(checks: &mut Checks, document: &Document, entry: &Entry, evidenc
         return;
     }
     let body = &entry.receipt.body;
-    let answer = answer.clone().with_usage(body.input_tokens, body.output_tokens);
-    checks.add(
-        NAME,
-        response_commitment(salt, &answer) == body.response_commitment,
-        "is the one that was served",
-        "is not the one that was served",
-    );
+    // Usage is part of what was committed, and an answer may lack it: the client did not ask for it, or
+    // the stream broke off. What the receipt and the node counted are the only values it can have had.
+    let mut counts = vec![(body.input_tokens, body.output_tokens)];
+    if let Some(statement) = &body.statement {
+        counts.push((statement.proof.input_tokens, statement.proof.output_tokens));
+    }
+    let with_counts =
+        counts.into_iter().map(|(input, output)| answer.clone().with_usage(input, output));
+    let served = std::iter::once(answer.clone())
+        .chain(with_counts)
+        .any(|answer| response_commitment(salt, &answer) == body.response_commitment);
+    checks.add(NAME, served, "is the one that was served", "is not the one that was served");
 }
 
 fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
