@@ -26,6 +26,8 @@
 mod commit;
 mod draft;
 mod evidence;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod flight;
 mod log;
 mod pipeline;

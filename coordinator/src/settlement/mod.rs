@@ -31,6 +31,8 @@ mod settle;
 mod standing;
 mod status;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 pub use open::SettlementError;

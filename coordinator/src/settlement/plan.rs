@@ -59,13 +59,7 @@ pub(super) fn extension(
     if target <= old_size {
         return Ok(None);
     }
-    // The subtrees of a shorter extension that ends where one of them does are the same ones.
-    let subtrees = subtree_decomposition(old_size, target)
-        .map_err(|_| StoreError::Corrupt("the log's size"))?;
-    let new_size = subtrees.take(MAX_LOG_HASHES).try_fold(old_size, |size, subtree| {
-        size.checked_add(1_u64.checked_shl(u32::from(subtree.level))?)
-    });
-    let new_size = new_size.ok_or(StoreError::Range("a log size"))?;
+    let new_size = step(old_size, target).ok_or(StoreError::Range("a log size"))?;
     let tree = EpochTree::new(state, epoch);
     Ok(Some(LogExtension {
         epoch,
@@ -74,6 +68,16 @@ pub(super) fn extension(
         hashes: tree.extension(old_size, new_size)?,
         expected_root: tree.root(new_size)?,
     }))
+}
+
+/// How far one transaction can take a log of `old_size` leaves towards `target`: all the way, or to where
+/// its last subtree ends. The subtrees of an extension that ends where one of a longer one does are the
+/// same ones, so this many hashes are exactly enough.
+fn step(old_size: u64, target: u64) -> Option<u64> {
+    let subtrees = subtree_decomposition(old_size, target).ok()?;
+    subtrees.take(MAX_LOG_HASHES).try_fold(old_size, |size, subtree| {
+        size.checked_add(1_u64.checked_shl(u32::from(subtree.level))?)
+    })
 }
 
 /// Debits that can still be made, and what allowances no longer cover.
@@ -184,4 +188,125 @@ pub(super) fn share(available: Amount, wants: &[Amount]) -> Vec<Amount> {
         left = left.saturating_sub(more);
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
+
+    use pinaivu_protocol::hash::Hash32;
+    use pinaivu_protocol::ids::{MarketId, PublicKey};
+    use pinaivu_protocol::units::Slot;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn coordinator(debited: u64, credited: u64, fees: u64) -> Coordinator {
+        Coordinator {
+            id: CoordinatorId([1; 32]),
+            market: MarketId([2; 32]),
+            authority: PublicKey([3; 32]),
+            signer: PublicKey([4; 32]),
+            opening_slot: Slot(1),
+            endpoint: String::new(),
+            measurement: Hash32::ZERO,
+            evidence_hash: Hash32::ZERO,
+            guarantee_bond: Amount(0),
+            penalty_bond: Amount(0),
+            fee: Bps(1_000),
+            log: pinaivu_chain::LogHead::default(),
+            debited: Amount(debited),
+            credited: Amount(credited),
+            fees: Amount(fees),
+            fees_paid: Amount(0),
+            sequence: 0,
+        }
+    }
+
+    fn node(number: u8) -> NodeId {
+        NodeId([number; 32])
+    }
+
+    #[test]
+    fn credits_when_debits_suffice_are_exact_and_fees_follow() {
+        let payouts = HashMap::from([(node(1), Amount(10)), (node(2), Amount(0))]);
+        let targets = [(node(1), Amount(60)), (node(2), Amount(30))];
+        let plan =
+            credits(&coordinator(100, 10, 0), Bps(1_000), &targets, Amount(9), &payouts);
+        assert_eq!(plan.send, [(node(1), Amount(60)), (node(2), Amount(30))]);
+        assert_eq!(plan.fees, Some(Amount(9)));
+        assert_eq!(plan.missing, Amount(0));
+    }
+
+    #[test]
+    fn credits_when_debits_are_short_share_what_is_there_and_leave_no_fees() {
+        let payouts = HashMap::from([(node(1), Amount(0)), (node(2), Amount(0))]);
+        let targets = [(node(1), Amount(60)), (node(2), Amount(30))];
+        let plan = credits(&coordinator(50, 0, 0), Bps(1_000), &targets, Amount(9), &payouts);
+        assert_eq!(plan.send, [(node(1), Amount(34)), (node(2), Amount(16))]);
+        assert_eq!(plan.fees, None);
+        assert_eq!(plan.missing, Amount(40));
+    }
+
+    #[test]
+    fn node_without_an_account_for_it_waits() {
+        let targets = [(node(1), Amount(60))];
+        let plan = credits(&coordinator(90, 0, 0), Bps(1_000), &targets, Amount(0), &HashMap::new());
+        assert_eq!(plan, Credits::default());
+    }
+
+    #[test]
+    fn fees_above_the_rate_are_kept_back() {
+        let plan = credits(&coordinator(99, 0, 0), Bps(1_000), &[], Amount(50), &HashMap::new());
+        assert_eq!(plan.fees, Some(Amount(9)));
+        let plan = credits(&coordinator(99, 0, 9), Bps(1_000), &[], Amount(50), &HashMap::new());
+        assert_eq!(plan.fees, None);
+    }
+
+    #[test]
+    fn credits_that_another_copy_made_are_not_made_again() {
+        let payouts = HashMap::from([(node(1), Amount(70))]);
+        let plan = credits(
+            &coordinator(100, 70, 20),
+            Bps(10_000),
+            &[(node(1), Amount(60))],
+            Amount(5),
+            &payouts,
+        );
+        assert_eq!(plan, Credits::default());
+    }
+
+    proptest! {
+        #[test]
+        fn shares_add_up_to_what_is_there_and_exceed_no_want(
+            available: u64,
+            wants in proptest::collection::vec(any::<u64>(), 0..20),
+        ) {
+            let wants: Vec<_> = wants.into_iter().map(Amount).collect();
+            let shares = share(Amount(available), &wants);
+            let sum = |amounts: &[Amount]| amounts.iter().map(|a| u128::from(a.0)).sum::<u128>();
+            prop_assert_eq!(sum(&shares), sum(&wants).min(u128::from(available)));
+            for (share, want) in shares.iter().zip(&wants) {
+                prop_assert!(share <= want);
+            }
+        }
+
+        #[test]
+        fn log_steps_reach_the_target_with_hashes_that_fit(
+            old in 0_u64..1 << 62,
+            more in 1_u64..1 << 62,
+        ) {
+            let target = old + more;
+            let (mut size, mut steps) = (old, 0);
+            while size < target {
+                let next = step(size, target).unwrap();
+                prop_assert!(next > size && next <= target);
+                let count = subtree_decomposition(size, next).unwrap().count();
+                prop_assert!(count <= MAX_LOG_HASHES);
+                prop_assert!(next == target || count == MAX_LOG_HASHES);
+                (size, steps) = (next, steps + 1);
+            }
+            prop_assert!(steps <= 5);
+        }
+    }
 }

@@ -184,7 +184,10 @@ impl Settler {
             Some(refused) => Err(refused.into()),
             None if !open.unresolved.is_empty() => Ok(Progress::UnderWay),
             None if open.landed > 0 => Ok(Progress::Landed),
-            None => Ok(Progress::Idle),
+            None => {
+                settlement.record_finalized().await?;
+                Ok(Progress::Idle)
+            }
         }
     }
 }

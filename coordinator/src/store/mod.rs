@@ -163,24 +163,6 @@ impl Store {
         }
     }
 
-    /// As [`Self::write`], for threads that may wait.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    pub fn write_blocking<T, E>(
-        &self,
-        job: impl FnOnce(&mut dyn Write) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        match self.inner.writer.submit(job) {
-            Ok(reply) => reply.blocking_recv().unwrap_or_else(|_| Err(StoreError::Closed.into())),
-            Err(closed) => Err(closed.into()),
-        }
-    }
-
     /// Runs `look` on one consistent state: everything durable when it begins.
     ///
     /// # Errors
@@ -202,16 +184,5 @@ impl Store {
         })
         .await
         .unwrap_or_else(|_| Err(StoreError::Closed.into()))
-    }
-
-    /// As [`Self::read`], for threads that may wait.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn read_blocking<T, E: From<StoreError>>(
-        &self,
-        look: impl FnOnce(&dyn Read) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.inner.readers.look(look)
     }
 }
