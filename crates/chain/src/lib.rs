@@ -17,6 +17,7 @@ mod rpc_error;
 pub mod settlement;
 pub mod token;
 pub mod transaction;
+pub mod watch;
 
 pub use accounts::{
     Allowance, ChainTime, Coordinator, Delay, EpochHead, Escrow, Ledger, LogHead, Market, Node,
@@ -36,6 +37,7 @@ pub use program::{PROGRAM_ID, PinaivuError};
 pub use rpc::RpcChain;
 pub use token::TOKEN_PROGRAM;
 pub use transaction::{ComputeBudget, PreparedTransaction};
+pub use watch::Watch;
 
 pub use solana_instruction::{AccountMeta, Instruction};
 pub use solana_keypair::Keypair;

@@ -2,7 +2,7 @@
 //!
 //! One test program, because each one links a whole virtual machine.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod binary;
 mod cluster;

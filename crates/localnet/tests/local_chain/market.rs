@@ -235,24 +235,27 @@ async fn lists_contain_exactly_what_matches() {
         AllowanceFilter::Escrow(stage.escrow),
         AllowanceFilter::Owner(stage.owner.key),
     ] {
-        assert_eq!(chain.allowances(filter, AT).await.unwrap(), [allowance.clone()]);
+        assert_eq!(chain.allowances(filter, AT).await.unwrap(), std::slice::from_ref(&allowance));
     }
     let none = AllowanceFilter::Owner(stage.operator.key);
     assert_eq!(chain.allowances(none, AT).await.unwrap(), []);
 
     let escrow = chain.escrow(stage.escrow, AT).await.unwrap().unwrap();
     for filter in [EscrowFilter::Market(market), EscrowFilter::Owner(stage.owner.key)] {
-        assert_eq!(chain.escrows(filter, AT).await.unwrap(), [escrow.clone()]);
+        assert_eq!(chain.escrows(filter, AT).await.unwrap(), std::slice::from_ref(&escrow));
     }
     let coordinator = chain.coordinator(stage.coordinator, AT).await.unwrap().unwrap();
     for filter in
         [CoordinatorFilter::Market(market), CoordinatorFilter::Authority(stage.authority.key)]
     {
-        assert_eq!(chain.coordinators(filter, AT).await.unwrap(), [coordinator.clone()]);
+        assert_eq!(
+            chain.coordinators(filter, AT).await.unwrap(),
+            std::slice::from_ref(&coordinator)
+        );
     }
     let payout = chain.payout(stage.coordinator, stage.node, AT).await.unwrap().unwrap();
     for filter in [PayoutFilter::Coordinator(stage.coordinator), PayoutFilter::Node(stage.node)] {
-        assert_eq!(chain.payouts(filter, AT).await.unwrap(), [payout.clone()]);
+        assert_eq!(chain.payouts(filter, AT).await.unwrap(), std::slice::from_ref(&payout));
     }
     stage.localnet.stop().await;
 }
@@ -296,11 +299,12 @@ async fn log_is_extended_and_its_closed_epoch_can_be_read() {
     let stage = Stage::open().await;
     let Stage { chain, instructions, .. } = &stage;
     let mut tree = MemoryTree::new();
-    for leaf in 0..11_u8 {
-        tree.push(merkle::leaf_hash(&[leaf])).unwrap();
+    for leaf in 0..16_383_u16 {
+        tree.push(merkle::leaf_hash(&leaf.to_le_bytes())).unwrap();
     }
     let epoch = chain.coordinator(stage.coordinator, AT).await.unwrap().unwrap().log.epoch;
-    for (old_size, new_size) in [(0, 5), (5, 11)] {
+    // The second step is among the longest that one transaction may be asked to make.
+    for (old_size, new_size) in [(0, 1), (1, 16_383)] {
         let extension = LogExtension {
             epoch,
             old_size,
@@ -313,13 +317,13 @@ async fn log_is_extended_and_its_closed_epoch_can_be_read() {
         stage.send(&part, &[&stage.signer.keypair]).await;
     }
     let log = chain.coordinator(stage.coordinator, AT).await.unwrap().unwrap().log;
-    assert_eq!((log.size, log.root), (11, tree.root()));
+    assert_eq!((log.size, log.root), (16_383, tree.root()));
     assert_eq!(log.peaks, tree.range().peaks());
 
     let open = instructions.log_epoch_open(&stage.coordinator, &stage.authority.key, epoch);
     stage.send(&[open], &[&stage.authority.keypair]).await;
     let head = chain.epoch_head(stage.coordinator, epoch, AT).await.unwrap().unwrap();
-    assert_eq!((head.epoch, head.size, head.root), (epoch, 11, tree.root()));
+    assert_eq!((head.epoch, head.size, head.root), (epoch, 16_383, tree.root()));
     let log = chain.coordinator(stage.coordinator, AT).await.unwrap().unwrap().log;
     assert_eq!((log.epoch, log.size), (epoch + 1, 0));
     stage.localnet.stop().await;
@@ -436,5 +440,50 @@ async fn paused_market_refuses_deposits_by_name_and_goes_on_when_resumed() {
     assert!(matches!(refused, ChainError::Transaction(_)));
     stage.send(&[instructions.market_pause(&key, false)], &[&governance]).await;
     stage.send(&[deposit], &[&owner.keypair]).await;
+    stage.localnet.stop().await;
+}
+
+#[tokio::test]
+async fn fullest_settlement_transactions_land_within_their_compute_budget() {
+    const MOST: u64 = 25;
+    let stage = Stage::open().await;
+    let Stage { chain, instructions, owner, operator, .. } = &stage;
+    let now = chain.position(AT).await.unwrap().time.slot;
+    // Addresses differ by their opening slot; older ones are as good within the window.
+    let taken = stage.allowance().await.opening_slot;
+    let free = (0..now.0).rev().map(Slot).filter(|slot| *slot != taken);
+    let mut allowances = Vec::new();
+    let mut nodes = Vec::new();
+    for slot in free.take(usize::try_from(MOST).unwrap()) {
+        let (allowance, open) = instructions.allowance_open(
+            &stage.escrow,
+            &owner.key,
+            &stage.coordinator,
+            slot,
+            Amount(1_000),
+            stage.expiry,
+        );
+        let hot = Wallet::empty();
+        let (node, register) =
+            instructions.node_register(&operator.key, &hot.key, &operator.key, slot);
+        let payout = instructions.payout_open(&stage.coordinator, &node, &operator.key);
+        let (open, register) = ([open], [register, payout]);
+        let (owners, operators) = ([&owner.keypair], [&operator.keypair, &hot.keypair]);
+        tokio::join!(stage.send(&open, &owners), stage.send(&register, &operators));
+        allowances.push((allowance, Amount(1_000)));
+        nodes.push((node, Amount(950)));
+    }
+    let (instructions, signer) = (&stage.instructions, &stage.signer.key);
+    let debits = debit_transactions(instructions, &stage.coordinator, signer, &allowances, 1);
+    let fees = Amount(MOST * 50);
+    let credits = credit_transactions(instructions, &stage.coordinator, signer, &nodes, fees, 1);
+    assert_eq!((debits.len(), credits.len()), (2, 2));
+    for part in debits.iter().chain(&credits) {
+        stage.send(part, &[&stage.signer.keypair]).await;
+    }
+    let coordinator = chain.coordinator(stage.coordinator, AT).await.unwrap().unwrap();
+    assert_eq!(coordinator.debited, Amount(MOST * 1_000));
+    assert_eq!(coordinator.credited, Amount(MOST * 950));
+    assert_eq!(coordinator.fees, fees);
     stage.localnet.stop().await;
 }

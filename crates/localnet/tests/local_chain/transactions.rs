@@ -128,9 +128,12 @@ async fn unreachable_server_is_retryable_and_confirm_reports_that_it_goes_on_try
     let (alice, bob) = (Wallet::funded(&localnet, 0).await, Wallet::empty());
     let prepared =
         localnet.chain().prepare(&[pay(&alice, &bob, SOL)], &[&alice.keypair]).await.unwrap();
-    let url = localnet.ready().rpc_url.clone();
     localnet.stop().await;
 
+    // Bound and not listening: nobody else can take the port, and connections are refused.
+    let silent = tokio::net::TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
     let chain = RpcChain::new(&url, PROGRAM_ID);
     for error in [
         chain.deployment().await.unwrap_err(),
