@@ -76,6 +76,8 @@ fn main() -> ExitCode {
             Command::Guard(command) => guard::run(command).await,
         }
     });
+    // A read of standard input that nobody will answer must not keep the process alive.
+    runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => printer.fail(&error),
