@@ -73,12 +73,17 @@ impl RpcChain {
     /// The same with another limit for one request.
     #[must_use]
     pub fn with_timeout(url: &str, program: ProgramId, timeout: Duration) -> Self {
+        let rpc = RpcClient::new_with_timeout_and_commitment(
+            url.to_owned(),
+            timeout,
+            CommitmentConfig::confirmed(),
+        );
+        Self::over(rpc, url, program)
+    }
+
+    fn over(rpc: RpcClient, url: &str, program: ProgramId) -> Self {
         Self {
-            rpc: RpcClient::new_with_timeout_and_commitment(
-                url.to_owned(),
-                timeout,
-                CommitmentConfig::confirmed(),
-            ),
+            rpc,
             errors: RpcErrors::new(url),
             addresses: Addresses::new(program),
             cluster: OnceCell::new(),
@@ -467,3 +472,6 @@ fn decode_clock(data: &[u8]) -> Option<ChainTime> {
     let unix = i64::from_le_bytes(*data.get(32..)?.first_chunk()?);
     Some(ChainTime { slot: Slot(slot), unix: UnixSeconds(unix) })
 }
+
+#[cfg(test)]
+mod tests;
