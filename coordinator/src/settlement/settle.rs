@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinaivu_chain::Coordinator;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::confirm::Open;
@@ -29,7 +30,9 @@ pub(super) enum Progress {
     UnderWay,
     /// Everything has landed, not everything is finalized.
     Landed,
-    /// Nothing to do.
+    /// A round is complete, and what came since waits for the next.
+    Settled,
+    /// Nothing is left to do.
     Idle,
 }
 
@@ -90,11 +93,13 @@ pub(super) struct Settler {
     settlement: Arc<Settlement>,
     receipts: Receipts,
     round: Option<Round>,
+    /// When the last round began: the next one waits for the interval.
+    began: Option<Instant>,
 }
 
 impl Settler {
     pub(super) const fn new(settlement: Arc<Settlement>, receipts: Receipts) -> Self {
-        Self { settlement, receipts, round: None }
+        Self { settlement, receipts, round: None, began: None }
     }
 
     /// Settles until `stop`, or until the chain contradicts the database.
@@ -166,9 +171,14 @@ impl Settler {
             self.round = None;
             return Err(SettlementError::Failed(failed).into());
         }
+        let begins = self.round.is_none();
         let round = match &mut self.round {
             Some(round) => round,
+            None if !is_due(self.began, settlement.config.interval) => {
+                return Ok(if open.landed > 0 { Progress::Landed } else { Progress::Settled });
+            }
             none => {
+                self.began = Some(Instant::now());
                 settlement.record_finalized().await?;
                 let targets = settlement.store.read(|state| Targets::read(state)).await?;
                 none.insert(Round { targets, phase: Phase::Anchor, refused: None })
@@ -184,12 +194,14 @@ impl Settler {
             Some(refused) => Err(refused.into()),
             None if !open.unresolved.is_empty() => Ok(Progress::UnderWay),
             None if open.landed > 0 => Ok(Progress::Landed),
-            None => {
-                settlement.record_finalized().await?;
-                Ok(Progress::Idle)
-            }
+            None if begins => Ok(Progress::Idle),
+            None => Ok(Progress::Settled),
         }
     }
+}
+
+fn is_due(began: Option<Instant>, interval: Duration) -> bool {
+    began.is_none_or(|began| began.elapsed() >= interval)
 }
 
 impl Settlement {

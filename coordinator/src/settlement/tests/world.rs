@@ -1,6 +1,7 @@
 //! One coordinator's database beside a simulated chain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinaivu_protocol::units::{Amount, FineAmount};
 use tempfile::TempDir;
@@ -65,7 +66,8 @@ impl World {
 
     pub(super) async fn open(&self) -> Result<Settlement, SettlementError> {
         Settlement::open(
-            SettlementConfig::default(),
+            // Rounds follow one another as fast as steps are taken.
+            SettlementConfig { interval: Duration::ZERO, ..SettlementConfig::default() },
             identity(),
             MARKET,
             Arc::clone(&self.chain) as _,
