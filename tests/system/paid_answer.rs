@@ -127,6 +127,15 @@ async fn official_sdk_gets_a_paid_and_proven_answer() {
     settles_to_the_unit(&network, &all).await;
     verifies_and_nothing_else_does(&network, &all);
     claims_pay_exactly_once(&network, &all).await;
+    verifies_while_the_log_is_ahead_of_the_chain(&network, &all[0]).await;
+}
+
+/// A receipt on chain verifies also at a moment when newer ones are not there yet.
+async fn verifies_while_the_log_is_ahead_of_the_chain(network: &Network, call: &Served) {
+    let reply = network.chat(&network.request("One more.").unwrap()).await.unwrap();
+    network.receipt(&reply.request_id.unwrap()).await.unwrap();
+    let (code, report) = verify(network, &[&call.id]);
+    assert_eq!((code, verdict(&report, "log on chain").as_str()), (Some(0), "passed"), "{report:#}");
 }
 
 /// On-chain debit is the ceiling of the receipts' sum, credit the floor of the node's share.

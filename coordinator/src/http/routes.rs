@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -125,13 +125,21 @@ async fn model(
     found.map(Json).ok_or_else(|| ApiError::model_not_found(&name).into())
 }
 
+/// What a receipt may be asked for.
+#[derive(Deserialize)]
+struct ReceiptQuery {
+    /// The log size whose root the inclusion path should lead to, such as the one on chain.
+    size: Option<u64>,
+}
+
 async fn receipts(
     State(app): State<Arc<App>>,
     Path(request): Path<String>,
+    Query(query): Query<ReceiptQuery>,
 ) -> Result<Response, Failure> {
     let unknown = || Failure(ApiError::receipt_not_found(&request));
     let id: RequestId = request.parse().map_err(|_| unknown())?;
-    let view = app.receipts.view(id).await.map_err(|error| of_store(&error))?;
+    let view = app.receipts.view(id, query.size).await.map_err(|error| of_store(&error))?;
     match view {
         ReceiptsView::Found(found) => Ok(Json(found).into_response()),
         ReceiptsView::Pending => {
@@ -189,9 +197,9 @@ async fn health(State(app): State<Arc<App>>) -> Json<Value> {
 
 async fn network(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
     let info = &app.network;
-    let (log, totals, settlements) = app
+    let (log, totals) = app
         .store
-        .read(|look| Ok((look.log_head()?, look.totals()?, look.recent_settlements(1)?)))
+        .read(|look| Ok((look.log_head()?, look.totals()?)))
         .await
         .map_err(|error: crate::store::StoreError| of_store(&error))?;
     let book = app.nodes.book();
@@ -210,10 +218,6 @@ async fn network(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
         "book": { "head": book.head().to_string(), "version": book.version() },
         "log": { "epoch": log.epoch, "size": log.size, "root": log.root.to_string() },
         "totals": { "charged": totals.charged.to_string(), "fees": totals.fees.to_string() },
-        "settlement": settlements.first().map(|last| json!({
-            "state": format!("{:?}", last.state).to_lowercase(),
-            "created": last.created,
-            "slot": last.slot,
-        })),
+        "settlement": *app.settlement.borrow(),
     })))
 }

@@ -114,7 +114,8 @@ pub struct StatementView {
     pub path: Vec<String>,
 }
 
-/// An RFC 9162 inclusion proof against the newest durable head of the receipt's epoch.
+/// An RFC 9162 inclusion proof: against the size that was asked for when it covers the receipt and is
+/// durable, else against the newest durable head of the receipt's epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InclusionView {
     /// Epoch of the log.
@@ -154,11 +155,16 @@ pub struct TransactionView {
 }
 
 impl Receipts {
-    /// What is known of a request's receipts.
+    /// What is known of a request's receipts, with inclusion paths to the log of `size` leaves where
+    /// that covers them.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn view(&self, request: RequestId) -> Result<ReceiptsView, StoreError> {
+    pub async fn view(
+        &self,
+        request: RequestId,
+        size: Option<u64>,
+    ) -> Result<ReceiptsView, StoreError> {
         // Looked at before the store: a flight that ends in between has left its receipt there.
         let open = self.inner.flights.is_open(&request);
         let anchor = self.inner.anchor.load_full();
@@ -167,7 +173,7 @@ impl Receipts {
             .store
             .read(move |state| {
                 let stored = state.receipts_of(&request)?;
-                stored.iter().map(|receipt| show(state, receipt, anchor.as_deref())).collect()
+                stored.iter().map(|receipt| show(state, receipt, anchor.as_deref(), size)).collect()
             })
             .await?;
         Ok(match (receipts, open) {
@@ -184,6 +190,7 @@ fn show(
     state: &dyn Read,
     stored: &StoredReceipt,
     anchor: Option<&Anchor>,
+    size: Option<u64>,
 ) -> Result<ReceiptView, StoreError> {
     let receipt = Receipt::decode(&stored.bytes)
         .map_err(|_| StoreError::Corrupt("a receipt does not decode"))?;
@@ -196,7 +203,7 @@ fn show(
         signer: stored.signer,
         signature: receipt.head.signature.to_string(),
         bytes: STANDARD.encode(&stored.bytes),
-        inclusion: inclusion(state, stored, &receipt)?,
+        inclusion: inclusion(state, stored, &receipt, size)?,
         anchored,
         settlement: settlement(state, stored)?,
         body: body(receipt.body),
@@ -207,18 +214,25 @@ fn inclusion(
     state: &dyn Read,
     stored: &StoredReceipt,
     receipt: &Receipt,
+    wanted: Option<u64>,
 ) -> Result<InclusionView, StoreError> {
     let head = state
         .epoch_head(stored.epoch)?
         .ok_or(StoreError::Corrupt("a receipt's epoch is missing"))?;
-    let path = EpochTree::new(state, stored.epoch).inclusion(stored.index, head.size)?;
+    let tree = EpochTree::new(state, stored.epoch);
+    let covers = |size: &u64| stored.index < *size && *size < head.size;
+    let (size, root) = match wanted.filter(covers) {
+        Some(size) => (size, tree.root(size)?),
+        None => (head.size, head.root),
+    };
+    let path = tree.inclusion(stored.index, size)?;
     Ok(InclusionView {
         epoch: stored.epoch,
-        size: head.size,
+        size,
         index: stored.index,
         leaf: receipt.leaf().to_string(),
         path: path.iter().map(ToString::to_string).collect(),
-        root: head.root.to_string(),
+        root: root.to_string(),
     })
 }
 
