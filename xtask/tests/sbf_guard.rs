@@ -35,11 +35,7 @@ impl Chain {
         let payer = Keypair::new_from_array([9; 32]);
         svm.airdrop(&payer.pubkey(), 1_000_000_000_000).unwrap();
         svm.add_program(program, bytes).unwrap();
-        Self {
-            svm,
-            program,
-            payer,
-        }
+        Self { svm, program, payer }
     }
 
     /// What the program returns, or why it failed.
@@ -103,10 +99,7 @@ fn altered_program() -> Vec<u8> {
         .step_by(8)
         .filter(|at| bytes[at + 4..at + 8] == prime_low && bytes[at + 12..at + 16] == prime_high)
         .collect();
-    assert!(
-        !loads.is_empty(),
-        "the program does not load the hash's multiplier"
-    );
+    assert!(!loads.is_empty(), "the program does not load the hash's multiplier");
     for load in loads {
         bytes[load + 4] ^= 2;
     }
@@ -151,11 +144,7 @@ fn program_that_computes_differently_disagrees_for_every_kind() {
 fn unknown_kind_or_short_data_is_refused() {
     let mut chain = Chain::with_program(LiteSVM::new(), &guard_program());
     for data in [vec![], vec![8, 0, 0, 0, 0, 0, 0, 0, 0], vec![0, 1]] {
-        let instruction = Instruction {
-            program_id: chain.program,
-            accounts: Vec::new(),
-            data,
-        };
+        let instruction = Instruction { program_id: chain.program, accounts: Vec::new(), data };
         let transaction = Transaction::new(
             &[&chain.payer],
             Message::new(&[instruction], Some(&chain.payer.pubkey())),

@@ -63,7 +63,10 @@ impl Archive {
             .collect();
         fs::write(root.join("sources.list"), sources)?;
         let archive = Self { root };
-        run(archive.apt("apt-get").args(["update", "-qq"]), "reading Debian's package lists")?;
+        run(
+            archive.apt("apt-get").args(["update", "-qq", "-oAPT::Update::Error-Mode=any"]),
+            "reading Debian's package lists",
+        )?;
         Ok(archive)
     }
 

@@ -9,6 +9,7 @@
 //! own C library may be older. Where things are comes in the environment: rustc's flags name only
 //! the shim, because they are part of the bytes.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,16 +62,39 @@ pub(crate) fn run(args: &LinkArgs) -> Result<()> {
         linker.args(&options).arg(stack_size(frame_bytes)).arg("-o").arg(target).arg(&module);
         linker
     };
-    output(
+    check_frames(
         &mut link(args.frame_limit_bytes, &scratch.path().join("trial_sbf.so")),
-        &format!(
-            "linking with frames of at most {} bytes (a function that needs more must box its \
-             large values or be split)",
-            args.frame_limit_bytes
-        ),
+        args.frame_limit_bytes,
     )?;
     output(&mut link(args.frame_bytes, Path::new(target)), "linking")?;
     Ok(())
+}
+
+/// Runs the trial link, which fails when a function's frame exceeds the limit. LLVM says so once for
+/// every value that does not fit; what matters is which functions.
+fn check_frames(trial: &mut Command, limit_bytes: u32) -> Result<()> {
+    let said = raw_output(trial, "the trial link")?;
+    if said.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&said.stdout) + String::from_utf8_lossy(&said.stderr);
+    let functions = oversized_functions(&text);
+    if functions.is_empty() {
+        bail!("the trial link failed ({}):\n{text}", said.status);
+    }
+    bail!(
+        "frames of more than {limit_bytes} bytes in:\n  {}\nBox their large values or split them \
+         (#[inline(never)] keeps a part apart)",
+        functions.into_iter().collect::<Vec<_>>().join("\n  ")
+    )
+}
+
+/// The functions, by symbol, of which LLVM says that the stack limit is exceeded.
+fn oversized_functions(said: &str) -> BTreeSet<&str> {
+    said.lines()
+        .filter(|line| line.contains("stack limit is exceeded"))
+        .filter_map(|line| line.split_once("in function ")?.1.split_whitespace().next())
+        .collect()
 }
 
 /// Merges all inputs into one module in `scratch`. sbpf-linker dumps it on the way to an output
@@ -213,6 +237,16 @@ mod tests {
              %r = call i8 @__sbf_srem_i8(i8 %b, i8 %c)\n  \
              %e = call i32 @__sbf_sdiv_i32(i32 %a, i32 8)\n"
         );
+    }
+
+    #[test]
+    fn oversized_functions_are_named_once() {
+        let said = "ERROR llvm: x: in function _RNv1a void (ptr): Looks like the BPF stack limit is exceeded. P\n\
+                    ERROR llvm: x: in function _RNv1a void (ptr): Looks like the BPF stack limit is exceeded. P\n\
+                    note: in function _RNv1b i64 (): something else\n\
+                    ERROR llvm: x: in function _RNv1c i64 (): Looks like the BPF stack limit is exceeded. P\n";
+        let expected = BTreeSet::from(["_RNv1a", "_RNv1c"]);
+        assert_eq!(oversized_functions(said), expected);
     }
 
     #[test]
