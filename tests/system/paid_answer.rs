@@ -135,7 +135,11 @@ async fn verifies_while_the_log_is_ahead_of_the_chain(network: &Network, call: &
     let reply = network.chat(&network.request("One more.").unwrap()).await.unwrap();
     network.receipt(&reply.request_id.unwrap()).await.unwrap();
     let (code, report) = verify(network, &[&call.id]);
-    assert_eq!((code, verdict(&report, "log on chain").as_str()), (Some(0), "passed"), "{report:#}");
+    assert_eq!(
+        (code, verdict(&report, "log on chain").as_str()),
+        (Some(0), "passed"),
+        "{report:#}"
+    );
 }
 
 /// On-chain debit is the ceiling of the receipts' sum, credit the floor of the node's share.

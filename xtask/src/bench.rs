@@ -187,7 +187,8 @@ fn load(binaries: &Path, url: &str, key: Option<&str>, options: &[&str]) -> Resu
         command.args(["--key", key]);
     }
     let output = command.stderr(Stdio::inherit()).output()?;
-    let line: Value = serde_json::from_slice(&output.stdout).context("the load generator failed")?;
+    let line: Value =
+        serde_json::from_slice(&output.stdout).context("the load generator failed")?;
     if line["failures"].as_u64() != Some(0) {
         bail!("requests failed, so nothing was measured: {line}");
     }
@@ -209,7 +210,9 @@ fn path(
     let through = format!("{}/chat/completions", network.text("base_url")?);
     let key = network.text("api_key")?;
     let seconds = arguments.seconds.to_string();
-    println!("\n| kind | c | direct p50 / p99 µs | through p50 / p99 µs | overhead p50 µs | direct req/s | through req/s |");
+    println!(
+        "\n| kind | c | direct p50 / p99 µs | through p50 / p99 µs | overhead p50 µs | direct req/s | through req/s |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for (kind, stream) in [("unary", false), ("66-chunk stream", true)] {
         for connections in ["1", "32"] {

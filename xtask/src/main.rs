@@ -1,10 +1,7 @@
 //! `cargo xtask`: the one door to build, run, test and measure Pinaivu.
 //!
 //! This file only dispatches: each subcommand is a module with its own arguments and its own `run`.
-#![expect(
-    clippy::print_stdout,
-    reason = "a command-line tool's results go to standard output"
-)]
+#![expect(clippy::print_stdout, reason = "a command-line tool's results go to standard output")]
 
 mod bench;
 mod program;

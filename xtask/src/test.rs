@@ -98,9 +98,14 @@ fn program(rebuild: bool) -> Result<()> {
 fn licences() -> Result<()> {
     let deny = DENY.ensure()?;
     workspace::run(
-        Command::new(&deny)
-            .current_dir(workspace::root())
-            .args(["--locked", "check", "--hide-inclusion-graph", "licenses", "sources", "bans"]),
+        Command::new(&deny).current_dir(workspace::root()).args([
+            "--locked",
+            "check",
+            "--hide-inclusion-graph",
+            "licenses",
+            "sources",
+            "bans",
+        ]),
         "cargo-deny",
     )?;
     // The advisory database is a git repository; where it cannot be reached this says so and goes on.

@@ -32,9 +32,5 @@ fn main() -> ExitCode {
             eprintln!("wrote {}", path.display());
         }
     }
-    if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -133,11 +133,7 @@ impl Usage {
     #[must_use]
     pub const fn new(prompt_tokens: TokenCount, completion_tokens: TokenCount) -> Self {
         let total_tokens = prompt_tokens.saturating_add(completion_tokens);
-        Self {
-            completion_tokens,
-            prompt_tokens,
-            total_tokens,
-        }
+        Self { completion_tokens, prompt_tokens, total_tokens }
     }
 }
 
@@ -183,17 +179,13 @@ impl Answer {
     /// answer that reports usage keeps its own, so that a difference is not covered up.
     #[must_use]
     pub fn with_usage(mut self, prompt_tokens: TokenCount, completion_tokens: TokenCount) -> Self {
-        self.usage
-            .get_or_insert(Usage::new(prompt_tokens, completion_tokens));
+        self.usage.get_or_insert(Usage::new(prompt_tokens, completion_tokens));
         self
     }
 
     /// The bytes that [`response_commitment`](crate::commitment::response_commitment) hashes.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "strings and integers written to memory cannot fail"
-    )]
+    #[expect(clippy::expect_used, reason = "strings and integers written to memory cannot fail")]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("an answer is strings and integers")
     }
@@ -218,13 +210,9 @@ impl Message {
             .tool_calls
             .iter()
             .flat_map(|call| [call.function.name.len(), call.function.arguments.len()]);
-        [
-            self.content.len(),
-            self.reasoning_content.len(),
-            self.refusal.len(),
-        ]
-        .into_iter()
-        .chain(calls)
-        .fold(0, usize::saturating_add)
+        [self.content.len(), self.reasoning_content.len(), self.refusal.len()]
+            .into_iter()
+            .chain(calls)
+            .fold(0, usize::saturating_add)
     }
 }

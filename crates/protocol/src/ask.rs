@@ -64,7 +64,8 @@ pub struct Ask {
     pub context_length: u32,
     /// What it can do for this model.
     pub features: Features,
-    /// Rises with every ask of this node for this model; a lower or equal one is refused.
+    /// Rises with every ask of this node for this model; a lower one is refused, and so is an equal one
+    /// that says something else.
     pub sequence: u64,
     /// When the offer ends.
     pub expires: UnixMillis,

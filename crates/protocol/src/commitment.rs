@@ -21,7 +21,7 @@ pub const REQUEST_TAG: &str = "pinaivu/request/v1";
 /// Tag of the commitment to a node's answer.
 pub const RESPONSE_TAG: &str = "pinaivu/response/v1";
 
-/// 32 random bytes that hide what a commitment is to. Used for one commitment only; shown as 64
+/// 32 random bytes that hide what a commitment is to. Used for one request and its answer only; shown as 64
 /// hexadecimal digits. Secret towards the public, so `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Salt(pub [u8; 32]);
@@ -92,11 +92,7 @@ pub fn value_commitment(tag: &str, salt: &Salt, bytes: &[u8]) -> Hash32 {
 ///
 /// [`JsonError::Number`] for a number that JSON cannot express.
 pub fn request_commitment(salt: &Salt, request: &Value) -> Result<Hash32, JsonError> {
-    Ok(value_commitment(
-        REQUEST_TAG,
-        salt,
-        &jcs::canonical_bytes(request)?,
-    ))
+    Ok(value_commitment(REQUEST_TAG, salt, &jcs::canonical_bytes(request)?))
 }
 
 /// The commitment to a request as it is on the wire.

@@ -193,9 +193,8 @@ impl FromStr for RequestId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let digits = text.strip_prefix("req_").ok_or(IdError::Request)?;
-        let lower = digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let lower =
+            digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
         let mut bytes = [0; 16];
         match hex::decode_to_slice(digits, &mut bytes) {
             Ok(()) if lower => Ok(Self(bytes)),
@@ -221,7 +220,16 @@ impl<'de> serde::Deserialize<'de> for RequestId {
 
 /// The part of a request that one node answered: 0 unless another node continued after a failure.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
     BorshDeserialize,
 )]
 #[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(transparent))]

@@ -54,21 +54,16 @@ pub enum JsonError {
 pub fn parse(json: &[u8]) -> Result<Value, JsonError> {
     let findings = Findings::default();
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = Strict {
-        findings: &findings,
-    }
-    .deserialize(&mut reader)
-    .and_then(|value| reader.end().map(|()| value))
-    .map_err(|error| {
-        if findings.duplicate.get() {
-            JsonError::DuplicateMember {
-                line: error.line(),
-                column: error.column(),
+    let value = Strict { findings: &findings }
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| {
+            if findings.duplicate.get() {
+                JsonError::DuplicateMember { line: error.line(), column: error.column() }
+            } else {
+                JsonError::Syntax(error)
             }
-        } else {
-            JsonError::Syntax(error)
-        }
-    })?;
+        })?;
     if findings.large_double.get() {
         refuse_rounded_integers(json)?;
     }

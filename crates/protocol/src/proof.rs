@@ -20,7 +20,11 @@ pub const PROOF_TRAILER: &str = "x-pinaivu-proof";
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
-#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "std",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[borsh(use_discriminant = true)]
 #[repr(u8)]
 pub enum Outcome {
@@ -118,7 +122,10 @@ pub struct NodeEvidence {
 #[cfg_attr(feature = "std", derive(thiserror::Error))]
 pub enum EvidenceError {
     /// The root is for another deployment, coordinator or node than the proof.
-    #[cfg_attr(feature = "std", error("the signed root belongs to another deployment, coordinator or node"))]
+    #[cfg_attr(
+        feature = "std",
+        error("the signed root belongs to another deployment, coordinator or node")
+    )]
     Party,
     /// The proof is not under the root.
     #[cfg_attr(feature = "std", error("the proof is not under the signed root"))]

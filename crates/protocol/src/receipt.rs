@@ -169,7 +169,8 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// The bytes that are stored, served and hashed into the log: `borsh(head ‖ signature ‖ body)`.
+    /// The bytes that are stored and served: `borsh(head ‖ signature ‖ body)`. What the log hashes is
+    /// [`Self::leaf`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
@@ -263,7 +264,8 @@ pub fn fee_floor(amount: FineAmount, rate: Bps) -> Option<FineAmount> {
     }
     // Split so that the product stays in range for every amount: ⌊a·r/w⌋ = ⌊a/w⌋·r + ⌊(a mod w)·r/w⌋.
     let quotient = amount.0.checked_div(whole)?.checked_mul(u128::from(rate.0))?;
-    let remainder = amount.0.checked_rem(whole)?.checked_mul(u128::from(rate.0))?.checked_div(whole)?;
+    let remainder =
+        amount.0.checked_rem(whole)?.checked_mul(u128::from(rate.0))?.checked_div(whole)?;
     quotient.checked_add(remainder).map(FineAmount)
 }
 

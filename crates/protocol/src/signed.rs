@@ -107,8 +107,7 @@ mod keys {
         /// [`SeedError`] when the library refuses the seed.
         pub fn from_seed(seed: &[u8; 32]) -> Result<Self, SeedError> {
             let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| SeedError)?;
-            let public: [u8; 32] =
-                pair.public_key().as_ref().try_into().map_err(|_| SeedError)?;
+            let public: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| SeedError)?;
             Ok(Self { pair, public: PublicKey(public) })
         }
 

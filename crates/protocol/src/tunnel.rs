@@ -321,8 +321,7 @@ impl TunnelMac {
         let bytes =
             base64::Engine::decode(&base64::engine::general_purpose::STANDARD_NO_PAD, header)
                 .map_err(|_| TicketHeaderError::Malformed)?;
-        let (ticket, mac) =
-            bytes.split_last_chunk::<32>().ok_or(TicketHeaderError::Malformed)?;
+        let (ticket, mac) = bytes.split_last_chunk::<32>().ok_or(TicketHeaderError::Malformed)?;
         let tag = self.tag(ticket);
         aws_lc_rs::constant_time::verify_slices_are_equal(tag.as_ref(), mac)
             .map_err(|_| TicketHeaderError::Forged)?;

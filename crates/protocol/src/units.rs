@@ -119,7 +119,10 @@ impl FineAmount {
     #[must_use]
     pub const fn to_amount_floor(self) -> Option<Amount> {
         // Rounds down: payees get whole units only, the rest stays in the pool.
-        #[expect(clippy::integer_division, reason = "rounds down on purpose, named in the function")]
+        #[expect(
+            clippy::integer_division,
+            reason = "rounds down on purpose, named in the function"
+        )]
         narrow(self.0 / FINE_PER_AMOUNT)
     }
 }
@@ -143,7 +146,10 @@ impl Amount {
     /// As dollars with six decimals, for people: `1.250000`.
     #[must_use]
     pub fn to_usdc_string(self) -> String {
-        #[expect(clippy::integer_division, reason = "splits into whole and fraction, both are shown")]
+        #[expect(
+            clippy::integer_division,
+            reason = "splits into whole and fraction, both are shown"
+        )]
         let whole = self.0 / 1_000_000;
         format!("{whole}.{:06}", self.0 % 1_000_000)
     }

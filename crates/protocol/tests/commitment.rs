@@ -31,10 +31,7 @@ fn request_commitment_is_the_tagged_salted_hash_of_canonical_json() {
     let sent = r#"{"model": "m", "seed": 9007199254740993,
                    "messages": [{"role": "user", "content": "\u0068i"}]}"#;
     let commitment = expected(REQUEST_TAG, &SALT, canonical);
-    assert_eq!(
-        request_commitment_raw(&SALT, sent.as_bytes()).unwrap(),
-        commitment
-    );
+    assert_eq!(request_commitment_raw(&SALT, sent.as_bytes()).unwrap(), commitment);
     let object = json!({
         "seed": 9_007_199_254_740_993_u64,
         "messages": [{"role": "user", "content": "hi"}],
@@ -54,19 +51,13 @@ fn requests_that_differ_only_beyond_double_precision_have_different_commitments(
 fn requests_without_one_clear_meaning_get_no_commitment() {
     assert!(matches!(
         request_commitment_raw(&SALT, br#"{"model":"a","model":"b"}"#),
-        Err(JsonError::DuplicateMember {
-            line: 1,
-            column: 20
-        })
+        Err(JsonError::DuplicateMember { line: 1, column: 20 })
     ));
     assert!(matches!(
         request_commitment_raw(&SALT, br#"{"seed":18446744073709551616}"#),
         Err(JsonError::IntegerOutOfRange { offset: 8 })
     ));
-    assert!(matches!(
-        request_commitment_raw(&SALT, b"{"),
-        Err(JsonError::Syntax(_))
-    ));
+    assert!(matches!(request_commitment_raw(&SALT, b"{"), Err(JsonError::Syntax(_))));
 }
 
 #[test]
@@ -94,18 +85,9 @@ fn tag_salt_and_bytes_each_change_the_commitment() {
     assert_eq!(commitment, expected("pinaivu/test/v1", &SALT, b"bytes"));
     let mut other_salt = SALT;
     other_salt.0[31] ^= 1;
-    assert_ne!(
-        commitment,
-        value_commitment("pinaivu/test/v2", &SALT, b"bytes")
-    );
-    assert_ne!(
-        commitment,
-        value_commitment("pinaivu/test/v1", &other_salt, b"bytes")
-    );
-    assert_ne!(
-        commitment,
-        value_commitment("pinaivu/test/v1", &SALT, b"byteS")
-    );
+    assert_ne!(commitment, value_commitment("pinaivu/test/v2", &SALT, b"bytes"));
+    assert_ne!(commitment, value_commitment("pinaivu/test/v1", &other_salt, b"bytes"));
+    assert_ne!(commitment, value_commitment("pinaivu/test/v1", &SALT, b"byteS"));
     assert_ne!(REQUEST_TAG, RESPONSE_TAG);
 }
 
@@ -118,13 +100,7 @@ fn salts_are_random_and_round_trip_as_text_and_json() {
     let json = serde_json::to_string(&salt).unwrap();
     assert_eq!(json, format!("\"{salt}\""));
     assert_eq!(serde_json::from_str::<Salt>(&json).unwrap(), salt);
-    for text in [
-        "",
-        "5a",
-        &"5a".repeat(33),
-        &"5g".repeat(32),
-        &format!("0x{}", "5a".repeat(31)),
-    ] {
+    for text in ["", "5a", &"5a".repeat(33), &"5g".repeat(32), &format!("0x{}", "5a".repeat(31))] {
         assert_eq!(text.parse::<Salt>(), Err(SaltError), "{text}");
     }
 }

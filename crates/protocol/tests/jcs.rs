@@ -45,10 +45,8 @@ fn rfc_8785_section_3_2_3_members_sort_by_utf_16_code_units() {
         ("\u{1f600}", "Emoji: Grinning Face"),
         ("\u{fb33}", "Hebrew Letter Dalet With Dagesh"),
     ];
-    let members: Vec<_> = sorted
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":\"{value}\""))
-        .collect();
+    let members: Vec<_> =
+        sorted.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
     assert_eq!(canonical(input), format!("{{{}}}", members.join(",")));
 }
 
@@ -81,16 +79,9 @@ fn rfc_8785_appendix_b_doubles_print_as_ecmascript_does() {
         (0x4314_3ff3_c1cb_0959, "1424953923781206.2"),
     ] {
         let value = json!(f64::from_bits(bits));
-        assert_eq!(
-            canonical_bytes(&value).unwrap(),
-            expected.as_bytes(),
-            "{bits:016x}"
-        );
+        assert_eq!(canonical_bytes(&value).unwrap(), expected.as_bytes(), "{bits:016x}");
         // Seventeen digits name every double exactly, and reading them back gives the same form.
-        assert_eq!(
-            canonical(&format!("{:.17e}", f64::from_bits(bits))),
-            expected
-        );
+        assert_eq!(canonical(&format!("{:.17e}", f64::from_bits(bits))), expected);
     }
 }
 
@@ -126,10 +117,7 @@ fn integers_of_64_bits_keep_all_their_digits() {
         assert_eq!(as_doubles[0], as_doubles[1]);
         assert_eq!(canonical(one), one);
         assert_eq!(canonical(other), other);
-        assert_eq!(
-            canonical(&format!("{{\"seed\":{one}}}")),
-            format!("{{\"seed\":{one}}}")
-        );
+        assert_eq!(canonical(&format!("{{\"seed\":{one}}}")), format!("{{\"seed\":{one}}}"));
     }
 }
 
@@ -156,10 +144,7 @@ fn integers_beyond_64_bits_that_would_be_rounded_are_refused_where_they_stand() 
         ("-9223372036854775809", 0),
         ("1000000000000000000000", 0),
         ("[1e300,123456789012345678901]", 7),
-        (
-            r#"{"99999999999999999999":1e30,"a\"":99999999999999999999}"#,
-            35,
-        ),
+        (r#"{"99999999999999999999":1e30,"a\"":99999999999999999999}"#, 35),
         (r#"{"t":"\\","seed":-36893488147419103233}"#, 17),
     ] {
         match parse(json.as_bytes()) {
@@ -234,9 +219,7 @@ fn i_json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         (-largest..=largest).prop_map(Value::from),
-        any::<f64>()
-            .prop_filter("finite", |number| number.is_finite())
-            .prop_map(Value::from),
+        any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Value::from),
         any::<String>().prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 40, 6, |inner| {
@@ -252,11 +235,8 @@ fn reversed(value: &Value) -> Value {
     match value {
         Value::Array(values) => Value::Array(values.iter().map(reversed).collect()),
         Value::Object(members) => {
-            let turned: Map<_, _> = members
-                .iter()
-                .rev()
-                .map(|(name, value)| (name.clone(), reversed(value)))
-                .collect();
+            let turned: Map<_, _> =
+                members.iter().rev().map(|(name, value)| (name.clone(), reversed(value))).collect();
             Value::Object(turned)
         }
         other => other.clone(),

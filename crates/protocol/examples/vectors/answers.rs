@@ -23,18 +23,10 @@ struct Case {
 }
 
 fn cases() -> Vec<Value> {
-    vec![
-        llama_cpp(),
-        vllm(),
-        openai_tools(),
-        two_choices(),
-        refusal(),
-        no_usage(),
-        cut_off(),
-    ]
-    .into_iter()
-    .map(finished)
-    .collect()
+    vec![llama_cpp(), vllm(), openai_tools(), two_choices(), refusal(), no_usage(), cut_off()]
+        .into_iter()
+        .map(finished)
+        .collect()
 }
 
 fn finished(case: Case) -> Value {
@@ -51,16 +43,10 @@ fn finished(case: Case) -> Value {
     }
     if let Some((prompt, generated)) = case.receipt {
         for form in &mut forms {
-            *form = form
-                .clone()
-                .with_usage(TokenCount(prompt), TokenCount(generated));
+            *form = form.clone().with_usage(TokenCount(prompt), TokenCount(generated));
         }
     }
-    assert!(
-        forms.windows(2).all(|pair| pair[0] == pair[1]),
-        "{}",
-        case.name
-    );
+    assert!(forms.windows(2).all(|pair| pair[0] == pair[1]), "{}", case.name);
     let answer = &forms[0];
     json!({
         "name": case.name,
@@ -139,20 +125,11 @@ fn vllm() -> Case {
             "prompt_logprobs": null, "prompt_token_ids": null, "kv_transfer_params": null,
         })),
         chunks: vec![
-            with_usage(
-                chunk(0, json!({"role": "assistant", "content": ""}), None),
-                0,
-            ),
+            with_usage(chunk(0, json!({"role": "assistant", "content": ""}), None), 0),
             with_usage(chunk(0, json!({"reasoning": "two and"}), None), 2),
-            with_usage(
-                chunk(0, json!({"reasoning": " two", "content": null}), None),
-                3,
-            ),
+            with_usage(chunk(0, json!({"reasoning": " two", "content": null}), None), 3),
             with_usage(chunk(0, json!({"content": "fo"}), None), 5),
-            with_usage(
-                chunk(0, json!({"content": "ur", "reasoning": null}), Some("stop")),
-                6,
-            ),
+            with_usage(chunk(0, json!({"content": "ur", "reasoning": null}), Some("stop")), 6),
             usage_chunk(10, 6),
         ],
         receipt: None,
@@ -188,11 +165,7 @@ fn openai_tools() -> Case {
             "service_tier": "default",
         })),
         chunks: vec![
-            chunk(
-                0,
-                json!({"role": "assistant", "content": null, "refusal": null}),
-                None,
-            ),
+            chunk(0, json!({"role": "assistant", "content": null, "refusal": null}), None),
             chunk(0, call(0, "call_a", "get_weather"), None),
             chunk(0, piece(0, "{\"city\":"), None),
             chunk(0, call(1, "call_b", "get_time"), None),
@@ -239,11 +212,7 @@ fn refusal() -> Case {
             "usage": usage(5, 4),
         })),
         chunks: vec![
-            chunk(
-                0,
-                json!({"role": "assistant", "content": "", "refusal": null}),
-                None,
-            ),
+            chunk(0, json!({"role": "assistant", "content": "", "refusal": null}), None),
             chunk(0, json!({"refusal": "I can"}), None),
             chunk(0, json!({"refusal": "'t."}), None),
             chunk(0, json!({}), Some("stop")),

@@ -5,10 +5,7 @@ use pinaivu_protocol::jcs::{canonical_bytes, parse};
 use serde_json::{Value, json};
 
 const REQUESTS: [(&str, &str); 5] = [
-    (
-        "the least request",
-        r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
-    ),
+    ("the least request", r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#),
     (
         "the same, spelled differently",
         "{ \"messages\" : [ { \"content\" : \"\\u0068i\", \"role\" : \"user\" } ],\n  \"model\" : \"m\" }",
@@ -17,30 +14,18 @@ const REQUESTS: [(&str, &str); 5] = [
         "every kind of value",
         r#"{"model":"smollm2-135m-instruct","messages":[{"role":"system","content":"Antworte höflich."},{"role":"user","content":[{"type":"text","text":"😀\n"}]}],"temperature":0.2,"top_p":1.0,"max_tokens":64,"stream":true,"stream_options":{"include_usage":true},"stop":null,"logit_bias":{"50256":-100},"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}}}}]}"#,
     ),
-    (
-        "a seed that a double rounds",
-        r#"{"model":"m","messages":[],"seed":9007199254740993}"#,
-    ),
-    (
-        "the seed it would be rounded to",
-        r#"{"model":"m","messages":[],"seed":9007199254740992}"#,
-    ),
+    ("a seed that a double rounds", r#"{"model":"m","messages":[],"seed":9007199254740993}"#),
+    ("the seed it would be rounded to", r#"{"model":"m","messages":[],"seed":9007199254740992}"#),
 ];
 
 const VALUES: [(&str, &str); 4] = [
-    (
-        "pinaivu/owner-escrow/v1",
-        "1111111111111111111111111111111111111111111111111111111111111111",
-    ),
+    ("pinaivu/owner-escrow/v1", "1111111111111111111111111111111111111111111111111111111111111111"),
     (
         "pinaivu/owner-allowance/v1",
         "2222222222222222222222222222222222222222222222222222222222222222",
     ),
     // 5,000,000 as 16 bytes, little endian.
-    (
-        "pinaivu/owner-cumulative/v1",
-        "404b4c00000000000000000000000000",
-    ),
+    ("pinaivu/owner-cumulative/v1", "404b4c00000000000000000000000000"),
     ("pinaivu/owner-cumulative/v1", ""),
 ];
 

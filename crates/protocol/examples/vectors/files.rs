@@ -2,10 +2,7 @@
 //!
 //! Conventions: bytes and hashes are lower-case hexadecimal, addresses and keys base58, integers of
 //! more than 32 bits decimal strings, everything else as its JSON type.
-#![expect(
-    clippy::unwrap_used,
-    reason = "the inputs are fixed; a failure must stop the generator"
-)]
+#![expect(clippy::unwrap_used, reason = "the inputs are fixed; a failure must stop the generator")]
 
 mod answers;
 mod commitments;

@@ -34,11 +34,7 @@ pub(crate) const EXPORTER: [u8; 32] = [0x77; 32];
 
 const COORDINATOR: CoordinatorId = CoordinatorId([0xc0; 32]);
 const NODE: NodeId = NodeId([0xe0; 32]);
-const TARIFF: Tariff = Tariff {
-    price: TokenPrice(250_003),
-    input_weight: 1,
-    output_weight: 4,
-};
+const TARIFF: Tariff = Tariff { price: TokenPrice(250_003), input_weight: 1, output_weight: 4 };
 const INPUT: TokenCount = TokenCount(39);
 const OUTPUT: TokenCount = TokenCount(12);
 
@@ -53,10 +49,7 @@ pub(crate) fn deployment() -> DeploymentId {
 }
 
 fn request() -> RequestId {
-    RequestId::new(
-        UnixMillis(1_760_000_000_123),
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
-    )
+    RequestId::new(UnixMillis(1_760_000_000_123), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 }
 
 fn filler(name: &str) -> Hash32 {
@@ -72,9 +65,7 @@ pub(crate) fn ask() -> Ask {
         model: "smollm2-135m-instruct".to_owned(),
         price: TokenPrice(240_000),
         context_length: 8192,
-        features: Features::CHAT
-            .union(Features::TOOLS)
-            .union(Features::LOGPROBS),
+        features: Features::CHAT.union(Features::TOOLS).union(Features::LOGPROBS),
         sequence: 0x0102_0304_0506_0708,
         expires: UnixMillis(1_760_000_060_000),
     }
@@ -165,11 +156,7 @@ pub(crate) fn body(complete: bool) -> ReceiptBody {
         amount,
         fee: fee_floor(amount, Bps(333)).unwrap(),
         fee_rate: Bps(333),
-        outcome: if complete {
-            Outcome::Completed
-        } else {
-            Outcome::Failed
-        },
+        outcome: if complete { Outcome::Completed } else { Outcome::Failed },
         auction: AuctionDigest {
             book_head: ticket().book_head,
             candidates: 7,
@@ -181,10 +168,7 @@ pub(crate) fn body(complete: bool) -> ReceiptBody {
             allowance: filler("allowance"),
             cumulative: filler("cumulative"),
         },
-        statement: complete.then(|| NodeStatement {
-            proof: proof(),
-            evidence: evidence(),
-        }),
+        statement: complete.then(|| NodeStatement { proof: proof(), evidence: evidence() }),
         attestation: complete.then(|| filler("attestation")),
         created: UnixMillis(1_760_000_001_789),
     }
@@ -208,10 +192,7 @@ pub(crate) fn head(body: &ReceiptBody) -> ReceiptHead {
 /// A receipt that verifies.
 pub(crate) fn receipt(complete: bool) -> Receipt {
     let body = body(complete);
-    Receipt {
-        head: key(&COORDINATOR_SEED).sign(head(&body)),
-        body,
-    }
+    Receipt { head: key(&COORDINATOR_SEED).sign(head(&body)), body }
 }
 
 /// A wallet's command of each kind.

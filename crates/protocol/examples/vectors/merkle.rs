@@ -20,41 +20,17 @@ const LEAVES: [&str; 8] = [
 ];
 
 pub(super) fn vectors() -> Value {
-    let leaves: Vec<_> = LEAVES
-        .iter()
-        .map(|leaf| hex::decode(leaf).unwrap())
-        .collect();
+    let leaves: Vec<_> = LEAVES.iter().map(|leaf| hex::decode(leaf).unwrap()).collect();
     let small = tree(leaves.iter().map(Vec::as_slice));
     let numbered: Vec<_> = (0..1000_u32).map(|i| i.to_be_bytes()).collect();
     let large = tree(numbered.iter().map(<[u8; 4]>::as_slice));
     let some_sizes = [9, 63, 64, 65, 500, 777, 1000];
     let all_leaves = (1..=8).flat_map(|size| (0..size).map(move |index| (index, size)));
-    let some_leaves = [
-        (0, 1000),
-        (511, 1000),
-        (512, 1000),
-        (999, 1000),
-        (600, 777),
-        (64, 65),
-    ];
+    let some_leaves = [(0, 1000), (511, 1000), (512, 1000), (999, 1000), (600, 777), (64, 65)];
     let all_pairs = (1..=8).flat_map(|second| (1..=second).map(move |first| (first, second)));
-    let some_pairs = [
-        (1, 1000),
-        (512, 1000),
-        (513, 1000),
-        (999, 1000),
-        (64, 777),
-        (777, 777),
-    ];
+    let some_pairs = [(1, 1000), (512, 1000), (513, 1000), (999, 1000), (64, 777), (777, 777)];
     let small_steps = [(0, 1), (0, 8), (1, 2), (1, 8), (3, 7), (5, 6), (7, 8)];
-    let large_steps = [
-        (0, 1000),
-        (1, 1000),
-        (100, 777),
-        (511, 513),
-        (777, 1000),
-        (999, 1000),
-    ];
+    let large_steps = [(0, 1000), (1, 1000), (100, 777), (511, 513), (777, 1000), (999, 1000)];
     json!({
         "about": "RFC 9162 section 2.1 over SHA-256. The tree `small` has the leaves below; leaf i of `large` is i as 4 bytes, big endian.",
         "leaves": LEAVES,
@@ -182,14 +158,7 @@ fn rejected_inclusions(tree: &MemoryTree) -> Vec<Value> {
         ("a changed hash in the path", leaf, at, size, changed, root),
         ("a hash too many", leaf, at, size, longer, root),
         ("a hash too few", leaf, at, size, shorter, root),
-        (
-            "an index beyond the tree",
-            leaf,
-            7,
-            size,
-            path.clone(),
-            root,
-        ),
+        ("an index beyond the tree", leaf, 7, size, path.clone(), root),
         ("an empty tree", leaf, 0, 0, Vec::new(), root),
         ("the largest index", leaf, u64::MAX, u64::MAX, path, root),
     ]
@@ -218,40 +187,16 @@ fn rejected_consistencies(tree: &MemoryTree) -> Vec<Value> {
     longer.push(roots[0]);
     let shorter = path[..path.len() - 1].to_vec();
     [
-        (
-            "another first root",
-            3,
-            7,
-            path.clone(),
-            [flipped(roots[0]), roots[1]],
-        ),
-        (
-            "another second root",
-            3,
-            7,
-            path.clone(),
-            [roots[0], flipped(roots[1])],
-        ),
-        (
-            "roots changed over",
-            3,
-            7,
-            path.clone(),
-            [roots[1], roots[0]],
-        ),
+        ("another first root", 3, 7, path.clone(), [flipped(roots[0]), roots[1]]),
+        ("another second root", 3, 7, path.clone(), [roots[0], flipped(roots[1])]),
+        ("roots changed over", 3, 7, path.clone(), [roots[1], roots[0]]),
         ("a changed hash in the path", 3, 7, changed, roots),
         ("a hash too many", 3, 7, longer, roots),
         ("a hash too few", 3, 7, shorter, roots),
         ("no path at all", 4, 7, Vec::new(), roots),
         ("another first size", 2, 7, path.clone(), roots),
         ("an empty first tree", 0, 7, path.clone(), roots),
-        (
-            "a first tree larger than the second",
-            7,
-            3,
-            path.clone(),
-            roots,
-        ),
+        ("a first tree larger than the second", 7, 3, path.clone(), roots),
         ("equal sizes and a path", 7, 7, path, [roots[1], roots[1]]),
         ("equal sizes and different roots", 7, 7, Vec::new(), roots),
     ]
@@ -283,13 +228,7 @@ fn rejected_extensions(tree: &MemoryTree) -> Vec<Value> {
         ("a smaller size", 3, peaks.clone(), 2, Vec::new()),
         ("a hash too many", 3, peaks.clone(), 7, longer),
         ("a hash too few", 3, peaks.clone(), 7, shorter),
-        (
-            "hashes for another size",
-            3,
-            peaks.clone(),
-            5,
-            hashes.clone(),
-        ),
+        ("hashes for another size", 3, peaks.clone(), 5, hashes.clone()),
         ("a peak too few", 3, peaks[..1].to_vec(), 7, hashes.clone()),
         ("peaks of an empty tree", 0, peaks, 7, hashes),
     ]

@@ -20,18 +20,8 @@ pub(super) fn vectors() -> Value {
     let complete = receipt(true);
     let mut signed_records = vec![
         signed("ask", &NODE_SEED, ask(), ask_fields(&ask())),
-        signed(
-            "ticket",
-            &COORDINATOR_SEED,
-            ticket(),
-            ticket_fields(&ticket()),
-        ),
-        signed(
-            "proof_root",
-            &NODE_SEED,
-            proof_root(),
-            root_fields(&proof_root()),
-        ),
+        signed("ticket", &COORDINATOR_SEED, ticket(), ticket_fields(&ticket())),
+        signed("proof_root", &NODE_SEED, proof_root(), root_fields(&proof_root())),
         signed(
             "receipt_head",
             &COORDINATOR_SEED,

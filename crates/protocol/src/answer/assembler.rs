@@ -29,11 +29,7 @@ impl AnswerAssembler {
     /// Nothing received yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            choices: Vec::new(),
-            usage: None,
-            output_bytes: 0,
-        }
+        Self { choices: Vec::new(), usage: None, output_bytes: 0 }
     }
 
     /// Adds a chunk as it is after `data: `, without building a [`Value`].
@@ -55,9 +51,7 @@ impl AnswerAssembler {
     }
 
     fn push_wire(&mut self, wire: CompletionWire<'_>) -> Result<(), AnswerError> {
-        self.add(wire.choices.unwrap_or_default(), wire.usage, |choice| {
-            choice.delta
-        })
+        self.add(wire.choices.unwrap_or_default(), wire.usage, |choice| choice.delta)
     }
 
     /// Adds choices, a unary answer being a single chunk whose deltas are the messages.
@@ -88,9 +82,7 @@ impl AnswerAssembler {
     }
 
     fn choice(&mut self, index: u32) -> &mut Partial {
-        let place = match self
-            .choices
-            .binary_search_by_key(&index, |partial| partial.choice.index)
+        let place = match self.choices.binary_search_by_key(&index, |partial| partial.choice.index)
         {
             Ok(place) => place,
             Err(place) => {
@@ -127,10 +119,7 @@ impl AnswerAssembler {
                 choice
             })
             .collect();
-        Answer {
-            choices,
-            usage: self.usage,
-        }
+        Answer { choices, usage: self.usage }
     }
 }
 
@@ -143,24 +132,15 @@ impl Partial {
             role: String::new(),
             tool_calls: Vec::new(),
         };
-        Self {
-            choice: Choice {
-                finish_reason: None,
-                index,
-                message,
-            },
-            call_indices: Vec::new(),
-        }
+        Self { choice: Choice { finish_reason: None, index, message }, call_indices: Vec::new() }
     }
 
     /// Adds a piece of the message; how many bytes of text it had.
     fn append(&mut self, delta: MessageWire<'_>) -> usize {
         let message = &mut self.choice.message;
         set_once(&mut message.role, delta.role);
-        let reasoning = delta
-            .reasoning_content
-            .filter(|text| !text.0.is_empty())
-            .or(delta.reasoning);
+        let reasoning =
+            delta.reasoning_content.filter(|text| !text.0.is_empty()).or(delta.reasoning);
         let mut added = extend(&mut message.content, delta.content);
         added = added.saturating_add(extend(&mut message.reasoning_content, reasoning));
         added = added.saturating_add(extend(&mut message.refusal, delta.refusal));
@@ -205,10 +185,8 @@ fn refuse_duplicates(choices: &[ChoiceWire<'_>]) -> Result<(), AnswerError> {
     if choices.len() < 2 {
         return Ok(());
     }
-    let mut indices: Vec<u32> = (0_u32..)
-        .zip(choices)
-        .map(|(position, choice)| choice.index.unwrap_or(position))
-        .collect();
+    let mut indices: Vec<u32> =
+        (0_u32..).zip(choices).map(|(position, choice)| choice.index.unwrap_or(position)).collect();
     indices.sort_unstable();
     match indices.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(AnswerError::DuplicateChoice { index: pair[0] }),

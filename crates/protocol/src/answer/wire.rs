@@ -96,10 +96,7 @@ impl From<UsageWire> for Usage {
             wire.prompt_tokens.unwrap_or_default(),
             wire.completion_tokens.unwrap_or_default(),
         );
-        Self {
-            total_tokens: wire.total_tokens.unwrap_or(sum.total_tokens),
-            ..sum
-        }
+        Self { total_tokens: wire.total_tokens.unwrap_or(sum.total_tokens), ..sum }
     }
 }
 

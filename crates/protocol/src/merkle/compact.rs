@@ -33,10 +33,7 @@ pub const fn subtree_decomposition(
     if new_size < old_size {
         return Err(MerkleError::NotGrowing { old_size, new_size });
     }
-    Ok(SubtreeDecomposition {
-        position: old_size,
-        end: new_size,
-    })
+    Ok(SubtreeDecomposition { position: old_size, end: new_size })
 }
 
 /// Iterator made by [`subtree_decomposition`].
@@ -56,10 +53,8 @@ impl Iterator for SubtreeDecomposition {
         // Position 0 is a multiple of everything: 64 trailing zeros, and `fits` is at most 63.
         let level = fits.min(self.position.trailing_zeros());
         let leaves = 1_u64.checked_shl(level)?;
-        let subtree = Subtree {
-            level: u8::try_from(level).ok()?,
-            index: self.position.checked_shr(level)?,
-        };
+        let subtree =
+            Subtree { level: u8::try_from(level).ok()?, index: self.position.checked_shr(level)? };
         self.position = self.position.checked_add(leaves)?;
         Some(subtree)
     }
@@ -85,11 +80,7 @@ pub fn extend_with_subtrees(
         return Err(MerkleError::NotGrowing { old_size, new_size });
     }
     check_peak_count(old_size, old_peaks)?;
-    let wrong_count = MerkleError::HashCount {
-        old_size,
-        new_size,
-        actual: hashes.len(),
-    };
+    let wrong_count = MerkleError::HashCount { old_size, new_size, actual: hashes.len() };
     let mut peaks = Vec::with_capacity(MAX_PEAKS);
     peaks.extend_from_slice(old_peaks);
     let mut supplied = hashes.iter();
@@ -112,10 +103,7 @@ fn push_subtree(
     hash: Hash32,
     mut made: impl FnMut(Subtree, &Hash32),
 ) {
-    let Subtree {
-        mut level,
-        mut index,
-    } = subtree;
+    let Subtree { mut level, mut index } = subtree;
     let mut hash = hash;
     made(Subtree { level, index }, &hash);
     // An odd index is a set bit in the size so far: a left neighbour of the same level waits as the
@@ -145,10 +133,7 @@ fn check_peak_count(size: u64, peaks: &[Hash32]) -> Result<(), MerkleError> {
     if usize::try_from(size.count_ones()) == Ok(peaks.len()) {
         Ok(())
     } else {
-        Err(MerkleError::PeakCount {
-            size,
-            actual: peaks.len(),
-        })
+        Err(MerkleError::PeakCount { size, actual: peaks.len() })
     }
 }
 
@@ -163,10 +148,7 @@ impl CompactRange {
     /// The tree without leaves.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            size: 0,
-            peaks: Vec::new(),
-        }
+        Self { size: 0, peaks: Vec::new() }
     }
 
     /// A tree stored before as its size and its peaks, largest first.
@@ -218,10 +200,7 @@ impl CompactRange {
         store: impl FnMut(Subtree, &Hash32),
     ) -> Result<(), MerkleError> {
         let size = self.size.checked_add(1).ok_or(MerkleError::Full)?;
-        let leaf = Subtree {
-            level: 0,
-            index: self.size,
-        };
+        let leaf = Subtree { level: 0, index: self.size };
         push_subtree(&mut self.peaks, leaf, leaf_hash, store);
         self.size = size;
         Ok(())

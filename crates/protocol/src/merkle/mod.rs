@@ -41,10 +41,7 @@ use crate::hash::{Hash32, sha256};
 #[cfg_attr(feature = "std", derive(thiserror::Error))]
 pub enum MerkleError {
     /// The new size is not larger than the old one.
-    #[cfg_attr(
-        feature = "std",
-        error("a tree of {old_size} leaves does not grow to {new_size}")
-    )]
+    #[cfg_attr(feature = "std", error("a tree of {old_size} leaves does not grow to {new_size}"))]
     NotGrowing {
         /// Leaves before.
         old_size: u64,
@@ -76,10 +73,7 @@ pub enum MerkleError {
     #[cfg_attr(feature = "std", error("the tree is full"))]
     Full,
     /// The leaf index is not below the tree size.
-    #[cfg_attr(
-        feature = "std",
-        error("there is no leaf {index} in a tree of {size} leaves")
-    )]
+    #[cfg_attr(feature = "std", error("there is no leaf {index} in a tree of {size} leaves"))]
     NoSuchLeaf {
         /// Leaf asked for, counted from 0.
         index: u64,
@@ -99,10 +93,7 @@ pub enum MerkleError {
         second: u64,
     },
     /// The path is longer or shorter than the sizes ask for.
-    #[cfg_attr(
-        feature = "std",
-        error("a path of {actual} hashes does not fit the tree sizes")
-    )]
+    #[cfg_attr(feature = "std", error("a path of {actual} hashes does not fit the tree sizes"))]
     PathLength {
         /// Hashes in the path.
         actual: usize,

@@ -36,11 +36,7 @@ pub fn subtree_hashes<S: NodeSource>(
     new_size: u64,
 ) -> Result<Vec<Hash32>, ProofError<S::Error>> {
     subtree_decomposition(old_size, new_size)?
-        .map(|subtree| {
-            source
-                .node(subtree.level, subtree.index)
-                .map_err(ProofError::Source)
-        })
+        .map(|subtree| source.node(subtree.level, subtree.index).map_err(ProofError::Source))
         .collect()
 }
 
@@ -172,11 +168,7 @@ pub fn root_from_inclusion_path(
         node >>= 1;
         last_node >>= 1;
     }
-    if last_node == 0 {
-        Ok(hash)
-    } else {
-        Err(wrong_length)
-    }
+    if last_node == 0 { Ok(hash) } else { Err(wrong_length) }
 }
 
 /// Checks that a leaf with this hash is leaf `index` of the tree of `size` leaves with this root

@@ -28,10 +28,7 @@ impl<S: NodeSource + ?Sized> NodeSource for &S {
 /// The tree has no complete subtree there (yet).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "std", derive(thiserror::Error))]
-#[cfg_attr(
-    feature = "std",
-    error("there is no complete subtree {index} at level {level}")
-)]
+#[cfg_attr(feature = "std", error("there is no complete subtree {index} at level {level}"))]
 pub struct MissingNode {
     /// Height above the leaves.
     pub level: u8,
@@ -51,10 +48,7 @@ impl MemoryTree {
     /// The tree without leaves.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            range: CompactRange::new(),
-            levels: Vec::new(),
-        }
+        Self { range: CompactRange::new(), levels: Vec::new() }
     }
 
     /// Appends one leaf, given by its [`leaf_hash`](super::leaf_hash).
@@ -64,15 +58,14 @@ impl MemoryTree {
     /// [`MerkleError::Full`].
     pub fn push(&mut self, leaf_hash: Hash32) -> Result<(), MerkleError> {
         let levels = &mut self.levels;
-        self.range
-            .push_with(leaf_hash, |Subtree { level, .. }, hash| {
-                // Subtrees arrive lowest level first and left to right, so each belongs at the end of
-                // its level, and a new level follows the highest one.
-                match levels.get_mut(usize::from(level)) {
-                    Some(nodes) => nodes.push(*hash),
-                    None => levels.push(vec![*hash]),
-                }
-            })
+        self.range.push_with(leaf_hash, |Subtree { level, .. }, hash| {
+            // Subtrees arrive lowest level first and left to right, so each belongs at the end of
+            // its level, and a new level follows the highest one.
+            match levels.get_mut(usize::from(level)) {
+                Some(nodes) => nodes.push(*hash),
+                None => levels.push(vec![*hash]),
+            }
+        })
     }
 
     /// Number of leaves.

@@ -7,11 +7,7 @@ use serde_json::{Value, json};
 use super::{streamed, unary};
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        any::<String>(),
-        "[a-z\"\\\\\n\u{1}é😀]{0,12}"
-    ]
+    prop_oneof![Just(String::new()), any::<String>(), "[a-z\"\\\\\n\u{1}é😀]{0,12}"]
 }
 
 fn message() -> impl Strategy<Value = Value> {
@@ -27,12 +23,8 @@ fn message() -> impl Strategy<Value = Value> {
 }
 
 fn completion() -> impl Strategy<Value = Value> {
-    (
-        prop::collection::vec(message(), 1..4),
-        any::<u16>(),
-        any::<u16>(),
-    )
-        .prop_map(|(messages, prompt, generated)| {
+    (prop::collection::vec(message(), 1..4), any::<u16>(), any::<u16>()).prop_map(
+        |(messages, prompt, generated)| {
             let choices: Vec<_> = messages
                 .into_iter()
                 .enumerate()
@@ -43,7 +35,8 @@ fn completion() -> impl Strategy<Value = Value> {
             json!({"choices": choices, "usage": {
                 "prompt_tokens": prompt, "completion_tokens": generated,
                 "total_tokens": u32::from(prompt) + u32::from(generated)}})
-        })
+        },
+    )
 }
 
 /// A stream of the completion with one character a chunk, its choices taking turns as `order` says.
@@ -58,10 +51,8 @@ fn as_stream(completion: &Value, order: &[usize]) -> Vec<Value> {
         }
         for (at, call) in message["tool_calls"].as_array().unwrap().iter().enumerate() {
             let function = &call["function"];
-            deltas.push(
-                json!({"tool_calls": [{"index": at, "id": call["id"], "type": "function",
-                "function": {"name": function["name"], "arguments": ""}}]}),
-            );
+            deltas.push(json!({"tool_calls": [{"index": at, "id": call["id"], "type": "function",
+                "function": {"name": function["name"], "arguments": ""}}]}));
             let arguments = function["arguments"].as_str().unwrap();
             deltas.extend(arguments.chars().map(
                 |letter| json!({"tool_calls": [{"index": at, "function": {"arguments": letter}}]}),

@@ -51,10 +51,7 @@ fn what_means_something_changes_the_canonical_bytes() {
         ("/choices/0/message/tool_calls/0/id", json!("I")),
         ("/choices/0/message/tool_calls/0/type", json!("custom")),
         ("/choices/0/message/tool_calls/0/function/name", json!("N")),
-        (
-            "/choices/0/message/tool_calls/0/function/arguments",
-            json!("A"),
-        ),
+        ("/choices/0/message/tool_calls/0/function/arguments", json!("A")),
         ("/usage/prompt_tokens", json!(9)),
         ("/usage/completion_tokens", json!(9)),
         ("/usage/total_tokens", json!(9)),
@@ -95,9 +92,7 @@ fn a_stream_that_breaks_off_is_the_answer_so_far() {
     assembler
         .push_json(br#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"ha"}}]}"#)
         .unwrap();
-    assembler
-        .push_json(br#"{"choices":[{"index":0,"delta":{"content":"lf"}}]}"#)
-        .unwrap();
+    assembler.push_json(br#"{"choices":[{"index":0,"delta":{"content":"lf"}}]}"#).unwrap();
     assert_eq!(assembler.output_bytes(), 4);
     assert_eq!(assembler.usage(), None);
     let answer = assembler.finish().with_usage(TokenCount(3), TokenCount(2));
@@ -123,10 +118,7 @@ fn objects_of_another_shape_are_refused() {
         json!({"choices": [], "usage": {"prompt_tokens": 1.5}}),
         json!({"choices": [], "usage": {"completion_tokens": 4_294_967_296_u64}}),
     ] {
-        assert!(
-            matches!(Answer::from_completion(&wrong), Err(AnswerError::Shape(_))),
-            "{wrong}"
-        );
+        assert!(matches!(Answer::from_completion(&wrong), Err(AnswerError::Shape(_))), "{wrong}");
     }
     for wrong in [
         r#"{"choices":[],"choices":[]}"#,
@@ -139,10 +131,7 @@ fn objects_of_another_shape_are_refused() {
         assert!(matches!(result, Err(AnswerError::Shape(_))), "{wrong}");
     }
     let error = json!({"error": {"message": "no"}});
-    assert!(matches!(
-        Answer::from_completion(&error),
-        Err(AnswerError::NoChoices)
-    ));
+    assert!(matches!(Answer::from_completion(&error), Err(AnswerError::NoChoices)));
     let twice = json!({"choices": [{"index": 2, "message": {}}, {"index": 0, "message": {}},
                                    {"index": 2, "message": {}}]});
     assert!(matches!(
@@ -154,9 +143,7 @@ fn objects_of_another_shape_are_refused() {
 #[test]
 fn a_refused_chunk_adds_nothing() {
     let mut assembler = AnswerAssembler::new();
-    assembler
-        .push(&json!({"choices": [{"index": 0, "delta": {"content": "a"}}]}))
-        .unwrap();
+    assembler.push(&json!({"choices": [{"index": 0, "delta": {"content": "a"}}]})).unwrap();
     let before = assembler.clone().finish();
     for wrong in [
         json!({"choices": [{"index": 0, "delta": {"content": "b"}}, {"index": 0, "delta": {}}]}),
@@ -164,16 +151,11 @@ fn a_refused_chunk_adds_nothing() {
         json!({"choices": [{"index": 0, "delta": {"content": "b"}}], "usage": 7}),
     ] {
         assert!(assembler.push(&wrong).is_err(), "{wrong}");
-        assert!(
-            assembler.push_json(wrong.to_string().as_bytes()).is_err(),
-            "{wrong}"
-        );
+        assert!(assembler.push_json(wrong.to_string().as_bytes()).is_err(), "{wrong}");
         assert_eq!(assembler.clone().finish(), before);
         assert_eq!(assembler.output_bytes(), 1);
     }
     // A chunk that only carries a keep-alive or an error has no choices, and is none of our business.
-    assembler
-        .push(&json!({"error": {"message": "no"}}))
-        .unwrap();
+    assembler.push(&json!({"error": {"message": "no"}})).unwrap();
     assert_eq!(assembler.finish(), before);
 }

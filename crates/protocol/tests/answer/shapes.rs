@@ -76,14 +76,7 @@ data: [DONE]
     });
     let answer = streamed(&events(stream));
     assert_eq!(answer, unary(&completion));
-    assert_eq!(
-        answer
-            .choices()
-            .iter()
-            .map(|choice| choice.index)
-            .collect::<Vec<_>>(),
-        [0, 1]
-    );
+    assert_eq!(answer.choices().iter().map(|choice| choice.index).collect::<Vec<_>>(), [0, 1]);
     let mut turned = completion;
     turned["choices"].as_array_mut().unwrap().reverse();
     assert_eq!(unary(&turned), answer);
@@ -143,10 +136,7 @@ fn vllm_reasoning_and_text_are_the_same_unary_and_streamed() {
 fn reasoning_is_counted_once_under_either_name() {
     let with = |reasoning: Value| {
         let mut message = json!({"role": "assistant", "content": "c"});
-        message
-            .as_object_mut()
-            .unwrap()
-            .extend(reasoning.as_object().unwrap().clone());
+        message.as_object_mut().unwrap().extend(reasoning.as_object().unwrap().clone());
         (
             unary(&json!({"choices": [{"index": 0, "message": message}]})),
             streamed(&[json!({"choices": [{"index": 0, "delta": message}]})]),
@@ -156,18 +146,9 @@ fn reasoning_is_counted_once_under_either_name() {
     assert_eq!(expected.0, expected.1);
     assert_eq!(expected.0.output_bytes(), 2);
     assert_eq!(with(json!({"reasoning": "r"})), expected);
-    assert_eq!(
-        with(json!({"reasoning": "r", "reasoning_content": "r"})),
-        expected
-    );
-    assert_eq!(
-        with(json!({"reasoning": "r", "reasoning_content": null})),
-        expected
-    );
-    assert_eq!(
-        with(json!({"reasoning": "r", "reasoning_content": ""})),
-        expected
-    );
+    assert_eq!(with(json!({"reasoning": "r", "reasoning_content": "r"})), expected);
+    assert_eq!(with(json!({"reasoning": "r", "reasoning_content": null})), expected);
+    assert_eq!(with(json!({"reasoning": "r", "reasoning_content": ""})), expected);
 }
 
 /// OpenAI: two parallel calls, arguments in pieces, usage null until the last chunk.
@@ -246,11 +227,10 @@ fn tool_calls_stand_in_the_order_of_their_stream_indices() {
             {"index": 1, "id": null, "type": null, "function": {"name": null, "arguments": "}"}}]}}]}),
         json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "delta": {}}]}),
     ]);
-    let completion = unary(
-        &json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+    let completion =
+        unary(&json!({"choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
         "tool_calls": [{"id": "first", "function": {"name": "a", "arguments": ""}},
-                       {"id": "second", "function": {"name": "b", "arguments": "{}"}}]}}]}),
-    );
+                       {"id": "second", "function": {"name": "b", "arguments": "{}"}}]}}]}));
     assert_eq!(answer, completion);
 }
 
@@ -260,11 +240,7 @@ fn tool_calls_of_a_unary_answer_stand_in_the_order_of_the_list() {
     let answer = unary(&json!({"choices": [{"index": 0, "message": {"tool_calls": [
         {"index": 7, "id": "x", "function": {"name": "a", "arguments": "1"}},
         {"index": 7, "id": "y", "function": {"name": "b", "arguments": "2"}}]}}]}));
-    let ids: Vec<_> = answer.choices()[0]
-        .message
-        .tool_calls
-        .iter()
-        .map(|call| call.id.as_str())
-        .collect();
+    let ids: Vec<_> =
+        answer.choices()[0].message.tool_calls.iter().map(|call| call.id.as_str()).collect();
     assert_eq!(ids, ["x", "y"]);
 }

@@ -29,13 +29,8 @@ fn the_largest_tree_works_and_does_not_grow() {
     assert_eq!(subtree_decomposition(1, max).unwrap().count(), 126);
     assert_eq!(subtree_decomposition(max, max).unwrap().count(), 0);
     assert_eq!(
-        subtree_decomposition(max - 1, max)
-            .unwrap()
-            .collect::<Vec<_>>(),
-        [Subtree {
-            level: 0,
-            index: max - 1
-        }]
+        subtree_decomposition(max - 1, max).unwrap().collect::<Vec<_>>(),
+        [Subtree { level: 0, index: max - 1 }]
     );
 
     let peaks = subtree_hashes(&Uniform, 0, max).unwrap();
@@ -47,12 +42,8 @@ fn the_largest_tree_works_and_does_not_grow() {
     assert_eq!(full, before);
 
     let mut stepwise = CompactRange::new();
-    stepwise
-        .extend(1, &subtree_hashes(&Uniform, 0, 1).unwrap())
-        .unwrap();
-    stepwise
-        .extend(max, &subtree_hashes(&Uniform, 1, max).unwrap())
-        .unwrap();
+    stepwise.extend(1, &subtree_hashes(&Uniform, 0, 1).unwrap()).unwrap();
+    stepwise.extend(max, &subtree_hashes(&Uniform, 1, max).unwrap()).unwrap();
     assert_eq!(stepwise, full);
 
     for index in [0, 1, max / 2, max - 2, max - 1] {
@@ -64,10 +55,7 @@ fn the_largest_tree_works_and_does_not_grow() {
     verify_consistency(max - 1, &almost, max, &full.root(), &path).unwrap();
     assert_eq!(
         verify_inclusion(&leaf_hash(b"the same"), max, max, &[], &full.root()),
-        Err(MerkleError::NoSuchLeaf {
-            index: max,
-            size: max
-        })
+        Err(MerkleError::NoSuchLeaf { index: max, size: max })
     );
 }
 

@@ -17,11 +17,7 @@ fn decomposition_of_every_range_tiles_it_with_the_largest_aligned_subtrees() {
                 while position.is_multiple_of(1 << (k + 1)) && position + (1 << (k + 1)) <= new {
                     k += 1;
                 }
-                assert_eq!(
-                    (level, index),
-                    (k, position >> k),
-                    "at {position} of {old}..{new}"
-                );
+                assert_eq!((level, index), (k, position >> k), "at {position} of {old}..{new}");
                 position += 1 << k;
             }
             assert_eq!(position, new);
@@ -29,10 +25,7 @@ fn decomposition_of_every_range_tiles_it_with_the_largest_aligned_subtrees() {
     }
     assert_eq!(
         subtree_decomposition(3, 2).err(),
-        Some(MerkleError::NotGrowing {
-            old_size: 3,
-            new_size: 2
-        })
+        Some(MerkleError::NotGrowing { old_size: 3, new_size: 2 })
     );
 }
 
@@ -68,9 +61,7 @@ fn extension_with_wrong_counts_is_refused_and_changes_nothing() {
         for new in old + 1..=40 {
             let mut range = CompactRange::new();
             if old > 0 {
-                range
-                    .extend(old, &subtree_hashes(&tree, 0, old).unwrap())
-                    .unwrap();
+                range.extend(old, &subtree_hashes(&tree, 0, old).unwrap()).unwrap();
             }
             let right = subtree_hashes(&tree, old, new).unwrap();
             let mut longer = right.clone();
@@ -91,10 +82,7 @@ fn extension_with_wrong_counts_is_refused_and_changes_nothing() {
             peaks.push(Hash32::ZERO);
             assert_eq!(
                 extend_with_subtrees(old, &peaks, new, &right),
-                Err(MerkleError::PeakCount {
-                    size: old,
-                    actual: peaks.len()
-                })
+                Err(MerkleError::PeakCount { size: old, actual: peaks.len() })
             );
         }
     }
@@ -117,18 +105,13 @@ fn stored_subtrees_are_exactly_the_complete_ones() {
     let mut range = CompactRange::new();
     let mut stored = Vec::new();
     for leaf in &all {
-        range
-            .push_with(Hash32(*leaf), |subtree, hash| stored.push((subtree, *hash)))
-            .unwrap();
+        range.push_with(Hash32(*leaf), |subtree, hash| stored.push((subtree, *hash))).unwrap();
     }
     let mut expected = Vec::new();
     for end in 1..=all.len() {
         for level in 0..=end.trailing_zeros() as u8 {
             let start = end - (1 << level);
-            let subtree = Subtree {
-                level,
-                index: (start >> level) as u64,
-            };
+            let subtree = Subtree { level, index: (start >> level) as u64 };
             expected.push((subtree, Hash32(rfc::root(&all[start..end]))));
         }
     }

@@ -18,9 +18,7 @@ use sha2::{Digest, Sha256};
 const LARGEST: usize = 130;
 
 fn leaves(count: usize) -> Vec<rfc::Hash> {
-    (0..count)
-        .map(|i| rfc::leaf(format!("leaf {i}").as_bytes()))
-        .collect()
+    (0..count).map(|i| rfc::leaf(format!("leaf {i}").as_bytes())).collect()
 }
 
 fn tree(count: usize) -> MemoryTree {
@@ -57,11 +55,7 @@ fn roots_of_all_sizes_equal_the_recursive_definition() {
     for size in 0..=LARGEST {
         let expected = Hash32(rfc::root(&all[..size]));
         assert_eq!(range.root(), expected, "range of {size}");
-        assert_eq!(
-            tree_root(&tree, size as u64).unwrap(),
-            expected,
-            "tree of {size}"
-        );
+        assert_eq!(tree_root(&tree, size as u64).unwrap(), expected, "tree of {size}");
         assert_eq!(range.peaks().len(), size.count_ones() as usize);
         let again = CompactRange::from_peaks(size as u64, range.peaks().to_vec()).unwrap();
         assert_eq!(again, range);
@@ -73,20 +67,11 @@ fn roots_of_all_sizes_equal_the_recursive_definition() {
 
 #[test]
 fn errors_say_what_was_wrong() {
-    let error = MerkleError::HashCount {
-        old_size: 3,
-        new_size: 9,
-        actual: 1,
-    };
-    assert_eq!(
-        error.to_string(),
-        "1 subtree hashes do not take a tree from 3 to 9 leaves"
-    );
+    let error = MerkleError::HashCount { old_size: 3, new_size: 9, actual: 1 };
+    assert_eq!(error.to_string(), "1 subtree hashes do not take a tree from 3 to 9 leaves");
     let error: ProofError<MissingNode> = ProofError::Source(MissingNode { level: 1, index: 2 });
     assert_eq!(
-        std::error::Error::source(&error)
-            .expect("has a source")
-            .to_string(),
+        std::error::Error::source(&error).expect("has a source").to_string(),
         "there is no complete subtree 2 at level 1"
     );
 }

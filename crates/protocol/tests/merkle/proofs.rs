@@ -40,11 +40,7 @@ fn inclusion_proofs_of_all_leaves_and_sizes_equal_the_recursive_definition() {
         let root = Hash32(rfc::root(&all[..size]));
         for index in 0..size {
             let path = inclusion_proof(&tree, index as u64, size as u64).unwrap();
-            assert_eq!(
-                path,
-                hashes(rfc::path(index, &all[..size])),
-                "{index} of {size}"
-            );
+            assert_eq!(path, hashes(rfc::path(index, &all[..size])), "{index} of {size}");
             let leaf = Hash32(all[index]);
             verify_inclusion(&leaf, index as u64, size as u64, &path, &root).unwrap();
         }
@@ -61,14 +57,8 @@ fn inclusion_with_one_thing_changed_is_rejected() {
             let (at, of, leaf) = (index as u64, size as u64, Hash32(*leaf));
             let path = inclusion_proof(&tree, at, of).unwrap();
             let wrong = Err(MerkleError::RootMismatch);
-            assert_eq!(
-                verify_inclusion(&flipped(&leaf, index), at, of, &path, &root),
-                wrong
-            );
-            assert_eq!(
-                verify_inclusion(&leaf, at, of, &path, &flipped(&root, size)),
-                wrong
-            );
+            assert_eq!(verify_inclusion(&flipped(&leaf, index), at, of, &path, &root), wrong);
+            assert_eq!(verify_inclusion(&leaf, at, of, &path, &flipped(&root, size)), wrong);
             for bad in spoiled(&path) {
                 let error = verify_inclusion(&leaf, at, of, &bad, &root).unwrap_err();
                 let expected = if bad.len() == path.len() {
@@ -118,10 +108,7 @@ fn inclusion_under_any_index_and_size_gets_the_recursive_verdict() {
             }
         }
     }
-    assert!(
-        accepted_elsewhere > 0,
-        "the test reached no path that fits two sizes"
-    );
+    assert!(accepted_elsewhere > 0, "the test reached no path that fits two sizes");
 }
 
 #[test]
@@ -135,14 +122,8 @@ fn consistency_proofs_of_all_sizes_equal_the_recursive_definition() {
             let path = consistency_proof(&tree, first as u64, second as u64).unwrap();
             let expected = hashes(rfc::subproof(first, &all[..second], true));
             assert_eq!(path, expected, "{first} in {second}");
-            verify_consistency(
-                first as u64,
-                &first_root,
-                second as u64,
-                &second_root,
-                &path,
-            )
-            .unwrap();
+            verify_consistency(first as u64, &first_root, second as u64, &second_root, &path)
+                .unwrap();
         }
     }
 }
@@ -159,15 +140,9 @@ fn consistency_with_one_thing_changed_is_rejected() {
             let path = consistency_proof(&tree, old, new).unwrap();
             let wrong = Err(MerkleError::RootMismatch);
             let changed = flipped(&old_root, first);
-            assert_eq!(
-                verify_consistency(old, &changed, new, &new_root, &path),
-                wrong
-            );
+            assert_eq!(verify_consistency(old, &changed, new, &new_root, &path), wrong);
             let changed = flipped(&new_root, second);
-            assert_eq!(
-                verify_consistency(old, &old_root, new, &changed, &path),
-                wrong
-            );
+            assert_eq!(verify_consistency(old, &old_root, new, &changed, &path), wrong);
             for bad in spoiled(&path) {
                 let error = verify_consistency(old, &old_root, new, &new_root, &bad).unwrap_err();
                 let expected = if bad.len() == path.len() {
@@ -205,11 +180,7 @@ fn consistency_under_any_sizes_gets_the_recursive_verdict() {
                         &Hash32(new_root),
                         &path,
                     );
-                    assert_eq!(
-                        result.is_ok(),
-                        expected,
-                        "{first} in {second} as {m} in {n}"
-                    );
+                    assert_eq!(result.is_ok(), expected, "{first} in {second} as {m} in {n}");
                 }
             }
         }
@@ -239,32 +210,17 @@ fn proofs_that_do_not_exist_are_refused_by_maker_and_verifier() {
     let root = tree.root();
     for (index, size) in [(5, 5), (6, 5), (0, 0), (u64::MAX, u64::MAX), (u64::MAX, 0)] {
         let error = MerkleError::NoSuchLeaf { index, size };
-        assert_eq!(
-            inclusion_proof(&tree, index, size),
-            Err(ProofError::Tree(error))
-        );
-        assert_eq!(
-            root_from_inclusion_path(&root, index, size, &[]),
-            Err(error)
-        );
+        assert_eq!(inclusion_proof(&tree, index, size), Err(ProofError::Tree(error)));
+        assert_eq!(root_from_inclusion_path(&root, index, size, &[]), Err(error));
     }
     for (first, second) in [(0, 5), (0, 0), (6, 5), (u64::MAX, 5)] {
         let error = MerkleError::NoSuchConsistency { first, second };
-        assert_eq!(
-            consistency_proof(&tree, first, second),
-            Err(ProofError::Tree(error))
-        );
-        assert_eq!(
-            verify_consistency(first, &root, second, &root, &[]),
-            Err(error)
-        );
+        assert_eq!(consistency_proof(&tree, first, second), Err(ProofError::Tree(error)));
+        assert_eq!(verify_consistency(first, &root, second, &root, &[]), Err(error));
     }
     assert_eq!(
         inclusion_proof(&tree, 0, 8),
         Err(ProofError::Source(MissingNode { level: 2, index: 1 }))
     );
-    assert_eq!(
-        tree_root(&tree, 6),
-        Err(ProofError::Source(MissingNode { level: 1, index: 2 }))
-    );
+    assert_eq!(tree_root(&tree, 6), Err(ProofError::Source(MissingNode { level: 1, index: 2 })));
 }

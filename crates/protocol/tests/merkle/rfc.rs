@@ -5,20 +5,11 @@ use sha2::{Digest, Sha256};
 pub(crate) type Hash = [u8; 32];
 
 pub(crate) fn leaf(data: &[u8]) -> Hash {
-    Sha256::new()
-        .chain_update([0])
-        .chain_update(data)
-        .finalize()
-        .into()
+    Sha256::new().chain_update([0]).chain_update(data).finalize().into()
 }
 
 pub(crate) fn node(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new()
-        .chain_update([1])
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
+    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
 /// The largest power of two smaller than `n`.
@@ -48,11 +39,8 @@ pub(crate) fn path(m: usize, leaves: &[Hash]) -> Vec<Hash> {
     }
     let k = split(leaves.len());
     let (left, right) = leaves.split_at(k);
-    let (mut path, sibling) = if m < k {
-        (path(m, left), root(right))
-    } else {
-        (path(m - k, right), root(left))
-    };
+    let (mut path, sibling) =
+        if m < k { (path(m, left), root(right)) } else { (path(m - k, right), root(left)) };
     path.push(sibling);
     path
 }
@@ -60,11 +48,7 @@ pub(crate) fn path(m: usize, leaves: &[Hash]) -> Vec<Hash> {
 /// PROOF(m, D) is SUBPROOF(m, D, true).
 pub(crate) fn subproof(m: usize, leaves: &[Hash], whole: bool) -> Vec<Hash> {
     if m == leaves.len() {
-        return if whole {
-            Vec::new()
-        } else {
-            vec![root(leaves)]
-        };
+        return if whole { Vec::new() } else { vec![root(leaves)] };
     }
     let k = split(leaves.len());
     let (left, right) = leaves.split_at(k);

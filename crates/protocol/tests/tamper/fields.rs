@@ -39,14 +39,7 @@ macro_rules! each_field {
 }
 
 pub(crate) fn tariffs(tariff: Tariff) -> Vec<(&'static str, Tariff)> {
-    each_field!(
-        tariff,
-        Tariff {
-            price: flip,
-            input_weight: flip,
-            output_weight: flip
-        }
-    )
+    each_field!(tariff, Tariff { price: flip, input_weight: flip, output_weight: flip })
 }
 
 pub(crate) fn asks() -> Vec<(&'static str, Ask)> {
@@ -88,13 +81,7 @@ pub(crate) fn tickets() -> Vec<(&'static str, Ticket)> {
         }
     );
     for (field, tariff) in tariffs(fixtures::ticket().tariff) {
-        all.push((
-            field,
-            Ticket {
-                tariff,
-                ..fixtures::ticket()
-            },
-        ));
+        all.push((field, Ticket { tariff, ..fixtures::ticket() }));
     }
     all
 }
@@ -123,13 +110,7 @@ pub(crate) fn proofs() -> Vec<(&'static str, ProofOfInference)> {
 pub(crate) fn roots() -> Vec<(&'static str, ProofRoot)> {
     each_field!(
         fixtures::proof_root(),
-        ProofRoot {
-            deployment: flip,
-            coordinator: flip,
-            node: flip,
-            size: flip,
-            root: flip,
-        }
+        ProofRoot { deployment: flip, coordinator: flip, node: flip, size: flip, root: flip }
     )
 }
 
@@ -177,13 +158,7 @@ pub(crate) fn bodies() -> Vec<(&'static str, ReceiptBody)> {
     flip(other.attestation.as_mut().unwrap());
     all.push(("attestation", other));
     for (field, tariff) in tariffs(original.tariff) {
-        all.push((
-            field,
-            ReceiptBody {
-                tariff,
-                ..original.clone()
-            },
-        ));
+        all.push((field, ReceiptBody { tariff, ..original.clone() }));
     }
     let auctions = each_field!(
         original.auction,
@@ -195,30 +170,14 @@ pub(crate) fn bodies() -> Vec<(&'static str, ReceiptBody)> {
         }
     );
     for (field, auction) in auctions {
-        all.push((
-            field,
-            ReceiptBody {
-                auction,
-                ..original.clone()
-            },
-        ));
+        all.push((field, ReceiptBody { auction, ..original.clone() }));
     }
     let owners = each_field!(
         original.owner,
-        OwnerCommitments {
-            escrow: flip,
-            allowance: flip,
-            cumulative: flip,
-        }
+        OwnerCommitments { escrow: flip, allowance: flip, cumulative: flip }
     );
     for (field, owner) in owners {
-        all.push((
-            field,
-            ReceiptBody {
-                owner,
-                ..original.clone()
-            },
-        ));
+        all.push((field, ReceiptBody { owner, ..original.clone() }));
     }
     for (field, proof) in proofs() {
         let mut body = original.clone();
@@ -266,12 +225,7 @@ pub(crate) fn evidences() -> Vec<(&'static str, NodeEvidence)> {
 pub(crate) fn hellos() -> Vec<(&'static str, Hello)> {
     each_field!(
         fixtures::hello(),
-        Hello {
-            deployment: flip,
-            coordinator: flip,
-            binding: flip,
-            now: flip,
-        }
+        Hello { deployment: flip, coordinator: flip, binding: flip, now: flip }
     )
 }
 
@@ -302,33 +256,15 @@ pub(crate) fn key_commands() -> Vec<(&'static str, KeyCommand)> {
             grow(&mut other_label);
             flip(&mut other_key);
             [
-                (
-                    "allowance",
-                    KeyAction::Create {
-                        allowance: other_allowance,
-                        label,
-                    },
-                ),
-                (
-                    "label",
-                    KeyAction::Create {
-                        allowance,
-                        label: other_label,
-                    },
-                ),
+                ("allowance", KeyAction::Create { allowance: other_allowance, label }),
+                ("label", KeyAction::Create { allowance, label: other_label }),
                 ("key", KeyAction::Revoke { key: other_key }),
             ]
         }
         other => panic!("{other:?}"),
     };
     for (field, action) in actions {
-        all.push((
-            field,
-            KeyCommand {
-                action,
-                ..create.clone()
-            },
-        ));
+        all.push((field, KeyCommand { action, ..create.clone() }));
     }
     all
 }

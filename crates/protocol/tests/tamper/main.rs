@@ -27,18 +27,12 @@ where
     let signed = key(seed).sign(record);
     assert_eq!(signed.verify(&signer), Ok(&signed.record));
     let stranger = key(&[0x55; 32]).public();
-    assert_eq!(
-        signed.verify(&stranger),
-        Err(SignatureError::Signature(stranger))
-    );
+    assert_eq!(signed.verify(&stranger), Err(SignatureError::Signature(stranger)));
 
     let refused = Err(SignatureError::Signature(signer));
     for (field, record) in changed {
         assert_ne!(record, signed.record, "{field} was not changed");
-        let forged = Signed {
-            record,
-            signature: signed.signature,
-        };
+        let forged = Signed { record, signature: signed.signature };
         assert_eq!(forged.verify(&signer).map(|_| ()), refused, "{field}");
     }
 
@@ -53,10 +47,7 @@ where
         }
     }
     for length in 0..bytes.len() {
-        assert_eq!(
-            Signed::<T>::decode(&bytes[..length]),
-            Err(SignatureError::Encoding)
-        );
+        assert_eq!(Signed::<T>::decode(&bytes[..length]), Err(SignatureError::Encoding));
     }
     let longer = [bytes.as_slice(), &[0]].concat();
     assert_eq!(Signed::<T>::decode(&longer), Err(SignatureError::Encoding));
@@ -79,11 +70,7 @@ fn proof_root_changed_anywhere_is_refused() {
 
 #[test]
 fn receipt_head_changed_anywhere_is_refused() {
-    resists(
-        &COORDINATOR_SEED,
-        fixtures::receipt(true).head.record,
-        heads(),
-    );
+    resists(&COORDINATOR_SEED, fixtures::receipt(true).head.record, heads());
 }
 
 #[test]
@@ -95,10 +82,7 @@ fn hello_changed_anywhere_is_refused() {
 fn key_command_changed_anywhere_is_refused() {
     let [create, list, revoke] = fixtures::key_commands();
     for command in [create, list, revoke] {
-        let others = key_commands()
-            .into_iter()
-            .filter(|(_, other)| *other != command)
-            .collect();
+        let others = key_commands().into_iter().filter(|(_, other)| *other != command).collect();
         resists(&WALLET_SEED, command, others);
     }
 }
@@ -113,15 +97,9 @@ fn signature_of_one_type_does_not_serve_another() {
     }
     let pair = key(&COORDINATOR_SEED);
     let hello = pair.sign(fixtures::hello());
-    let other = Signed {
-        record: Lookalike(fixtures::hello()),
-        signature: hello.signature,
-    };
+    let other = Signed { record: Lookalike(fixtures::hello()), signature: hello.signature };
     assert_eq!(other.encode(), hello.encode());
-    assert_eq!(
-        other.verify(&pair.public()),
-        Err(SignatureError::Signature(pair.public()))
-    );
+    assert_eq!(other.verify(&pair.public()), Err(SignatureError::Signature(pair.public())));
 }
 
 #[test]
@@ -149,16 +127,9 @@ fn ticket_header_changed_anywhere_is_refused() {
         let mut other = header.clone().into_bytes();
         other[place] = if other[place] == b'A' { b'B' } else { b'A' };
         assert!(mac.open(&other).is_err(), "character {place}");
-        assert!(
-            mac.open(&header.as_bytes()[..place]).is_err(),
-            "{place} characters"
-        );
+        assert!(mac.open(&header.as_bytes()[..place]).is_err(), "{place} characters");
     }
-    for longer in [
-        format!("{header}A"),
-        format!("{header}AAAA"),
-        format!("{header}="),
-    ] {
+    for longer in [format!("{header}A"), format!("{header}AAAA"), format!("{header}=")] {
         assert!(mac.open(longer.as_bytes()).is_err());
     }
     // A MAC can be moved to no other ticket.
@@ -168,10 +139,6 @@ fn ticket_header_changed_anywhere_is_refused() {
     for (field, ticket) in tickets() {
         let forged = [borsh::to_vec(&ticket).unwrap().as_slice(), &bytes[sealed..]].concat();
         let forged = base64::Engine::encode(&engine, forged);
-        assert_eq!(
-            mac.open(forged.as_bytes()),
-            Err(TicketHeaderError::Forged),
-            "{field}"
-        );
+        assert_eq!(mac.open(forged.as_bytes()), Err(TicketHeaderError::Forged), "{field}");
     }
 }

@@ -54,10 +54,7 @@ fn receipt_changed_in_any_field_is_refused() {
         assert_eq!(receipt.verify(&signer), refused, "{field}");
     }
     for (field, body) in bodies() {
-        let receipt = Receipt {
-            body,
-            ..original.clone()
-        };
+        let receipt = Receipt { body, ..original.clone() };
         assert_ne!(receipt.leaf(), original.leaf(), "{field}");
         assert_eq!(receipt.verify(&signer), Err(ReceiptError::Body), "{field}");
     }
@@ -82,10 +79,7 @@ fn receipt_with_any_bit_changed_is_refused() {
             }
         }
         for length in 0..bytes.len() {
-            assert_eq!(
-                Receipt::decode(&bytes[..length]),
-                Err(ReceiptError::Encoding)
-            );
+            assert_eq!(Receipt::decode(&bytes[..length]), Err(ReceiptError::Encoding));
         }
     }
 }
@@ -96,11 +90,7 @@ fn receipt_that_its_own_coordinator_changed_contradicts_the_nodes_statement() {
     let pair = key(&COORDINATOR_SEED);
     let reseal = |mut head: ReceiptHead, body: ReceiptBody| {
         head.body = body.hash();
-        Receipt {
-            head: pair.sign(head),
-            body,
-        }
-        .verify(&pair.public())
+        Receipt { head: pair.sign(head), body }.verify(&pair.public())
     };
     let original = fixtures::receipt(true);
     assert_eq!(reseal(original.head.record, original.body.clone()), Ok(()));
@@ -116,33 +106,18 @@ fn receipt_that_its_own_coordinator_changed_contradicts_the_nodes_statement() {
         assert_eq!(reseal(head, original.body.clone()), expected, "{field}");
     }
     let changes: [(fn(&mut ReceiptBody), _); 9] = [
-        (
-            |body| flip(&mut body.ticket),
-            ReceiptError::Statement("ticket"),
-        ),
+        (|body| flip(&mut body.ticket), ReceiptError::Statement("ticket")),
         (
             |body| flip(&mut body.response_commitment),
             ReceiptError::Statement("response commitment"),
         ),
-        (
-            |body| body.input_tokens = TokenCount(40),
-            ReceiptError::Arithmetic,
-        ),
-        (
-            |body| body.output_tokens = TokenCount(13),
-            ReceiptError::Arithmetic,
-        ),
-        (
-            |body| body.tariff.price = TokenPrice(1),
-            ReceiptError::Arithmetic,
-        ),
+        (|body| body.input_tokens = TokenCount(40), ReceiptError::Arithmetic),
+        (|body| body.output_tokens = TokenCount(13), ReceiptError::Arithmetic),
+        (|body| body.tariff.price = TokenPrice(1), ReceiptError::Arithmetic),
         (|body| flip(&mut body.amount), ReceiptError::Arithmetic),
         (|body| flip(&mut body.fee), ReceiptError::Arithmetic),
         (|body| flip(&mut body.fee_rate), ReceiptError::Arithmetic),
-        (
-            |body| body.fee = FineAmount(body.fee.0 + 1),
-            ReceiptError::Arithmetic,
-        ),
+        (|body| body.fee = FineAmount(body.fee.0 + 1), ReceiptError::Arithmetic),
     ];
     for (change, expected) in changes {
         let mut body = original.body.clone();
@@ -153,9 +128,6 @@ fn receipt_that_its_own_coordinator_changed_contradicts_the_nodes_statement() {
         let mut body = original.body.clone();
         body.statement.as_mut().unwrap().evidence = evidence;
         let refused = reseal(original.head.record, body).unwrap_err();
-        assert!(
-            matches!(refused, ReceiptError::Evidence(_)),
-            "{field}: {refused}"
-        );
+        assert!(matches!(refused, ReceiptError::Evidence(_)), "{field}: {refused}");
     }
 }

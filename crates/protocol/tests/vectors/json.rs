@@ -11,11 +11,7 @@ fn canonical_json_is_rfc_8785_where_the_file_says_so() {
         let canonical = case.text("canonical");
         assert_eq!(case.bytes("canonical_hex"), canonical.as_bytes());
         let other = serde_json_canonicalizer::pipe(case.text("json")).unwrap();
-        assert_eq!(
-            other == canonical,
-            case["rfc8785"].as_bool().unwrap(),
-            "{case}"
-        );
+        assert_eq!(other == canonical, case["rfc8785"].as_bool().unwrap(), "{case}");
         // Whatever the digits of its integers, it is the same JSON, without white space.
         let [before, after]: [Value; 2] =
             [case.text("json"), canonical].map(|json| serde_json::from_str(json).unwrap());
@@ -42,10 +38,7 @@ fn the_examples_of_rfc_8785_have_the_results_of_rfc_8785() {
     );
     assert_eq!(accepted[1].text("name"), "RFC 8785 section 3.2.3");
     let sorted: Map<String, Value> = serde_json::from_str(accepted[1].text("canonical")).unwrap();
-    let order: Vec<_> = sorted
-        .values()
-        .map(|value| value.as_str().unwrap())
-        .collect();
+    let order: Vec<_> = sorted.values().map(|value| value.as_str().unwrap()).collect();
     assert_eq!(
         order,
         [
@@ -91,10 +84,7 @@ fn the_examples_of_rfc_8785_have_the_results_of_rfc_8785() {
         let double: f64 = expected.parse().unwrap();
         let bits = u64::from_str_radix(case.text("bits"), 16).unwrap();
         // The sign of zero is the only thing that does not survive.
-        assert!(
-            double.to_bits() == bits || (double == 0.0 && bits == 1 << 63),
-            "{case}"
-        );
+        assert!(double.to_bits() == bits || (double == 0.0 && bits == 1 << 63), "{case}");
     }
 }
 
@@ -115,20 +105,14 @@ fn commitments_are_salted_hashes_of_canonical_bytes() {
         let canonical = case.text("canonical").as_bytes();
         let salt = case.bytes("salt");
         assert_eq!(salt.len(), 32);
-        assert_eq!(
-            case.text("commitment"),
-            tagged("pinaivu/request/v1", &[&salt, canonical])
-        );
+        assert_eq!(case.text("commitment"), tagged("pinaivu/request/v1", &[&salt, canonical]));
         let [sent, kept] = ["json", "canonical"]
             .map(|member| serde_json_canonicalizer::pipe(case.text(member)).unwrap());
         assert_eq!(sent, kept);
     }
     for case in vectors.list("values") {
         let (salt, bytes) = (case.bytes("salt"), case.bytes("bytes"));
-        assert_eq!(
-            case.text("commitment"),
-            tagged(case.text("tag"), &[&salt, &bytes])
-        );
+        assert_eq!(case.text("commitment"), tagged(case.text("tag"), &[&salt, &bytes]));
     }
 }
 
@@ -136,20 +120,14 @@ fn commitments_are_salted_hashes_of_canonical_bytes() {
 fn one_request_has_one_commitment_and_two_seeds_have_two() {
     let vectors = read("commitments.json");
     let of = |name: &str| {
-        let mut all = vectors
-            .list("requests")
-            .iter()
-            .filter(|case| case.text("name") == name);
+        let mut all = vectors.list("requests").iter().filter(|case| case.text("name") == name);
         let commitments: Vec<_> = all.by_ref().map(|case| case.text("commitment")).collect();
         assert_eq!(commitments.len(), 2, "{name}");
         assert_ne!(commitments[0], commitments[1], "two salts");
         commitments
     };
     assert_eq!(of("the least request"), of("the same, spelled differently"));
-    assert_ne!(
-        of("a seed that a double rounds"),
-        of("the seed it would be rounded to")
-    );
+    assert_ne!(of("a seed that a double rounds"), of("the seed it would be rounded to"));
 }
 
 #[test]
@@ -173,10 +151,7 @@ fn answers_have_the_canonical_form_the_rules_say() {
         let canonical: Value = serde_json::from_str(case.text("canonical")).unwrap();
         let texts: usize = canonical.list("choices").iter().map(text_bytes).sum();
         assert_eq!(case["output_bytes"].as_u64(), Some(texts as u64));
-        let expected = tagged(
-            "pinaivu/response/v1",
-            &[&salt, case.text("canonical").as_bytes()],
-        );
+        let expected = tagged("pinaivu/response/v1", &[&salt, case.text("canonical").as_bytes()]);
         assert_eq!(case.text("commitment"), expected);
     }
 }
@@ -203,9 +178,7 @@ fn joined(chunks: &[Value]) -> Value {
             usage = chunk["usage"].clone();
         }
         for piece in chunk.list("choices") {
-            let at = choices
-                .iter()
-                .position(|choice| choice["index"] == piece["index"]);
+            let at = choices.iter().position(|choice| choice["index"] == piece["index"]);
             let at = at.unwrap_or_else(|| {
                 choices.push(json!({"index": piece["index"], "message": {"tool_calls": []}}));
                 choices.len() - 1

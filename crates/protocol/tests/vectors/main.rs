@@ -33,11 +33,7 @@ fn read(name: &str) -> Value {
 }
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    parts
-        .iter()
-        .fold(Sha256::new(), Digest::chain_update)
-        .finalize()
-        .into()
+    parts.iter().fold(Sha256::new(), Digest::chain_update).finalize().into()
 }
 
 /// `SHA-256(tag ‖ 0x00 ‖ parts…)` in hexadecimal.
@@ -56,15 +52,11 @@ trait Fields {
 
 impl Fields for Value {
     fn text(&self, name: &str) -> &str {
-        self[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("{name} of {self}"))
+        self[name].as_str().unwrap_or_else(|| panic!("{name} of {self}"))
     }
 
     fn list(&self, name: &str) -> &[Value] {
-        self[name]
-            .as_array()
-            .unwrap_or_else(|| panic!("{name} of {self}"))
+        self[name].as_array().unwrap_or_else(|| panic!("{name} of {self}"))
     }
 
     fn bytes(&self, name: &str) -> Vec<u8> {

@@ -33,11 +33,7 @@ fn peaks(leaves: &[Hash]) -> Vec<String> {
     let mut peaks = Vec::new();
     let mut rest = leaves;
     while !rest.is_empty() {
-        let complete = if rest.len().is_power_of_two() {
-            rest.len()
-        } else {
-            split(rest.len())
-        };
+        let complete = if rest.len().is_power_of_two() { rest.len() } else { split(rest.len()) };
         let (first, others) = rest.split_at(complete);
         peaks.push(hex::encode(root(first)));
         rest = others;
@@ -82,15 +78,11 @@ fn hash(text: &str) -> Hash {
 }
 
 fn hashes(list: &[Value]) -> Vec<Hash> {
-    list.iter()
-        .map(|text| hash(text.as_str().unwrap()))
-        .collect()
+    list.iter().map(|text| hash(text.as_str().unwrap())).collect()
 }
 
 fn strings(list: &[Value]) -> Vec<String> {
-    list.iter()
-        .map(|text| text.as_str().unwrap().to_owned())
-        .collect()
+    list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
 fn size(case: &Value, name: &str) -> usize {
@@ -124,10 +116,7 @@ fn roots_of_the_well_known_leaves_are_the_well_known_roots() {
     let roots = vectors["roots"].list("small");
     assert_eq!(roots.len(), expected.len());
     for (size, (case, expected)) in roots.iter().zip(expected).enumerate() {
-        assert_eq!(
-            (case.text("size"), case.text("root")),
-            (size.to_string().as_str(), expected)
-        );
+        assert_eq!((case.text("size"), case.text("root")), (size.to_string().as_str(), expected));
     }
 }
 
@@ -172,11 +161,7 @@ fn inclusion_paths_lead_from_leaf_to_root() {
                 &hashes(case.list("path")),
             );
             assert_ne!(reached, Some(hash(case.text("root"))), "{case}");
-            let expected = if reached.is_none() {
-                "path_length"
-            } else {
-                "root_mismatch"
-            };
+            let expected = if reached.is_none() { "path_length" } else { "root_mismatch" };
             assert_eq!(case.text("error"), expected, "{case}");
         } else {
             assert_eq!(case.text("error"), "no_such_leaf", "{case}");
@@ -194,11 +179,7 @@ fn consistency_paths_lead_to_both_roots() {
             assert_eq!(hash(case.text("first_root")), roots.0);
             assert_eq!(hash(case.text("second_root")), roots.1);
             let path = hashes(case.list("path"));
-            assert_eq!(
-                proof_roots(roots.0, first, second, true, &path),
-                Some(roots),
-                "{case}"
-            );
+            assert_eq!(proof_roots(roots.0, first, second, true, &path), Some(roots), "{case}");
         }
     }
     let rejected = vectors["rejected"].list("consistency");
@@ -209,18 +190,11 @@ fn consistency_paths_lead_to_both_roots() {
             assert_eq!(case.text("error"), "no_such_consistency", "{case}");
             continue;
         }
-        let roots = (
-            hash(case.text("first_root")),
-            hash(case.text("second_root")),
-        );
+        let roots = (hash(case.text("first_root")), hash(case.text("second_root")));
         let path = hashes(case.list("path"));
         let reached = proof_roots(roots.0, first, second, true, &path);
         assert_ne!(reached, Some(roots), "{case}");
-        let expected = if reached.is_none() {
-            "path_length"
-        } else {
-            "root_mismatch"
-        };
+        let expected = if reached.is_none() { "path_length" } else { "root_mismatch" };
         assert_eq!(case.text("error"), expected, "{case}");
     }
 }
@@ -235,10 +209,7 @@ fn extensions_hold_the_largest_aligned_subtrees_and_give_the_new_tree() {
             assert_eq!(strings(case.list("new_peaks")), peaks(&leaves[..new]));
             assert_eq!(hash(case.text("root")), root(&leaves[..new]));
             let mut position = old;
-            let given = case
-                .list("subtrees")
-                .iter()
-                .zip(hashes(case.list("hashes")));
+            let given = case.list("subtrees").iter().zip(hashes(case.list("hashes")));
             for (subtree, hash) in given {
                 let mut leaves_in_it = 1;
                 while position.is_multiple_of(leaves_in_it * 2)
@@ -246,16 +217,9 @@ fn extensions_hold_the_largest_aligned_subtrees_and_give_the_new_tree() {
                 {
                     leaves_in_it *= 2;
                 }
-                assert_eq!(
-                    subtree["level"].as_u64(),
-                    Some(u64::from(leaves_in_it.ilog2()))
-                );
+                assert_eq!(subtree["level"].as_u64(), Some(u64::from(leaves_in_it.ilog2())));
                 assert_eq!(size(subtree, "index"), position / leaves_in_it);
-                assert_eq!(
-                    hash,
-                    root(&leaves[position..position + leaves_in_it]),
-                    "{case}"
-                );
+                assert_eq!(hash, root(&leaves[position..position + leaves_in_it]), "{case}");
                 position += leaves_in_it;
             }
             assert_eq!(position, new);

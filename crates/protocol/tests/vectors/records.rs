@@ -45,11 +45,8 @@ const ASK: Layout = &[
     ("expires", Integer(8)),
 ];
 
-const TARIFF: Layout = &[
-    ("price", Integer(8)),
-    ("input_weight", Integer(2)),
-    ("output_weight", Integer(2)),
-];
+const TARIFF: Layout =
+    &[("price", Integer(8)), ("input_weight", Integer(2)), ("output_weight", Integer(2))];
 
 const TICKET: Layout = &[
     ("deployment", Hex(32)),
@@ -122,11 +119,7 @@ const AUCTION: Layout = &[
     ("best_losing_ask", Maybe(&Integer(8))),
 ];
 
-const OWNER: Layout = &[
-    ("escrow", Hex(32)),
-    ("allowance", Hex(32)),
-    ("cumulative", Hex(32)),
-];
+const OWNER: Layout = &[("escrow", Hex(32)), ("allowance", Hex(32)), ("cumulative", Hex(32))];
 
 const BODY: Layout = &[
     ("model", Text),
@@ -142,23 +135,13 @@ const BODY: Layout = &[
     ("outcome", OUTCOME),
     ("auction", Record(AUCTION)),
     ("owner", Record(OWNER)),
-    (
-        "statement",
-        Maybe(&Record(&[
-            ("proof", Record(PROOF)),
-            ("evidence", Record(EVIDENCE)),
-        ])),
-    ),
+    ("statement", Maybe(&Record(&[("proof", Record(PROOF)), ("evidence", Record(EVIDENCE))]))),
     ("attestation", Maybe(&Hex(32))),
     ("created", Integer(8)),
 ];
 
-const HELLO: Layout = &[
-    ("deployment", Hex(32)),
-    ("coordinator", Address),
-    ("binding", Hex(32)),
-    ("now", Integer(8)),
-];
+const HELLO: Layout =
+    &[("deployment", Hex(32)), ("coordinator", Address), ("binding", Hex(32)), ("now", Integer(8))];
 
 const KEY_COMMAND: Layout = &[
     ("deployment", Hex(32)),
@@ -187,18 +170,10 @@ const SIGNED: [(&str, &str, Layout); 6] = [
 ];
 
 fn encode_record(fields: &Value, layout: Layout) -> Vec<u8> {
-    let names: Vec<_> = fields
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let names: Vec<_> = fields.as_object().unwrap().keys().map(String::as_str).collect();
     let expected: Vec<_> = layout.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, expected);
-    layout
-        .iter()
-        .flat_map(|(name, kind)| encode(&fields[name], kind))
-        .collect()
+    layout.iter().flat_map(|(name, kind)| encode(&fields[name], kind)).collect()
 }
 
 fn encode(value: &Value, kind: &Kind) -> Vec<u8> {
@@ -210,10 +185,7 @@ fn encode(value: &Value, kind: &Kind) -> Vec<u8> {
     match kind {
         Hex(length) => fixed(hex::decode(text()).unwrap(), *length),
         Address => fixed(bs58::decode(text()).into_vec().unwrap(), 32),
-        Request => fixed(
-            hex::decode(text().strip_prefix("req_").unwrap()).unwrap(),
-            16,
-        ),
+        Request => fixed(hex::decode(text().strip_prefix("req_").unwrap()).unwrap(), 16),
         Integer(width) => {
             let number: u128 = match value {
                 Value::String(digits) => digits.parse().unwrap(),
@@ -230,10 +202,7 @@ fn encode(value: &Value, kind: &Kind) -> Vec<u8> {
         Maybe(kind) => [vec![1], encode(value, kind)].concat(),
         List(kind) => {
             let items = value.as_array().unwrap();
-            counted(
-                items.len(),
-                items.iter().flat_map(|item| encode(item, kind)).collect(),
-            )
+            counted(items.len(), items.iter().flat_map(|item| encode(item, kind)).collect())
         }
         Name(names) => vec![number_of(names.iter().position(|name| *name == text()))],
         Variant(variants) => {
@@ -271,19 +240,11 @@ fn encodings_follow_the_layouts_and_signatures_are_over_tag_and_encoding() {
         let pair = Ed25519KeyPair::from_seed_unchecked(&case.bytes("seed")).unwrap();
         let public = bs58::decode(case.text("public_key")).into_vec().unwrap();
         assert_eq!(pair.public_key().as_ref(), public, "{kind}");
-        assert_eq!(
-            case.bytes("signature"),
-            pair.sign(&message).as_ref(),
-            "{kind}"
-        );
+        assert_eq!(case.bytes("signature"), pair.sign(&message).as_ref(), "{kind}");
     }
     for (kind, ..) in SIGNED {
         let wanted = if kind == "key_command" { 3 } else { 1 };
-        assert_eq!(
-            seen.iter().filter(|name| **name == kind).count(),
-            wanted,
-            "{kind}"
-        );
+        assert_eq!(seen.iter().filter(|name| **name == kind).count(), wanted, "{kind}");
     }
 }
 
@@ -293,10 +254,7 @@ fn tags_are_not_prefixes_of_each_other() {
         for (_, other, _) in SIGNED {
             let [tag_bytes, other_bytes] =
                 [tag, other].map(|text| [text.as_bytes(), &[0]].concat());
-            assert!(
-                tag == other || !other_bytes.starts_with(&tag_bytes),
-                "{tag} {other}"
-            );
+            assert!(tag == other || !other_bytes.starts_with(&tag_bytes), "{tag} {other}");
         }
     }
 }
@@ -306,34 +264,21 @@ fn the_deployment_stands_for_cluster_and_program() {
     let case = read("records.json")["deployment"].clone();
     let [cluster, program] =
         ["cluster", "program"].map(|name| bs58::decode(case.text(name)).into_vec().unwrap());
-    assert_eq!(
-        case.text("deployment"),
-        tagged("pinaivu/deployment/v1", &[&cluster, &program])
-    );
+    assert_eq!(case.text("deployment"), tagged("pinaivu/deployment/v1", &[&cluster, &program]));
 }
 
 #[test]
 fn the_ticket_is_named_by_its_hash_and_carried_under_a_mac() {
     let vectors = read("records.json");
-    let signed = vectors
-        .list("signed")
-        .iter()
-        .find(|case| case.text("type") == "ticket")
-        .unwrap();
+    let signed = vectors.list("signed").iter().find(|case| case.text("type") == "ticket").unwrap();
     let case = &vectors["ticket"];
     let message = signed.bytes("signing_bytes");
-    assert_eq!(
-        case.text("hash"),
-        tagged("pinaivu/ticket-hash/v1", &[&message])
-    );
+    assert_eq!(case.text("hash"), tagged("pinaivu/ticket-hash/v1", &[&message]));
     assert_eq!(case.bytes("issuer_bytes"), message[..message.len() - 32]);
 
     let key = hmac::Key::new(hmac::HMAC_SHA256, &case.bytes("exporter"));
     let borsh = signed.bytes("borsh");
-    let mac = hmac::sign(
-        &key,
-        &[b"pinaivu/ticket-mac/v1\0".as_slice(), &borsh].concat(),
-    );
+    let mac = hmac::sign(&key, &[b"pinaivu/ticket-mac/v1\0".as_slice(), &borsh].concat());
     let header = base64::engine::general_purpose::STANDARD_NO_PAD
         .encode([borsh.as_slice(), mac.as_ref()].concat());
     assert_eq!(case.text("header"), header);
@@ -352,10 +297,7 @@ fn the_proof_is_a_leaf_under_the_signed_root() {
     let fields = &evidence["fields"];
     assert_eq!(evidence.bytes("borsh"), encode_record(fields, EVIDENCE));
     // The second of three leaves: first its left neighbour, then the third leaf on the right.
-    assert_eq!(
-        (evidence.text("size"), fields["index"].as_u64()),
-        ("3", Some(1))
-    );
+    assert_eq!((evidence.text("size"), fields["index"].as_u64()), ("3", Some(1)));
     let [first, third]: [Vec<u8>; 2] =
         [0, 1].map(|at| hex::decode(fields["path"][at].as_str().unwrap()).unwrap());
     let pair = sha256(&[&[1], &first, &leaf]);
@@ -364,9 +306,7 @@ fn the_proof_is_a_leaf_under_the_signed_root() {
     let root = encode_record(&fields["root"], PROOF_ROOT);
     let message = [b"pinaivu/proof-root/v1\0".as_slice(), &root].concat();
     let signer = bs58::decode(fields.text("signer")).into_vec().unwrap();
-    UnparsedPublicKey::new(&ED25519, signer)
-        .verify(&message, &fields.bytes("signature"))
-        .unwrap();
+    UnparsedPublicKey::new(&ED25519, signer).verify(&message, &fields.bytes("signature")).unwrap();
 }
 
 #[test]
@@ -375,14 +315,8 @@ fn receipts_bind_body_head_signature_and_leaf() {
     let receipts = vectors.list("receipts");
     assert_eq!(receipts.len(), 2);
     for case in receipts {
-        let (head, body) = (
-            encode_record(&case["head"], HEAD),
-            encode_record(&case["body"], BODY),
-        );
-        assert_eq!(
-            case.text("body_hash"),
-            tagged("pinaivu/receipt-body/v1", &[&body])
-        );
+        let (head, body) = (encode_record(&case["head"], HEAD), encode_record(&case["body"], BODY));
+        assert_eq!(case.text("body_hash"), tagged("pinaivu/receipt-body/v1", &[&body]));
         assert_eq!(case["head"].text("body"), case.text("body_hash"));
         let message = [b"pinaivu/receipt/v1\0".as_slice(), &head].concat();
         assert!(message.len() <= 200, "{} bytes are signed", message.len());
@@ -391,10 +325,7 @@ fn receipts_bind_body_head_signature_and_leaf() {
             .verify(&message, &case.bytes("signature"))
             .unwrap();
         assert_eq!(case.bytes("leaf"), sha256(&[&[0], &message, &body]));
-        assert_eq!(
-            case.bytes("borsh"),
-            [head, case.bytes("signature"), body].concat()
-        );
+        assert_eq!(case.bytes("borsh"), [head, case.bytes("signature"), body].concat());
         amounts_follow(&case["body"]);
     }
     assert!(receipts[0]["body"]["statement"].is_object());
@@ -411,8 +342,5 @@ fn amounts_follow(body: &Value) {
     assert_eq!(body.text("amount"), amount.to_string());
     let fee = amount * number(&body["fee_rate"]) / 10_000;
     assert_eq!(body.text("fee"), fee.to_string());
-    assert!(
-        !(amount * number(&body["fee_rate"])).is_multiple_of(10_000),
-        "the fee is not rounded"
-    );
+    assert!(!(amount * number(&body["fee_rate"])).is_multiple_of(10_000), "the fee is not rounded");
 }
