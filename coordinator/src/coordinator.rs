@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinaivu_chain::{Allowance, Chain, ChainError};
+use pinaivu_chain::{Allowance, Chain, ChainError, Commitment};
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, ProgramId, PublicKey};
 use pinaivu_protocol::tunnel::CoordinatorMessage;
 use pinaivu_protocol::units::Bps;
@@ -214,10 +214,14 @@ async fn start(
     )
     .await?;
     let fee = settlement.fee_rate();
+    let settlement_status = settlement.status();
 
     let accounts = Accounts::new(Arc::clone(&clock));
     for account in store.read(|look| look.accounts()).await? {
         accounts.open(&account);
+    }
+    if let Err(error) = read_allowances(chain.as_ref(), &accounts).await {
+        tracing::warn!(%error, "allowances are not known yet; the watcher goes on asking");
     }
     let nodes = Arc::new(Nodes::new(
         identity.deployment,
@@ -303,6 +307,7 @@ async fn start(
         timeouts: config.timeouts,
         clock,
         network: network(&config, &deployment, signer.public(), &base_url, tunnel_address, fee),
+        settlement: settlement_status,
     };
     listener.serve(app, config.http.drain, tasks);
     let report = ReadyReport {
@@ -315,6 +320,17 @@ async fn start(
     };
     let tasks = tasks.clone();
     Ok(Coordinator { report, tasks, longest, engine, nodes, accounts, receipts, store })
+}
+
+/// What the chain says of every known allowance, so that the first request finds it.
+async fn read_allowances(chain: &dyn Chain, accounts: &Accounts) -> Result<(), ChainError> {
+    let ids = accounts.watched();
+    let finalized = chain.allowances_by_id(&ids, Commitment::Finalized).await?;
+    let processed = chain.allowances_by_id(&ids, Commitment::Processed).await?;
+    for (id, (finalized, processed)) in ids.iter().zip(finalized.iter().zip(&processed)) {
+        accounts.apply_chain(id, finalized.as_ref(), processed.as_ref());
+    }
+    Ok(())
 }
 
 async fn open_store(config: &Config, identity: Identity) -> Result<Store, StartError> {

@@ -19,6 +19,9 @@ mod hold;
 mod key_service;
 mod keys;
 
+#[cfg(test)]
+mod tests;
+
 pub use allowance::{Accounts, Balance, HoldError, Payer};
 pub use hold::Hold;
 pub use key_service::{CommandError, CommandResult, KeyService};

@@ -22,7 +22,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(5);
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a response.
-pub enum ResponseBody {
+pub(super) enum ResponseBody {
     /// All of it.
     Full(Full<Bytes>),
     /// An answer as it comes.
@@ -82,7 +82,7 @@ impl Body for ResponseBody {
 }
 
 /// Sends its message at once and ends when the request has been read to its end, or enough of it.
-pub struct Discard {
+pub(super) struct Discard {
     message: Option<Bytes>,
     request: Incoming,
     left: usize,
@@ -90,13 +90,13 @@ pub struct Discard {
 }
 
 impl Discard {
-    pub(super) fn new(message: Bytes, request: Incoming) -> ResponseBody {
-        ResponseBody::Discard(Box::new(Self {
+    pub(super) fn after(message: Bytes, request: Incoming) -> Self {
+        Self {
             message: Some(message),
             request,
             left: DISCARD_BYTES,
             until: Box::pin(tokio::time::sleep(DISCARD_TIME)),
-        }))
+        }
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {

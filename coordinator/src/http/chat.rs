@@ -6,6 +6,7 @@ use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use pinaivu_openai::ApiError;
 use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use tracing::Instrument as _;
 
 use super::App;
 use super::body::{self, BodyError, Discard, ResponseBody};
@@ -19,11 +20,13 @@ const SALT_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-salt");
 /// Serves one request. Dropping the future is the client going away.
 pub(super) async fn serve(app: &App, request: Request<Incoming>) -> Response<ResponseBody> {
     let id = app.engine.new_request();
-    match answer(app, id, request).await {
+    let span = tracing::info_span!("chat", request = %id);
+    match answer(app, id, request).instrument(span).await {
         Ok(reply) => success(reply),
         Err(Failure { error, unread: None }) => error::response(&error, id),
         Err(Failure { error, unread: Some(rest) }) => {
-            error::respond(&error, id, Discard::new(Bytes::from(error.to_json()), rest))
+            let body = Discard::after(Bytes::from(error.to_json()), rest);
+            error::respond(&error, id, ResponseBody::Discard(Box::new(body)))
         }
     }
 }

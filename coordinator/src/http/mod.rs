@@ -18,12 +18,14 @@ use pinaivu_protocol::ids::{
     ClusterId, CoordinatorId, DeploymentId, MarketId, ProgramId, PublicKey,
 };
 use pinaivu_protocol::units::Bps;
+use tokio::sync::watch;
 
 use crate::accounts::{ApiKeys, KeyService};
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
 use crate::engine::Engine;
 use crate::receipts::Receipts;
+use crate::settlement::SettlementStatus;
 use crate::store::Store;
 use crate::tunnel::Nodes;
 
@@ -73,4 +75,6 @@ pub struct App {
     pub clock: SharedClock,
     /// What `/v1/network` shows.
     pub network: Network,
+    /// Where settlement stands.
+    pub settlement: watch::Receiver<SettlementStatus>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -135,8 +136,10 @@ struct ReceiptQuery {
 async fn receipts(
     State(app): State<Arc<App>>,
     Path(request): Path<String>,
-    Query(query): Query<ReceiptQuery>,
+    query: Result<Query<ReceiptQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
+    let Query(query) =
+        query.map_err(|_| ApiError::invalid_value("size", "a number of leaves in the log"))?;
     let unknown = || Failure(ApiError::receipt_not_found(&request));
     let id: RequestId = request.parse().map_err(|_| unknown())?;
     let view = app.receipts.view(id, query.size).await.map_err(|error| of_store(&error))?;
@@ -157,7 +160,11 @@ struct KeyRequest {
     command: String,
 }
 
-async fn keys(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, Failure> {
+async fn keys(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Failure> {
+    let body = body.map_err(|_| ApiError::body_too_large(MAX_COMMAND_BYTES))?;
     let request: KeyRequest = serde_json::from_slice(&body)
         .map_err(|_| ApiError::invalid_json("expected an object with the field 'command'."))?;
     let not_a_command = || ApiError::invalid_value("command", "base64 of a signed key command");

@@ -36,6 +36,9 @@ const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// leave are ordinary.
 const REMEMBERED_RESETS: usize = 1024;
 
+/// Streams beside requests: events, control, goodbye.
+const OWN_STREAMS: usize = 8;
+
 /// For each step before the node is admitted.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -82,7 +85,7 @@ pub(super) async fn run(
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .initial_max_send_streams(usize::from(door.config.requests_per_node))
+        .initial_max_send_streams(usize::from(door.config.requests_per_node) + OWN_STREAMS)
         .max_concurrent_reset_streams(REMEMBERED_RESETS)
         .max_local_error_reset_streams(None)
         .keep_alive_interval(door.config.keep_alive)

@@ -90,15 +90,19 @@ async fn ask_with_allowance(
 
 #[tokio::test]
 async fn empty_allowance_is_refused() {
-    let (world, response) = ask_with_allowance(&Client::request(true), |allowance| allowance.reserved = Amount::ZERO).await;
+    let (world, response) =
+        ask_with_allowance(&Client::request(true), |allowance| allowance.reserved = Amount::ZERO)
+            .await;
     assert_refused(response, 429, "insufficient_quota", "insufficient_quota").await;
     world.assert_untouched().await;
 }
 
 #[tokio::test]
 async fn expired_allowance_is_refused() {
-    let (world, response) =
-        ask_with_allowance(&Client::request(true), |allowance| allowance.expiry = UnixSeconds(1_000)).await;
+    let (world, response) = ask_with_allowance(&Client::request(true), |allowance| {
+        allowance.expiry = UnixSeconds(1_000)
+    })
+    .await;
     assert_refused(response, 403, "permission_error", "allowance_expired").await;
     world.assert_untouched().await;
 }
@@ -212,7 +216,8 @@ async fn body_beyond_the_limit_is_refused_whether_announced_or_not() {
     let response = world.client.post("/chat/completions", ten_megabytes.clone()).await;
     let error = assert_refused(response, 413, "invalid_request_error", "body_too_large").await;
     assert!(error["message"].as_str().unwrap().contains("8388608"));
-    let pieces = ten_megabytes.chunks(64 * 1024).map(|piece| Ok::<_, std::io::Error>(piece.to_vec()));
+    let pieces =
+        ten_megabytes.chunks(64 * 1024).map(|piece| Ok::<_, std::io::Error>(piece.to_vec()));
     let pieces: Vec<_> = pieces.collect();
     let streamed = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
     let response = world.client.post("/chat/completions", streamed).await;

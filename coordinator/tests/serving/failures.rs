@@ -168,8 +168,7 @@ async fn stream_that_breaks_ends_with_an_error_and_is_charged_for_what_came() {
 
 #[tokio::test]
 async fn error_event_in_the_middle_is_replaced_by_ours() {
-    let (events, receipt, _) =
-        broken_stream(Script::ErrorAfter(pieces("one two")), |_| {}).await;
+    let (events, receipt, _) = broken_stream(Script::ErrorAfter(pieces("one two")), |_| {}).await;
     assert_eq!(events.len(), 3);
     assert_eq!(events[2]["error"]["code"], "answer_interrupted");
     assert_eq!((receipt.outcome, receipt.output_tokens), (Outcome::Failed, TokenCount(2)));

@@ -122,3 +122,12 @@ async fn body_that_is_no_command_is_refused() {
         assert_eq!(answer["error"]["code"], code, "{body}");
     }
 }
+
+#[tokio::test]
+async fn body_beyond_the_limit_of_commands_is_refused() {
+    let world = World::start().await;
+    let response = world.client.post("/keys", "x".repeat(20_000)).await;
+    assert_eq!(response.status(), 413);
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], "body_too_large");
+}

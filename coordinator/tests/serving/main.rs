@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::expect_used,
+    clippy::disallowed_methods,
     reason = "tests fail by panicking"
 )]
 

@@ -208,8 +208,8 @@ async fn connection_with_another_kind_of_key_is_refused() {
     let certificate =
         rcgen::CertificateParams::new(vec!["node".into()]).unwrap().self_signed(&key).unwrap();
     let private = rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
-    let config = base_config()
-        .with_client_auth_cert(vec![certificate.der().clone()], private.into());
+    let config =
+        base_config().with_client_auth_cert(vec![certificate.der().clone()], private.into());
     let mut config = config.unwrap();
     config.alpn_protocols = vec![TUNNEL_ALPN.to_vec()];
     tls_fails(&world, config).await;

@@ -50,7 +50,10 @@ async fn streamed_answer_reaches_the_client_and_is_charged_to_the_unit() {
     let body = &receipt.body;
     assert_eq!((body.input_tokens, body.output_tokens), (TokenCount(7), TokenCount(5)));
     assert_eq!((body.tariff, body.amount, body.outcome), (TARIFF, cost(5), Outcome::Completed));
-    assert_eq!(body.request_commitment, request_commitment_raw(&salt, request.to_string().as_bytes()).unwrap());
+    assert_eq!(
+        body.request_commitment,
+        request_commitment_raw(&salt, request.to_string().as_bytes()).unwrap()
+    );
     let mut answer = AnswerAssembler::new();
     for chunk in &chunks {
         answer.push(chunk).unwrap();
@@ -223,7 +226,10 @@ async fn client_with_http2_prior_knowledge_is_served() {
     let client = Client { http, ..world.client.clone() };
     for stream in [true, false] {
         let response = client.chat(&Client::request(stream)).await;
-        assert_eq!((response.status(), response.version()), (reqwest::StatusCode::OK, reqwest::Version::HTTP_2));
+        assert_eq!(
+            (response.status(), response.version()),
+            (reqwest::StatusCode::OK, reqwest::Version::HTTP_2)
+        );
         assert!(response.text().await.unwrap().contains("Hello"));
     }
 }

@@ -24,9 +24,7 @@ use pinaivu_protocol::ask::{Ask, Features};
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw, response_commitment};
 use pinaivu_protocol::ids::{NodeId, PublicKey};
 use pinaivu_protocol::merkle::{MemoryTree, inclusion_proof};
-use pinaivu_protocol::proof::{
-    NodeEvidence, Outcome, PROOF_TRAILER, ProofOfInference, ProofRoot,
-};
+use pinaivu_protocol::proof::{NodeEvidence, Outcome, PROOF_TRAILER, ProofOfInference, ProofRoot};
 use pinaivu_protocol::signed::{Signed, SigningKey};
 use pinaivu_protocol::ticket::{TICKET_HEADER, TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL, Ticket};
 use pinaivu_protocol::tunnel::{
@@ -273,7 +271,8 @@ impl Shared {
         self.requests.lock().push((ticket.clone(), body.clone()));
         let script = self.scripts.lock().pop_front();
         let script = script.unwrap_or_else(|| self.default_script.lock().clone());
-        let streamed = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["stream"] == true;
+        let streamed =
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()["stream"] == true;
         match script {
             Script::RefuseTicket(code) => {
                 let mut response = full(StatusCode::FORBIDDEN, Vec::new());
@@ -337,9 +336,9 @@ impl Shared {
                 (pieces.clone(), Some((*prompt, *completion)))
             }
             Script::Answer(pieces) | Script::WithoutProof(pieces) => (pieces.clone(), None),
-            Script::ResetAfter(pieces)
-            | Script::ErrorAfter(pieces)
-            | Script::HangAfter(pieces) => (pieces.clone(), None),
+            Script::ResetAfter(pieces) | Script::ErrorAfter(pieces) | Script::HangAfter(pieces) => {
+                (pieces.clone(), None)
+            }
             Script::Endless(bytes) => {
                 let piece = "x".repeat(*bytes);
                 while stream.chunk(&chunk(&model, &piece)).await {
@@ -388,7 +387,8 @@ impl Shared {
         let proof = self.proof(ticket, answer, outcome);
         let (root, _) = self.root(&proof);
         self.say(&NodeMessage::Root { root, leaves: vec![proof.leaf()] });
-        let encoded = base64::engine::general_purpose::STANDARD.encode(borsh::to_vec(&proof).unwrap());
+        let encoded =
+            base64::engine::general_purpose::STANDARD.encode(borsh::to_vec(&proof).unwrap());
         let mut trailers = HeaderMap::new();
         trailers.insert(PROOF_TRAILER, encoded.parse().unwrap());
         trailers
@@ -401,10 +401,11 @@ impl Shared {
         answer: &Answer,
         outcome: Outcome,
     ) -> ProofOfInference {
-        let counted = answer.usage.map_or(
-            TokenCount(u32::try_from(answer.output_bytes()).unwrap()),
-            |usage| usage.completion_tokens,
-        );
+        let counted = answer
+            .usage
+            .map_or(TokenCount(u32::try_from(answer.output_bytes()).unwrap()), |usage| {
+                usage.completion_tokens
+            });
         ProofOfInference {
             deployment: ticket.deployment,
             coordinator: ticket.coordinator,
@@ -497,8 +498,9 @@ fn full(status: StatusCode, body: Vec<u8>) -> Response<NodeBody> {
 /// TLS 1.3 with an Ed25519 client certificate; the server's is not looked at, as in the real node.
 pub(crate) fn client_config(seed: &[u8; 32]) -> ClientConfig {
     let pkcs8 = pkcs8(seed);
-    let key = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.clone().into(), &rcgen::PKCS_ED25519)
-        .unwrap();
+    let key =
+        rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8.clone().into(), &rcgen::PKCS_ED25519)
+            .unwrap();
     let certificate =
         rcgen::CertificateParams::new(vec!["node".into()]).unwrap().self_signed(&key).unwrap();
     let mut config = base_config()
@@ -511,7 +513,8 @@ pub(crate) fn client_config(seed: &[u8; 32]) -> ClientConfig {
     config
 }
 
-pub(crate) fn base_config() -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+pub(crate) fn base_config() -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>
+{
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -522,8 +525,10 @@ pub(crate) fn base_config() -> rustls::ConfigBuilder<ClientConfig, rustls::clien
 
 /// RFC 8410: version 0, Ed25519, the seed in an octet string in an octet string.
 fn pkcs8(seed: &[u8; 32]) -> Vec<u8> {
-    let mut der =
-        vec![0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let mut der = vec![
+        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
+        0x20,
+    ];
     der.extend_from_slice(seed);
     der
 }

@@ -8,11 +8,7 @@ pub(crate) enum Script {
     /// Answers with these pieces of text.
     Answer(Vec<String>),
     /// The same, but reports this usage instead of the right one.
-    Miscount {
-        pieces: Vec<String>,
-        prompt: u32,
-        completion: u32,
-    },
+    Miscount { pieces: Vec<String>, prompt: u32, completion: u32 },
     /// Refuses the ticket with this code.
     RefuseTicket(&'static str),
     /// Answers with an error of its server.
@@ -48,16 +44,24 @@ pub(crate) fn pieces(text: &str) -> Vec<String> {
 
 /// A chunk with a piece of text.
 pub(crate) fn chunk(model: &str, text: &str) -> Value {
-    object("chat.completion.chunk", model, json!([
-        { "index": 0, "delta": { "content": text }, "finish_reason": null }
-    ]))
+    object(
+        "chat.completion.chunk",
+        model,
+        json!([
+            { "index": 0, "delta": { "content": text }, "finish_reason": null }
+        ]),
+    )
 }
 
 /// The chunk that ends a choice.
 pub(crate) fn last_chunk(model: &str) -> Value {
-    object("chat.completion.chunk", model, json!([
-        { "index": 0, "delta": {}, "finish_reason": "stop" }
-    ]))
+    object(
+        "chat.completion.chunk",
+        model,
+        json!([
+            { "index": 0, "delta": {}, "finish_reason": "stop" }
+        ]),
+    )
 }
 
 /// The chunk with the usage.
@@ -69,9 +73,13 @@ pub(crate) fn usage_chunk(model: &str, prompt: u32, completion: u32) -> Value {
 
 /// A unary answer.
 pub(crate) fn completion(model: &str, text: &str, prompt: u32, completion: u32) -> Value {
-    let mut answer = object("chat.completion", model, json!([
-        { "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }
-    ]));
+    let mut answer = object(
+        "chat.completion",
+        model,
+        json!([
+            { "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }
+        ]),
+    );
     answer["usage"] = usage(prompt, completion);
     answer
 }

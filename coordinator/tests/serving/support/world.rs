@@ -232,12 +232,13 @@ impl Client {
         self.post("/chat/completions", body.to_string()).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
-        let mut request = self
-            .http
-            .post(self.url(path))
-            .header("content-type", "application/json")
-            .body(body);
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Response {
+        let mut request =
+            self.http.post(self.url(path)).header("content-type", "application/json").body(body);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
