@@ -33,6 +33,8 @@ mod log;
 mod pipeline;
 mod represent;
 mod signer;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use commit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};

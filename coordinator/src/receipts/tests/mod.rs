@@ -1,0 +1,17 @@
+//! Receipts from draft to disk, and what must never happen on the way.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::integer_division,
+    reason = "tests"
+)]
+
+mod evidence;
+mod life;
+mod pipeline;
+mod represent;
+mod signer;
+mod view;
+mod world;
