@@ -23,12 +23,8 @@ pub(crate) fn run(trace: &mut Trace) {
     }
     for chunk in bytes.chunks(7) {
         trace.see(chunk.iter().map(|byte| u64::from(*byte)).sum());
-        trace.see_option(
-            chunk
-                .iter()
-                .rposition(|byte| *byte > 128)
-                .map(|position| position as u64),
-        );
+        trace
+            .see_option(chunk.iter().rposition(|byte| *byte > 128).map(|position| position as u64));
     }
     for window in bytes.windows(3) {
         let value = u32::from(window[0]) * 65_536 + u32::from(window[2]);

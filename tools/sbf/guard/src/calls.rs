@@ -111,9 +111,7 @@ fn many_arguments(
     for (position, slot) in local.iter_mut().enumerate() {
         *slot = slot.wrapping_mul(i.1).rotate_left(position as u32 % 64) ^ u64::from(c);
     }
-    let folded = local
-        .iter()
-        .fold(0_u64, |sum, slot| sum.rotate_left(3) ^ slot);
+    let folded = local.iter().fold(0_u64, |sum, slot| sum.rotate_left(3) ^ slot);
     i128::from(a) + i128::from(b) * 3 - i128::from(c) + i128::from(d)
         ^ e as i128
         ^ (f.len() as i128 + i128::from(g[2]) + i128::from(h.unwrap_or(9)) * i128::from(i.0))
@@ -126,11 +124,7 @@ pub(crate) fn run(trace: &mut Trace) {
         trace.see(figure.area());
         trace.see_text(&figure.name());
         let (a, b, c) = (trace.next(), trace.next() as u32, trace.next() as u16);
-        let (d, e, f) = (
-            trace.next() as u8,
-            trace.next() as i64,
-            u128::from(trace.next()) << 40,
-        );
+        let (d, e, f) = (trace.next() as u8, trace.next() as i64, u128::from(trace.next()) << 40);
         trace.see_wide(figure.mix(a, b, c, d, e, f));
     }
     let mut calls = 0;

@@ -35,10 +35,7 @@ pub(crate) fn run(trace: &mut Trace) {
         trace.see((*key).into());
         trace.see((*step).into());
     }
-    queue
-        .make_contiguous()
-        .iter()
-        .for_each(|value| trace.see(*value));
+    queue.make_contiguous().iter().for_each(|value| trace.see(*value));
     while let Some((key, step)) = heap.pop() {
         trace.see(key);
         trace.see(step);

@@ -12,16 +12,7 @@ pub(crate) fn run(trace: &mut Trace) {
         for value in [a + b, a - b, a * b, a / b, -a, a.abs(), a.max(b), a.min(b)] {
             trace.see(value.to_bits());
         }
-        for truth in [
-            a < b,
-            a <= b,
-            a == b,
-            a >= b,
-            a > b,
-            a != b,
-            nan < a,
-            nan != b,
-        ] {
+        for truth in [a < b, a <= b, a == b, a >= b, a > b, a != b, nan < a, nan != b] {
             trace.see(truth.into());
         }
         trace.see(a as u64);

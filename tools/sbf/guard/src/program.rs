@@ -10,15 +10,9 @@ use crate::{Kind, compute};
 solana_program_entrypoint::entrypoint!(process);
 
 fn process(_program: &Pubkey, _accounts: &[AccountInfo], data: &[u8]) -> ProgramResult {
-    let (number, seed) = data
-        .split_first()
-        .ok_or(ProgramError::InvalidInstructionData)?;
-    let kind = Kind::ALL
-        .get(usize::from(*number))
-        .ok_or(ProgramError::InvalidInstructionData)?;
-    let seed = seed
-        .try_into()
-        .map_err(|_| ProgramError::InvalidInstructionData)?;
+    let (number, seed) = data.split_first().ok_or(ProgramError::InvalidInstructionData)?;
+    let kind = Kind::ALL.get(usize::from(*number)).ok_or(ProgramError::InvalidInstructionData)?;
+    let seed = seed.try_into().map_err(|_| ProgramError::InvalidInstructionData)?;
     let result = compute(*kind, u64::from_le_bytes(seed));
     solana_cpi::set_return_data(&result.to_le_bytes());
     Ok(())

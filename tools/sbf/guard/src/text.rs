@@ -17,10 +17,7 @@ pub(crate) fn run(trace: &mut Trace) {
         let fields: Vec<&str> = line.split('|').map(str::trim).collect();
         trace.see_option(fields.first().and_then(|field| field.parse().ok()));
         trace.see_option(
-            fields
-                .last()
-                .and_then(|field| field.parse::<i64>().ok())
-                .map(|value| value as u64),
+            fields.last().and_then(|field| field.parse::<i64>().ok()).map(|value| value as u64),
         );
         trace.see_text(&fields.join("é€").to_uppercase().replace('É', "xx"));
         for (position, letter) in line.char_indices().rev().step_by(5) {

@@ -8,12 +8,7 @@
 //! Nothing here may itself need what it supplies: [`wide`] computes with 64 bits and shifts 128 bits
 //! only by constants, which LLVM expands in place. A slip shows as endless recursion on chain, which
 //! the differential guard (`../guard`) catches.
-#![cfg_attr(
-    target_arch = "bpf",
-    no_std,
-    feature(abi_unadjusted),
-    expect(internal_features)
-)]
+#![cfg_attr(target_arch = "bpf", no_std, feature(abi_unadjusted), expect(internal_features))]
 
 #[cfg(target_arch = "bpf")]
 mod abi;

@@ -16,16 +16,8 @@ macro_rules! signed_division {
             let quotient = (numerator / denominator) as $type;
             let remainder = (numerator % denominator) as $type;
             (
-                if (dividend < 0) != (divisor < 0) {
-                    quotient.wrapping_neg()
-                } else {
-                    quotient
-                },
-                if dividend < 0 {
-                    remainder.wrapping_neg()
-                } else {
-                    remainder
-                },
+                if (dividend < 0) != (divisor < 0) { quotient.wrapping_neg() } else { quotient },
+                if dividend < 0 { remainder.wrapping_neg() } else { remainder },
             )
         }
     };
@@ -53,17 +45,7 @@ mod tests {
     fn boundaries_of_wider_types_agree_with_the_compiler() {
         macro_rules! check {
             ($divide:ident, $type:ty) => {
-                let values = [
-                    <$type>::MIN,
-                    <$type>::MIN + 1,
-                    -7,
-                    -1,
-                    0,
-                    1,
-                    2,
-                    7,
-                    <$type>::MAX,
-                ];
+                let values = [<$type>::MIN, <$type>::MIN + 1, -7, -1, 0, 1, 2, 7, <$type>::MAX];
                 for a in values {
                     assert_eq!($divide(a, 0), (0, a));
                     for b in values.into_iter().filter(|b| *b != 0) {

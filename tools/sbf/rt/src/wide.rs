@@ -40,9 +40,7 @@ pub fn multiply_64(a: u64, b: u64) -> u128 {
 #[inline(always)]
 pub fn multiply(a: u128, b: u128) -> u128 {
     let product = multiply_64(low(a), low(b));
-    let cross = low(a)
-        .wrapping_mul(high(b))
-        .wrapping_add(high(a).wrapping_mul(low(b)));
+    let cross = low(a).wrapping_mul(high(b)).wrapping_add(high(a).wrapping_mul(low(b)));
     join(high(product).wrapping_add(cross), low(product))
 }
 
@@ -114,9 +112,7 @@ fn quotient_digit(value: u64, next: u64, divisor: u64) -> (u64, u64) {
             break;
         }
     }
-    let remainder = (value << 32)
-        .wrapping_add(next)
-        .wrapping_sub(digit.wrapping_mul(divisor));
+    let remainder = (value << 32).wrapping_add(next).wrapping_sub(digit.wrapping_mul(divisor));
     (digit, remainder)
 }
 
@@ -143,11 +139,7 @@ fn magnitude(value: u128) -> u128 {
 
 #[inline(always)]
 fn negate_if(negate: bool, value: u128) -> u128 {
-    if negate {
-        0u128.wrapping_sub(value)
-    } else {
-        value
-    }
+    if negate { 0u128.wrapping_sub(value) } else { value }
 }
 
 /// `value << by`, `by` taken modulo 128 as in every shift below.
@@ -156,10 +148,7 @@ pub fn shift_left(value: u128, by: u32) -> u128 {
     match by & 127 {
         0 => value,
         by @ 64.. => join(low(value) << (by - 64), 0),
-        by => join(
-            (high(value) << by) | (low(value) >> (64 - by)),
-            low(value) << by,
-        ),
+        by => join((high(value) << by) | (low(value) >> (64 - by)), low(value) << by),
     }
 }
 
@@ -169,10 +158,7 @@ pub fn shift_right(value: u128, by: u32) -> u128 {
     match by & 127 {
         0 => value,
         by @ 64.. => join(0, high(value) >> (by - 64)),
-        by => join(
-            high(value) >> by,
-            (low(value) >> by) | (high(value) << (64 - by)),
-        ),
+        by => join(high(value) >> by, (low(value) >> by) | (high(value) << (64 - by))),
     }
 }
 
@@ -183,10 +169,7 @@ pub fn shift_right_signed(value: u128, by: u32) -> u128 {
     match by & 127 {
         0 => value,
         by @ 64.. => join((signed >> 63) as u64, (signed >> (by - 64)) as u64),
-        by => join(
-            (signed >> by) as u64,
-            (low(value) >> by) | (high(value) << (64 - by)),
-        ),
+        by => join((signed >> by) as u64, (low(value) >> by) | (high(value) << (64 - by))),
     }
 }
 
@@ -200,13 +183,7 @@ mod tests {
         let mut values = vec![0, u128::MAX];
         for bit in 0..128 {
             let power = 1u128 << bit;
-            values.extend([
-                power,
-                power - 1,
-                power + 1,
-                u128::MAX - power,
-                power | power >> 40,
-            ]);
+            values.extend([power, power - 1, power + 1, u128::MAX - power, power | power >> 40]);
         }
         values
     }
