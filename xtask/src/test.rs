@@ -126,22 +126,12 @@ fn licences() -> Result<()> {
 fn tests(runner: &[String]) -> Result<()> {
     let python = python_environment()?;
     let binaries = workspace::build_binaries()?;
-    let mut command = workspace::cargo()?;
-    let nextest = if has_nextest() {
-        command.arg("nextest");
-        command
-    } else {
-        let mut standalone = Command::new(NEXTEST.ensure()?);
-        standalone
-            .arg("nextest")
-            .current_dir(workspace::root())
-            .env("CARGO_TARGET_DIR", workspace::target_dir()?);
-        standalone
-    };
-    let mut nextest = nextest;
+    // Both are called as `… nextest run`.
+    let mut nextest =
+        if has_nextest() { workspace::cargo()? } else { workspace::tool(&NEXTEST.ensure()?)? };
     workspace::run(
         nextest
-            .args(["run", "--workspace", "--locked", "--no-fail-fast"])
+            .args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
             .args(runner)
             .env("PINAIVU_BINARIES", binaries)
             .env("PINAIVU_PYTHON", python),

@@ -41,11 +41,23 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
 
 /// `cargo` in the repository, building into the shared target directory.
 pub(crate) fn cargo() -> Result<Command> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    tool(Path::new(&std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// A program that runs cargo, set up the same way.
+pub(crate) fn tool(program: &Path) -> Result<Command> {
+    let mut command = Command::new(program);
     command.current_dir(root()).env("CARGO_TARGET_DIR", target_dir()?);
-    // Set by the cargo that runs this tool; a build below must not inherit them.
-    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_PKG_VERSION"] {
-        command.env_remove(name);
+    // The cargo that runs this tool describes the tool's own package in the environment. Build scripts
+    // that look at such variables would run again, and with them everything that depends on them.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+            .iter()
+            .any(|prefix| name_text.starts_with(prefix))
+        {
+            command.env_remove(&name);
+        }
     }
     Ok(command)
 }
