@@ -22,6 +22,8 @@ mod operations;
 mod readers;
 mod records;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::PathBuf;
