@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     missing_docs,
     reason = "a benchmark prints and may stop at the first surprise"
 )]
@@ -66,22 +67,16 @@ fn main() {
 }
 
 async fn run(wanted: u64, path: std::path::PathBuf) {
-    let identity = Identity {
-        deployment: DeploymentId(Hash32([1; 32])),
-        coordinator: CoordinatorId([2; 32]),
-    };
+    let identity =
+        Identity { deployment: DeploymentId(Hash32([1; 32])), coordinator: CoordinatorId([2; 32]) };
     let signer = Arc::new(Signer::from_seed(&[3; 32]).unwrap());
     let store = Store::open(&StoreConfig::at(&path), identity).unwrap();
     for number in 0..ALLOWANCES {
         let account = account(number);
-        store
-            .write(move |transaction| transaction.open_account(&account))
-            .await
-            .unwrap();
+        store.write(move |transaction| transaction.open_account(&account)).await.unwrap();
     }
     let done = CancellationToken::new();
-    let counter =
-        Arc::new(Counter { made: AtomicU64::new(0), wanted, done: done.clone() });
+    let counter = Arc::new(Counter { made: AtomicU64::new(0), wanted, done: done.clone() });
     let capacity = 16_384;
     let (receipts, pipeline) = Receipts::start(
         ReceiptsConfig { capacity, ..ReceiptsConfig::default() },

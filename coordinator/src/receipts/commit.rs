@@ -181,7 +181,8 @@ impl<'a> Appender<'a> {
         // The fee rounds down in the fine unit; the node has the rest, so that the two make the amount.
         let fee = fee_floor(amount, self.issuer.fee_rate);
         let share = fee.and_then(|fee| amount.checked_sub(fee));
-        let cumulatives = charged.checked_add(amount).zip(share.and_then(|s| earned.checked_add(s)));
+        let cumulatives =
+            charged.checked_add(amount).zip(share.and_then(|s| earned.checked_add(s)));
         let Some((fee, (allowance_cumulative, node_cumulative))) = fee.zip(cumulatives) else {
             return Ok(Fate::Overflow);
         };

@@ -109,9 +109,10 @@ impl Evidence {
         };
         let key = (draft.facts.ticket.node, leaf);
         let mut book = self.book.lock();
-        let known = book.roots.get(&key.0).and_then(|roots| {
-            roots.iter().find_map(|(_, root)| root.evidence(&leaf))
-        });
+        let known = book
+            .roots
+            .get(&key.0)
+            .and_then(|roots| roots.iter().find_map(|(_, root)| root.evidence(&leaf)));
         if let Some(evidence) = known {
             attach(&mut draft, evidence);
             return self.pass_on(draft);

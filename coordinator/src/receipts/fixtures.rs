@@ -131,8 +131,7 @@ pub(crate) fn ticket(number: u64, node_number: u8, account_number: u8) -> Ticket
 }
 
 pub(crate) fn seal(ticket: &mut Ticket, account_number: u8) {
-    let billing =
-        Billing { account: account(account_number).handle, max_input: TokenCount(500) };
+    let billing = Billing { account: account(account_number).handle, max_input: TokenCount(500) };
     signer().seal_ticket(ticket, billing);
 }
 
@@ -195,7 +194,11 @@ pub(crate) fn root(
 }
 
 /// Evidence for a proof that stands alone under its root.
-pub(crate) fn evidence(node_number: u8, key: &SigningKey, proof: &ProofOfInference) -> NodeEvidence {
+pub(crate) fn evidence(
+    node_number: u8,
+    key: &SigningKey,
+    proof: &ProofOfInference,
+) -> NodeEvidence {
     let (root, _) = root(node_number, key, std::slice::from_ref(proof));
     NodeEvidence { signer: key.public(), root, index: 0, path: Vec::new() }
 }

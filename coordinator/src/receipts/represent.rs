@@ -175,8 +175,8 @@ fn check(
         return Err(RepresentRefusal::Evidence);
     }
     let commitment = value_commitment(RESPONSE_TAG, &Salt(ticket.salt), answer_json);
-    let answer = Answer::from_completion_json(answer_json)
-        .map_err(|_| RepresentRefusal::AnswerMismatch)?;
+    let answer =
+        Answer::from_completion_json(answer_json).map_err(|_| RepresentRefusal::AnswerMismatch)?;
     // The text must be the canonical one, or what was hashed could hide what is counted.
     if commitment != proof.response_commitment || answer.canonical_bytes() != *answer_json {
         return Err(RepresentRefusal::AnswerMismatch);

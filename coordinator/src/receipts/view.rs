@@ -194,9 +194,8 @@ fn show(
 ) -> Result<ReceiptView, StoreError> {
     let receipt = Receipt::decode(&stored.bytes)
         .map_err(|_| StoreError::Corrupt("a receipt does not decode"))?;
-    let anchored = anchor
-        .filter(|anchor| anchor.epoch == stored.epoch && stored.index < anchor.size)
-        .copied();
+    let anchored =
+        anchor.filter(|anchor| anchor.epoch == stored.epoch && stored.index < anchor.size).copied();
     Ok(ReceiptView {
         segment: stored.segment,
         head: receipt.head.record,
@@ -250,7 +249,8 @@ fn settlement(state: &dyn Read, stored: &StoredReceipt) -> Result<SettlementView
         Amount::ZERO => None,
         due => state.settlement_reaching(EntryKind::Credit, &stored.node.0, due.0)?,
     };
-    let debited = state.account_of(&stored.allowance)?.is_some_and(|account| account.debited >= owed);
+    let debited =
+        state.account_of(&stored.allowance)?.is_some_and(|account| account.debited >= owed);
     Ok(SettlementView { log: log.map(transaction), debited, credit: credit.map(transaction) })
 }
 

@@ -83,8 +83,7 @@ impl Settlement {
             });
         }
         let at = Commitment::Confirmed;
-        let market =
-            chain.market(market, at).await?.ok_or(SettlementError::NoMarket(market))?;
+        let market = chain.market(market, at).await?.ok_or(SettlementError::NoMarket(market))?;
         let coordinator = chain
             .coordinator(identity.coordinator, at)
             .await?

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use pinaivu_chain::{Allowance, Coordinator, LogExtension};
 use pinaivu_chain::settlement::MAX_LOG_HASHES;
+use pinaivu_chain::{Allowance, Coordinator, LogExtension};
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, NodeId};
 use pinaivu_protocol::merkle::subtree_decomposition;
 use pinaivu_protocol::units::{Amount, Bps};
@@ -231,8 +231,7 @@ mod tests {
     fn credits_when_debits_suffice_are_exact_and_fees_follow() {
         let payouts = HashMap::from([(node(1), Amount(10)), (node(2), Amount(0))]);
         let targets = [(node(1), Amount(60)), (node(2), Amount(30))];
-        let plan =
-            credits(&coordinator(100, 10, 0), Bps(1_000), &targets, Amount(9), &payouts);
+        let plan = credits(&coordinator(100, 10, 0), Bps(1_000), &targets, Amount(9), &payouts);
         assert_eq!(plan.send, [(node(1), Amount(60)), (node(2), Amount(30))]);
         assert_eq!(plan.fees, Some(Amount(9)));
         assert_eq!(plan.missing, Amount(0));
@@ -251,7 +250,8 @@ mod tests {
     #[test]
     fn node_without_an_account_for_it_waits() {
         let targets = [(node(1), Amount(60))];
-        let plan = credits(&coordinator(90, 0, 0), Bps(1_000), &targets, Amount(0), &HashMap::new());
+        let plan =
+            credits(&coordinator(90, 0, 0), Bps(1_000), &targets, Amount(0), &HashMap::new());
         assert_eq!(plan, Credits::default());
     }
 

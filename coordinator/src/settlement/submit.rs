@@ -100,10 +100,8 @@ impl Settlement {
         coordinator: &Coordinator,
     ) -> Result<bool, SettlementError> {
         let (epoch, old_size, target) = (targets.epoch, coordinator.log.size, targets.size);
-        let extension = self
-            .store
-            .read(move |state| plan::extension(state, epoch, old_size, target))
-            .await?;
+        let extension =
+            self.store.read(move |state| plan::extension(state, epoch, old_size, target)).await?;
         let Some(extension) = extension else { return Ok(false) };
         let instructions = log_transaction(
             &self.instructions,
@@ -265,7 +263,8 @@ impl Settlement {
             Err(ChainError::Transaction(failure)) => {
                 // It was never sent on. Should it land all the same, the accounts will show it, and
                 // its cumulatives can do no harm.
-                self.set_state(id, SettlementState::Failed, None, Some(failure.to_string())).await?;
+                self.set_state(id, SettlementState::Failed, None, Some(failure.to_string()))
+                    .await?;
                 Err(ChainError::Transaction(failure).into())
             }
             // Whether it arrived is unknown. It is stored, and will be sent again.

@@ -32,7 +32,10 @@ pub(super) async fn run(
             Err(error) => {
                 if reachable {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "allowances cannot be read; what was true last stays true");
+                    tracing::warn!(
+                        error,
+                        "allowances cannot be read; what was true last stays true"
+                    );
                 }
                 reachable = false;
             }
@@ -108,8 +111,7 @@ impl Watcher<'_> {
         // Read first: the account is then at least as new as the slot it is shown with.
         let position = chain.position(at).await?;
         let coordinator = chain.coordinator(self.settlement.identity.coordinator, at).await?;
-        let lamports =
-            chain.lamports(self.settlement.signer.public().to_address(), at).await?;
+        let lamports = chain.lamports(self.settlement.signer.public().to_address(), at).await?;
         let anchor = coordinator.filter(|own| own.log.size > 0).map(|own| Anchor {
             epoch: own.log.epoch,
             size: own.log.size,

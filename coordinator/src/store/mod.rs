@@ -31,8 +31,8 @@ use std::sync::Arc;
 
 pub use operations::{Read, Write};
 pub use records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Entry, EntryKind, Identity, LogHead, NewAccount,
-    NewReceipt, NewSettlement, NodeTotal, OwnerSalts, SettlementId, SettlementKind,
+    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Entry, EntryKind, Identity, LogHead,
+    NewAccount, NewReceipt, NewSettlement, NodeTotal, OwnerSalts, SettlementId, SettlementKind,
     SettlementRecord, SettlementState, StoredReceipt, Totals,
 };
 
@@ -138,8 +138,7 @@ impl Store {
         sqlite::migrate(&mut connection)?;
         sqlite::claim(&mut connection, identity)?;
         sqlite::verify(&connection)?;
-        let readers =
-            readers::Readers::new(config.path.clone(), config.readers, config.cache_kib);
+        let readers = readers::Readers::new(config.path.clone(), config.readers, config.cache_kib);
         let writer = writer::Writer::spawn(connection)?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
     }

@@ -142,8 +142,11 @@ pub trait Write: Read {
 
     /// Raises what an allowance was charged to at least `floor`, without a receipt: what an earlier
     /// database charged and settled is never charged into again.
-    fn raise_account(&mut self, allowance: &AllowanceId, floor: FineAmount)
-    -> Result<(), StoreError>;
+    fn raise_account(
+        &mut self,
+        allowance: &AllowanceId,
+        floor: FineAmount,
+    ) -> Result<(), StoreError>;
 
     /// Raises what a node earned to at least `floor`, without a receipt.
     fn raise_node(&mut self, node: &NodeId, floor: FineAmount) -> Result<(), StoreError>;

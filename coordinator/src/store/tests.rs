@@ -1,11 +1,5 @@
 //! What a database must give back, and what it must refuse.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::path::PathBuf;
 
@@ -256,7 +250,8 @@ async fn unsettled_accounts_and_nodes_are_those_above_what_is_finalized() {
         (debits.len(), credits.len())
     };
     assert_eq!(pending(store.clone()).await, (1, 1));
-    for (debited, credited, left) in [(6, 4, (1, 1)), (7, 4, (0, 1)), (7, 5, (0, 0)), (6, 5, (1, 0))]
+    for (debited, credited, left) in
+        [(6, 4, (1, 1)), (7, 4, (0, 1)), (7, 5, (0, 0)), (6, 5, (1, 0))]
     {
         write(&store, move |transaction| {
             transaction.set_debited(&allowance(0), Amount(debited))?;
@@ -354,7 +349,9 @@ async fn settlement_is_found_by_what_it_reached_only_once_it_landed() {
     let mut ids = Vec::new();
     for number in 1..=3 {
         let new = settlement(number, vec![1, 2, 3]);
-        ids.push(write(&store, move |transaction| transaction.insert_settlement(&new)).await.unwrap());
+        ids.push(
+            write(&store, move |transaction| transaction.insert_settlement(&new)).await.unwrap(),
+        );
     }
     let twice = settlement(1, vec![]);
     let refused = write(&store, move |transaction| transaction.insert_settlement(&twice)).await;
@@ -380,7 +377,10 @@ async fn settlement_is_found_by_what_it_reached_only_once_it_landed() {
     };
     assert_eq!(reaching(5).await, None);
     set(1, SettlementState::Landed, Some(7)).await.unwrap();
-    assert_eq!((reaching(5).await, reaching(20).await, reaching(21).await), (Some(2), Some(2), None));
+    assert_eq!(
+        (reaching(5).await, reaching(20).await, reaching(21).await),
+        (Some(2), Some(2), None)
+    );
     // Its block was undone.
     set(1, SettlementState::Prepared, None).await.unwrap();
     assert_eq!(reaching(5).await, None);
@@ -388,10 +388,7 @@ async fn settlement_is_found_by_what_it_reached_only_once_it_landed() {
     set(1, SettlementState::Expired, None).await.unwrap();
     assert_eq!((reaching(5).await, reaching(11).await), (Some(1), None));
     // What is final stays.
-    assert!(matches!(
-        set(1, SettlementState::Prepared, None).await,
-        Err(StoreError::Missing(_))
-    ));
+    assert!(matches!(set(1, SettlementState::Prepared, None).await, Err(StoreError::Missing(_))));
     let open = store.read(|state| state.open_settlements()).await.unwrap();
     assert_eq!(open.len(), 1);
     assert_eq!((open[0].signature, open[0].bytes.as_slice()), ([3; 64], [1, 2, 3].as_slice()));

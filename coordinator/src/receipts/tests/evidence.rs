@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::world::World;
-use crate::receipts::fixtures::{
-    metered, node, node_key, proof, request, root, ticket,
-};
+use crate::receipts::fixtures::{metered, node, node_key, proof, request, root, ticket};
 use crate::receipts::{ReceiptsConfig, RootRefusal};
 
 #[tokio::test]

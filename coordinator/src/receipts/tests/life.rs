@@ -46,12 +46,8 @@ async fn check(world: &World, shown: &[Receipted]) {
     let mut fees = 0_u128;
     let mut segments: Vec<(RequestId, u16)> = Vec::new();
     for index in 0..size {
-        let stored: StoredReceipt = world
-            .store
-            .read(move |state| state.receipt_at(0, index))
-            .await
-            .unwrap()
-            .unwrap();
+        let stored: StoredReceipt =
+            world.store.read(move |state| state.receipt_at(0, index)).await.unwrap().unwrap();
         let receipt = Receipt::decode(&stored.bytes).unwrap();
         receipt.verify(&signer().public()).unwrap();
         let (head, body) = (&receipt.head.record, &receipt.body);
@@ -81,11 +77,8 @@ async fn check(world: &World, shown: &[Receipted]) {
             .read(move |state| EpochTree::new(state, 0).consistency(first, size))
             .await
             .unwrap();
-        let old = world
-            .store
-            .read(move |state| EpochTree::new(state, 0).root(first))
-            .await
-            .unwrap();
+        let old =
+            world.store.read(move |state| EpochTree::new(state, 0).root(first)).await.unwrap();
         pinaivu_protocol::merkle::verify_consistency(first, &old, size, &head.root, &path).unwrap();
     }
     let totals = world.store.read(|state| state.totals()).await.unwrap();
@@ -120,10 +113,7 @@ async fn live(events: Vec<Event>) {
             }
             Event::Settle => {
                 probe += 1;
-                world
-                    .receipts
-                    .submit(world.draft(&ticket(probe, 0, 0), 0, metered(1, 1)))
-                    .unwrap();
+                world.receipts.submit(world.draft(&ticket(probe, 0, 0), 0, metered(1, 1))).unwrap();
                 while world.stored(request(probe)).await.is_empty() {
                     tokio::task::yield_now().await;
                 }

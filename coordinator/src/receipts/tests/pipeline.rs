@@ -74,11 +74,7 @@ async fn cumulatives_and_owner_commitments_follow_every_receipt() {
         );
         assert_eq!(
             owner.cumulative,
-            value_commitment(
-                OWNER_CUMULATIVE_TAG,
-                &salts.cumulative,
-                &cumulative.0.to_le_bytes()
-            )
+            value_commitment(OWNER_CUMULATIVE_TAG, &salts.cumulative, &cumulative.0.to_le_bytes())
         );
     }
 }
@@ -218,10 +214,8 @@ impl Drop for Hold {
 async fn hold_is_let_go_after_the_charge_was_heard_of() {
     let world = World::new().await;
     let hold = Arc::new(AtomicBool::new(true));
-    let watcher = Arc::new(HoldWatcher {
-        hold: Arc::clone(&hold),
-        held_when_heard: AtomicBool::new(false),
-    });
+    let watcher =
+        Arc::new(HoldWatcher { hold: Arc::clone(&hold), held_when_heard: AtomicBool::new(false) });
     let (receipts, pipeline) = Receipts::start(
         ReceiptsConfig::default(),
         identity(),

@@ -208,10 +208,7 @@ async fn proofs_that_do_not_hold_are_refused_for_what_they_are() {
         ("ticket", |proof| proof.ticket.0[0] ^= 1),
     ] {
         let mismatched = presented_with(&good, change);
-        assert_eq!(
-            refusal(&world, mismatched).await,
-            RepresentRefusal::ProofMismatch(field)
-        );
+        assert_eq!(refusal(&world, mismatched).await, RepresentRefusal::ProofMismatch(field));
     }
 
     let mut unsigned = presented(&good);

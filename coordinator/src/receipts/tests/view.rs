@@ -123,7 +123,8 @@ async fn view_shows_anchor_and_credit_and_hides_whose_debit_it_was() {
 
     let view = found(&world, 1).await;
     assert_eq!(view.anchored, Some(anchor));
-    let (log, credit) = (view.settlement.log.clone().unwrap(), view.settlement.credit.clone().unwrap());
+    let (log, credit) =
+        (view.settlement.log.clone().unwrap(), view.settlement.credit.clone().unwrap());
     assert_eq!((log.slot, log.finalized), (Some(Slot(1)), true));
     assert_eq!((credit.slot, credit.finalized), (Some(Slot(3)), true));
     assert!(view.settlement.debited);
@@ -157,7 +158,12 @@ async fn credit_that_does_not_reach_the_receipt_is_not_shown() {
                 entries: vec![entry],
             };
             let id = transaction.insert_settlement(&new)?;
-            transaction.set_settlement_state(id, SettlementState::Finalized, Some(Slot(1)), None)?;
+            transaction.set_settlement_state(
+                id,
+                SettlementState::Finalized,
+                Some(Slot(1)),
+                None,
+            )?;
             transaction.set_debited(&account(0).allowance, Amount(15))
         })
         .await

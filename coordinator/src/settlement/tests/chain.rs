@@ -151,7 +151,8 @@ impl SimChain {
     pub(super) fn advance(&self) {
         let mut world = self.world.lock();
         let world = &mut *world;
-        if world.blocks.len() > FINALIZED_DEPTH + 1 && hits(&mut world.random, world.faults.undone) {
+        if world.blocks.len() > FINALIZED_DEPTH + 1 && hits(&mut world.random, world.faults.undone)
+        {
             world.blocks.pop();
             let height = world.blocks.len();
             let undone: Vec<_> = world
@@ -425,10 +426,10 @@ impl Chain for SimChain {
     ) -> Result<PreparedTransaction, ChainError> {
         let blockhash = self.recent_blockhash().await?;
         let prepared = pinaivu_chain::transaction::sign(instructions, signers, blockhash)?;
-        self.world.lock().signed.insert(
-            prepared.signature,
-            (instructions.to_vec(), prepared.last_valid_block_height),
-        );
+        self.world
+            .lock()
+            .signed
+            .insert(prepared.signature, (instructions.to_vec(), prepared.last_valid_block_height));
         Ok(prepared)
     }
 

@@ -48,7 +48,12 @@ impl State {
             fees_paid: Amount(0),
             sequence: 0,
         };
-        Self { coordinator, allowances: BTreeMap::new(), nodes: Vec::new(), payouts: BTreeMap::new() }
+        Self {
+            coordinator,
+            allowances: BTreeMap::new(),
+            nodes: Vec::new(),
+            payouts: BTreeMap::new(),
+        }
     }
 
     pub(super) fn reserve(&mut self, number: u8, reserved: u64) {
@@ -200,8 +205,16 @@ impl State {
         }
         let (credited, paid, guarantee) = (Amount(0), Amount(0), Amount(0));
         let payout_owner = PublicKey([1; 32]);
-        let payout =
-            Payout { address, coordinator, node, payout_owner, credited, paid, guarantee, sequence: 0 };
+        let payout = Payout {
+            address,
+            coordinator,
+            node,
+            payout_owner,
+            credited,
+            paid,
+            guarantee,
+            sequence: 0,
+        };
         self.payouts.insert(node, payout);
         Ok(())
     }

@@ -137,7 +137,9 @@ pub(super) fn charge(
         )
         .and_then(|mut statement| {
             statement
-                .query_row((node.0, fine(node_before), fine(node_cumulative), due), |row| row.get(0))
+                .query_row((node.0, fine(node_before), fine(node_cumulative), due), |row| {
+                    row.get(0)
+                })
                 .optional()
         })
         .map_err(while_doing("raising a node's earnings"))?;
@@ -306,9 +308,7 @@ fn raised(
 ) -> Result<Option<FineAmount>, StoreError> {
     match at_least.checked_sub(value) {
         None | Some(FineAmount::ZERO) => Ok(None),
-        Some(gap) => {
-            baseline.checked_add(gap).map(Some).ok_or(StoreError::Range("a baseline"))
-        }
+        Some(gap) => baseline.checked_add(gap).map(Some).ok_or(StoreError::Range("a baseline")),
     }
 }
 

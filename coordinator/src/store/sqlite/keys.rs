@@ -33,7 +33,10 @@ fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     })
 }
 
-pub(super) fn by_hash(connection: &Connection, hash: &Hash32) -> Result<Option<ApiKey>, StoreError> {
+pub(super) fn by_hash(
+    connection: &Connection,
+    hash: &Hash32,
+) -> Result<Option<ApiKey>, StoreError> {
     connection
         .prepare_cached(select_keys!("WHERE k.hash = ?1"))
         .and_then(|mut statement| statement.query_row([hash.0], key).optional())

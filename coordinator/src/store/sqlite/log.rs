@@ -108,9 +108,7 @@ pub(super) fn node(
     connection
         .prepare_cached("SELECT hash FROM tree WHERE epoch = ?1 AND level = ?2 AND position = ?3")
         .and_then(|mut statement| {
-            statement
-                .query_row((epoch, level, index), |row| get_bytes(row, 0, Hash32))
-                .optional()
+            statement.query_row((epoch, level, index), |row| get_bytes(row, 0, Hash32)).optional()
         })
         .map_err(while_doing("reading a node of the log"))?
         .ok_or(StoreError::Missing("node of the log"))
@@ -193,9 +191,7 @@ pub(super) fn append(connection: &Connection, receipt: &NewReceipt) -> Result<()
 fn signer_row(connection: &Connection, signer: &PublicKey) -> Result<i64, StoreError> {
     let known = connection
         .prepare_cached("SELECT id FROM signers WHERE key = ?1")
-        .and_then(|mut statement| {
-            statement.query_row([signer.0], |row| row.get(0)).optional()
-        })
+        .and_then(|mut statement| statement.query_row([signer.0], |row| row.get(0)).optional())
         .map_err(while_doing("reading a signer"))?;
     match known {
         Some(id) => Ok(id),
@@ -274,9 +270,7 @@ pub(super) fn receipted_ticket(
     connection
         .prepare_cached("SELECT ticket FROM receipts WHERE request = ?1 AND segment = ?2")
         .and_then(|mut statement| {
-            statement
-                .query_row((request.0, segment.0), |row| get_bytes(row, 0, Hash32))
-                .optional()
+            statement.query_row((request.0, segment.0), |row| get_bytes(row, 0, Hash32)).optional()
         })
         .map_err(while_doing("reading a receipt"))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
 
 use super::while_doing;
-use crate::store::records::Identity;
 use crate::store::StoreError;
+use crate::store::records::Identity;
 
 /// Every schema step, in order; `user_version` counts how many the file has had. Steps that were
 /// published never change.
@@ -91,9 +91,8 @@ fn configure(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
 /// Takes the schema to the newest version, each step in its own transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let failed = || while_doing("migrating the database");
-    let found: u32 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed())?;
+    let found: u32 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed())?;
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(StoreError::SchemaTooNew { found, known });
@@ -114,9 +113,8 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 /// Makes a fresh database this identity's, and refuses one that is another's.
 pub(crate) fn claim(connection: &mut Connection, identity: Identity) -> Result<(), StoreError> {
     let failed = || while_doing("reading whose database this is");
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(failed())?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
     let stored: Option<([u8; 32], [u8; 32])> = transaction
         .query_row("SELECT deployment, coordinator FROM identity", [], |row| {
             Ok((row.get(0)?, row.get(1)?))

@@ -7,7 +7,8 @@ use super::codec::{get_bytes, get_millis, integer, unsigned};
 use super::while_doing;
 use crate::store::StoreError;
 use crate::store::records::{
-    Entry, EntryKind, NewSettlement, SettlementId, SettlementKind, SettlementRecord, SettlementState,
+    Entry, EntryKind, NewSettlement, SettlementId, SettlementKind, SettlementRecord,
+    SettlementState,
 };
 
 const fn kind_text(kind: SettlementKind) -> &'static str {
@@ -117,10 +118,7 @@ pub(super) fn recent(
         .map_err(while_doing("listing settlements"))
 }
 
-pub(super) fn entries(
-    connection: &Connection,
-    id: SettlementId,
-) -> Result<Vec<Entry>, StoreError> {
+pub(super) fn entries(connection: &Connection, id: SettlementId) -> Result<Vec<Entry>, StoreError> {
     connection
         .prepare_cached(
             "SELECT kind, account, cumulative FROM settlement_entries WHERE settlement = ?1
@@ -155,9 +153,7 @@ pub(super) fn reaching(
              ORDER BY e.cumulative, s.id LIMIT 1"
         ))
         .and_then(|mut statement| {
-            statement
-                .query_row((entry_text(kind), *account, cumulative), settlement)
-                .optional()
+            statement.query_row((entry_text(kind), *account, cumulative), settlement).optional()
         })
         .map_err(while_doing("finding a settlement"))
 }

@@ -46,11 +46,7 @@ fn verify_log(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn verify_newest(
-    connection: &Connection,
-    open: &log::Epoch,
-    last: u64,
-) -> Result<(), StoreError> {
+fn verify_newest(connection: &Connection, open: &log::Epoch, last: u64) -> Result<(), StoreError> {
     let row = log::receipt_at(connection, open.head.epoch, last)?
         .ok_or(StoreError::Corrupt("the newest receipt is missing"))?;
     let receipt = Receipt::decode(&row.bytes)
