@@ -1,0 +1,217 @@
+//! `kill -9` while receipts are made: whatever was shown to anyone is in the database afterwards, and no
+//! position of the log is ever signed for two receipts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use pinaivu_coordinator::clock::SystemClock;
+use pinaivu_coordinator::receipts::{
+    Draft, Metered, Observer, Receipted, Receipts, ReceiptsConfig, Signer,
+};
+use pinaivu_coordinator::store::{
+    AccountHandle, Identity, NewAccount, Store, StoreConfig, StoreError,
+};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{
+    AllowanceId, CoordinatorId, DeploymentId, EscrowId, NodeId, PublicKey, RequestId, Segment,
+};
+use pinaivu_protocol::merkle::MemoryTree;
+use pinaivu_protocol::proof::Outcome;
+use pinaivu_protocol::receipt::{AuctionDigest, Receipt, ReceiptHead};
+use pinaivu_protocol::signed::Signed;
+use pinaivu_protocol::ticket::Ticket;
+use pinaivu_protocol::units::{Amount, Bps, Tariff, TokenCount, TokenPrice, UnixMillis};
+use tokio_util::sync::CancellationToken;
+
+/// Names the database to the process that is killed.
+const DATABASE: &str = "PINAIVU_KILLED_DATABASE";
+/// How often it is killed.
+const LIVES: usize = 6;
+
+const fn identity() -> Identity {
+    Identity { deployment: DeploymentId(Hash32([1; 32])), coordinator: CoordinatorId([2; 32]) }
+}
+
+fn signer() -> Arc<Signer> {
+    Arc::new(Signer::from_seed(&[3; 32]).unwrap())
+}
+
+/// Shows every receipt to the world: one line of hexadecimal digits each.
+struct Shown;
+
+impl Observer for Shown {
+    fn receipted(&self, receipt: &Receipted) {
+        let line = format!("head {}\n", hex::encode(receipt.head.encode()));
+        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&number.to_be_bytes());
+    let request = RequestId::new(UnixMillis(1), random);
+    let flight = receipts.begin(request).ok()?;
+    let ticket = Ticket {
+        deployment: identity().deployment,
+        coordinator: identity().coordinator,
+        node: NodeId([u8::try_from(number % 3).unwrap(); 32]),
+        request,
+        segment: Segment(0),
+        model: "model".to_owned(),
+        max_output: TokenCount(1_000),
+        tariff: Tariff { price: TokenPrice(777), input_weight: 1, output_weight: 4 },
+        issued: UnixMillis(1),
+        deadline: UnixMillis(2),
+        salt: [4; 32],
+        request_commitment: Hash32([5; 32]),
+        book_head: Hash32([6; 32]),
+        billing: [0; 16],
+        issuer_mac: [0; 32],
+    };
+    Some(Draft {
+        auction: AuctionDigest {
+            book_head: ticket.book_head,
+            candidates: 1,
+            winner_ask: ticket.tariff.price,
+            best_losing_ask: None,
+        },
+        ticket,
+        allowance: AllowanceId([7; 32]),
+        escrow: EscrowId([8; 32]),
+        metered: Metered {
+            outcome: Outcome::Completed,
+            response_commitment: Hash32([9; 32]),
+            input_tokens: TokenCount(u32::try_from(number % 100).unwrap()),
+            output_tokens: TokenCount(u32::try_from(number % 77).unwrap()),
+        },
+        proof: None,
+        flight,
+        hold: None,
+    })
+}
+
+/// Makes receipts until it is killed. Run only by the test below, as a process of its own.
+#[tokio::test]
+#[ignore = "never ends by itself"]
+async fn process_that_makes_receipts() {
+    let path = std::env::var(DATABASE).unwrap();
+    let store = Store::open(&StoreConfig::at(path), identity()).unwrap();
+    let account = NewAccount {
+        handle: AccountHandle([1; 12]),
+        allowance: AllowanceId([7; 32]),
+        escrow: EscrowId([8; 32]),
+        owner: PublicKey([9; 32]),
+        created: UnixMillis(1),
+        debited: Amount(0),
+    };
+    store.write(move |transaction| transaction.open_account(&account)).await.unwrap();
+    // Requests of one life are not those of another.
+    let size = store.read(|state| state.log_head()).await.unwrap().size;
+    let mut number = size * 1_000_000;
+    let config = ReceiptsConfig { capacity: 256, ..ReceiptsConfig::default() };
+    let (receipts, pipeline) = Receipts::start(
+        config,
+        identity(),
+        signer(),
+        store,
+        Arc::new(SystemClock),
+        Arc::new(Shown),
+        Bps(300),
+    );
+    let submitting = async {
+        loop {
+            match draft(&receipts, number) {
+                Some(draft) => {
+                    receipts.submit(draft).unwrap();
+                    number += 1;
+                }
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::select! {
+        () = submitting => {}
+        () = pipeline.run(CancellationToken::new()) => {}
+    }
+}
+
+/// Lets the process live until it has shown some receipts, kills it, and gives all it has shown.
+fn one_life(path: &Path, until: usize) -> Vec<Signed<ReceiptHead>> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["process_that_makes_receipts", "--exact", "--ignored", "--nocapture"])
+        .env(DATABASE, path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut line = String::new();
+    while lines.read_line(&mut line).unwrap() > 0 {
+        // A line without its end was cut off by the kill; nobody has read a whole receipt then.
+        if let Some(digits) = line.strip_suffix('\n').and_then(|line| line.split_once("head ")) {
+            shown.push(Signed::decode(&hex::decode(digits.1).unwrap()).unwrap());
+        }
+        if shown.len() == until {
+            child.kill().unwrap();
+        }
+        line.clear();
+    }
+    assert!(!child.wait().unwrap().success());
+    assert!(shown.len() >= until);
+    shown
+}
+
+#[test]
+fn process_killed_at_any_moment_has_shown_nothing_that_is_not_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("coordinator.db");
+    let mut shown: BTreeMap<u64, Signed<ReceiptHead>> = BTreeMap::new();
+    for life in 0..LIVES {
+        for head in one_life(&path, 1 + life * 97) {
+            head.verify(&signer().public()).unwrap();
+            // Across all lives, a position is signed once.
+            assert_eq!(shown.insert(head.record.index, head), None);
+        }
+        let store = Store::open(&StoreConfig::at(&path), identity()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(check(&store, &shown));
+    }
+}
+
+async fn check(store: &Store, shown: &BTreeMap<u64, Signed<ReceiptHead>>) {
+    let head = store.read(|state| state.log_head()).await.unwrap();
+    let receipts = store
+        .read(move |state| {
+            (0..head.size)
+                .map(|index| state.receipt_at(0, index)?.ok_or(StoreError::Missing("receipt")))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .unwrap();
+    let mut tree = MemoryTree::new();
+    let mut charged = 0_u128;
+    for (index, stored) in (0..).zip(&receipts) {
+        let receipt = Receipt::decode(&stored.bytes).unwrap();
+        receipt.verify(&signer().public()).unwrap();
+        charged += receipt.body.amount.0;
+        assert_eq!(stored.allowance_cumulative.0, charged);
+        tree.push(receipt.leaf()).unwrap();
+        if let Some(shown) = shown.get(&index) {
+            assert_eq!(*shown, receipt.head);
+        }
+    }
+    assert!(shown.keys().all(|index| *index < head.size));
+    assert_eq!(tree.root(), head.root);
+    let totals = store.read(|state| state.totals()).await.unwrap();
+    assert_eq!(totals.charged.0, charged);
+}
