@@ -122,10 +122,7 @@ async fn transaction_whose_answer_was_lost_is_not_made_again() {
         world.charge(&[(0, 0, 10, 10)]).await;
         let mut settler = world.settler().await;
         world.chain.set_mishap(mishap);
-        assert!(matches!(
-            settler.step().await,
-            Err(StepError::Failed(SettlementError::Chain(_)))
-        ));
+        assert!(matches!(settler.step().await, Err(StepError::Failed(SettlementError::Chain(_)))));
         world.settle(&mut settler).await;
         world.assert_settled_exactly().await;
         assert_eq!(world.states().await, [SettlementState::Finalized; 4], "{mishap:?}");
@@ -227,7 +224,8 @@ async fn accounts_that_are_ahead_are_left_alone() {
     world.settle(&mut settler).await;
     let state = world.chain.tip();
     assert_eq!(state.allowances[&allowance(0)].debited, Amount(1_000));
-    assert_eq!(state.payouts[&node(0)].credited.0, world.earned(0).await.0 as u64 / 1_000_000);
+    let floor = world.earned(0).await.0 / 1_000_000;
+    assert_eq!(u128::from(state.payouts[&node(0)].credited.0), floor);
     world.assert_consistent().await;
 }
 
