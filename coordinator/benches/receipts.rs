@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    missing_docs,
     reason = "a benchmark prints and may stop at the first surprise"
 )]
 

@@ -5,6 +5,7 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::integer_division,
+    clippy::disallowed_methods,
     reason = "tests"
 )]
 
