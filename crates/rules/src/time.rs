@@ -58,8 +58,6 @@ pub fn may_close(opening: Slot, now: Slot) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::arithmetic_side_effects, reason = "tests compute expectations freely")]
-
     use super::*;
 
     const fn at(slot: u64, time: i64) -> Moment {

@@ -177,7 +177,7 @@ impl Crowd {
                 // Mostly the owner, sometimes whoever comes along.
                 let user = if user % 4 == 0 { *user % self.users.len() } else { owner };
                 // The largest amount stands for everything there is, mostly.
-                let all = *amount == u64::MAX && self.world.slot() % 4 != 0;
+                let all = *amount == u64::MAX && !self.world.slot().is_multiple_of(4);
                 let amount = if all { self.world.read::<Escrow>(&escrow).free } else { *amount };
                 let withdraw =
                     self.world.escrow_withdraw(&market, &escrow, &self.users[user], amount);
