@@ -316,7 +316,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
         let mut config = Self::parse(&text, path)?;
-        environment::overlay(&mut config, |name| environment::read(name))?;
+        environment::overlay(&mut config, environment::read)?;
         config.validate()?;
         Ok(config)
     }

@@ -134,7 +134,7 @@ impl Tunnel {
             }
             let pause = match end {
                 TunnelEnd::Refused(_) | TunnelEnd::NoCoordinator(_) => backoff.next_long(),
-                _ => backoff.next(),
+                _ => backoff.next_delay(),
             };
             tracing::info!(%coordinator, ?pause, "dialling again after a pause");
             tokio::select! {

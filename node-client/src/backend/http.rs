@@ -50,8 +50,9 @@ pub enum TransportError {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each backend, never moved")]
 enum Connections {
-    Plain(Client<HttpConnector, Full<Bytes>>),
+    Plain(Box<Client<HttpConnector, Full<Bytes>>>),
     Tls(reqwest::Client),
 }
 
@@ -90,7 +91,7 @@ impl HttpClient {
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE_TIMEOUT)
                 .build(connector);
-            Connections::Plain(client)
+            Connections::Plain(Box::new(client))
         };
         Ok(Self { connections, base, authorization })
     }

@@ -67,7 +67,9 @@ pub(super) fn overlay(
 
 /// The one place that reads the environment.
 pub(super) fn read(name: &'static str) -> Result<Option<String>, ConfigError> {
-    match std::env::var(name) {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let value = std::env::var(name);
+    match value {
         Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),

@@ -48,6 +48,7 @@ pub struct Unsettled {
 
 /// The end of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "handled one at a time, right after it arrives")]
 pub enum Settlement {
     /// Its receipt, whose signature the caller has verified.
     Receipted {

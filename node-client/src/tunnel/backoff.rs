@@ -24,16 +24,16 @@ impl Default for Backoff {
 
 impl Backoff {
     /// Between half of the current ceiling and all of it; the ceiling then doubles.
-    pub fn next(&mut self) -> Duration {
+    pub fn next_delay(&mut self) -> Duration {
         let ceiling = self.ceiling;
         self.ceiling = ceiling.saturating_mul(2).min(LONGEST);
         rand::rng().random_range(ceiling / 2..=ceiling)
     }
 
-    /// As [`Self::next`], for what will not have changed in a moment.
+    /// As [`Self::next_delay`], for what will not have changed in a moment.
     pub fn next_long(&mut self) -> Duration {
         self.ceiling = self.ceiling.max(FIRST_LONG);
-        self.next()
+        self.next_delay()
     }
 
     /// All is well: the next pause is the shortest again.
@@ -51,12 +51,12 @@ mod tests {
         let mut backoff = Backoff::default();
         let mut ceiling = FIRST;
         for _ in 0..20 {
-            let pause = backoff.next();
+            let pause = backoff.next_delay();
             assert!(pause >= ceiling / 2 && pause <= ceiling, "{pause:?} for {ceiling:?}");
             ceiling = (ceiling * 2).min(LONGEST);
         }
         backoff.reset();
-        assert!(backoff.next() <= FIRST);
+        assert!(backoff.next_delay() <= FIRST);
         assert!(backoff.next_long() >= FIRST_LONG / 2);
     }
 }
