@@ -40,6 +40,7 @@ enum Stage {
 pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
     let started = Instant::now();
     system::ensure_packages()?;
+    workspace::claim_target_dir()?;
     let stages = [
         (Stage::Format, "formatting"),
         (Stage::Lints, "lints"),
@@ -77,7 +78,7 @@ fn lints() -> Result<()> {
     };
     workspace::run(
         workspace::cargo()?
-            .args(["build", "--workspace", "--all-targets", "--locked"])
+            .args(["build", "--workspace", "--all-targets", "--locked", "--keep-going"])
             .env("RUSTC_WORKSPACE_WRAPPER", driver)
             .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__"),
         "clippy",
