@@ -50,7 +50,6 @@ pub enum TransportError {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for each backend, never moved")]
 enum Connections {
     Plain(Box<Client<HttpConnector, Full<Bytes>>>),
     Tls(reqwest::Client),
