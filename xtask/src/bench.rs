@@ -31,6 +31,9 @@ pub(crate) struct BenchArgs {
     /// Leave out the clearing benchmark.
     #[arg(long)]
     no_clearing: bool,
+    /// Measure the development build that `up` runs, without compiling a release.
+    #[arg(long)]
+    development: bool,
 }
 
 const MODEL: &str = "scripted-model";
@@ -46,7 +49,8 @@ pub(crate) fn run(arguments: &BenchArgs) -> Result<()> {
             "the clearing benchmark",
         )?;
     }
-    let binaries = prepare_binaries()?;
+    let binaries =
+        if arguments.development { workspace::build_binaries()? } else { prepare_binaries()? };
     let upstream = Upstream::start(&binaries)?;
     let network = Network::start(&binaries, &upstream.url)?;
     path(arguments, &binaries, &upstream, &network)?;
