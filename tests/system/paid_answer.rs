@@ -70,13 +70,14 @@ fn key(network: &Network, name: &str) -> Keypair {
     Keypair::try_from(bytes.as_slice()).unwrap()
 }
 
-/// Waits until the chain has debited `expected` in all.
-async fn wait_debited(network: &Network, expected: Amount) {
+/// Waits until the chain has at least these totals. Debit and credit are two transactions, and answers
+/// may fall into several rounds.
+async fn wait_settled(network: &Network, debited: Amount, credited: Amount) {
     let chain = network.chain().unwrap();
     let id = network.coordinator().unwrap();
     eventually("settlement on chain", SETTLE_LIMIT, async || {
         let coordinator = chain.coordinator(id, Commitment::Confirmed).await?.unwrap();
-        let settled = coordinator.debited >= expected && coordinator.credited.get() > 0;
+        let settled = coordinator.debited >= debited && coordinator.credited >= credited;
         Ok(settled.then_some(()))
     })
     .await
@@ -149,7 +150,7 @@ async fn settles_to_the_unit(network: &Network, all: &[Served]) {
     let fees = sum(|receipt| receipt.body.fee.get());
     let share = sum(|receipt| receipt.body.amount.get()) - fees;
     let earned = FineAmount(share).to_amount_floor().unwrap();
-    wait_debited(network, owed).await;
+    wait_settled(network, owed, earned).await;
 
     let chain = network.chain().unwrap();
     let coordinator =
