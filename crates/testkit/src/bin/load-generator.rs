@@ -167,10 +167,12 @@ async fn once(options: &Options, connection: &mut SendRequest<Full<Bytes>>) -> a
     let response = connection.send_request(request.body(Full::new(options.body.clone()))?).await?;
     let status = response.status();
     let mut body = response.into_body();
-    let mut last = Bytes::new();
+    // The end of the body, whatever pieces it came in.
+    let mut last = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
-            last = data;
+            last.extend_from_slice(&data);
+            last.drain(..last.len().saturating_sub(512));
         }
     }
     ensure!(status == StatusCode::OK, "{status}: {}", String::from_utf8_lossy(&last));
