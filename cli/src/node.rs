@@ -1,5 +1,6 @@
 //! `pinaivu node`: serve models for pay.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -73,6 +74,7 @@ pub(crate) async fn run(
             pinaivu_node_client::config::log_filter()?.unwrap_or_else(|| "info".to_owned());
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::try_new(filter)?)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr)
             .init();
         return Ok(pinaivu_node_client::command::run(arguments).await?);

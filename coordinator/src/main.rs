@@ -1,5 +1,6 @@
 //! `pinaivu-coordinator`: reads the command line and runs the coordinator of the library.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,7 +93,10 @@ fn main() -> anyhow::Result<()> {
 fn start_logging(json: bool) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(config::log_filter().unwrap_or_else(|| "info".into()))
         .with_context(|| format!("{} is not a log filter", config::LOG_VARIABLE))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if json {
         log.json().init()
     } else {

@@ -1,5 +1,7 @@
 //! `pinaivu-node`: reads the command line and runs the node of the library.
 
+use std::io::IsTerminal as _;
+
 use clap::{Parser, Subcommand};
 use pinaivu_node_client::command::{self, RunArgs};
 use tracing_subscriber::EnvFilter;
@@ -28,6 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let filter = pinaivu_node_client::config::log_filter()?.unwrap_or_else(|| "info".to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     command::run(&arguments).await?;

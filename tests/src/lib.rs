@@ -6,6 +6,8 @@
 
 mod network;
 mod oracle;
+mod wallet;
 
 pub use network::{Network, Reply, binaries, eventually};
 pub use oracle::{Totals, check_conservation};
+pub use wallet::{Wallet, instructions};

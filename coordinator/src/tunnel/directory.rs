@@ -109,7 +109,11 @@ impl Directory {
     /// # Errors
     /// [`Refusal`].
     pub async fn admit(&self, node: NodeId, key: PublicKey) -> Result<NodeFacts, Refusal> {
-        let account = self.chain.node(node, Commitment::Confirmed).await.map_err(unavailable)?;
+        let account = match self.chain.node(node, Commitment::Confirmed).await {
+            // Something else lives at that address, so no node does.
+            Err(ChainError::Account { .. }) => None,
+            read => read.map_err(unavailable)?,
+        };
         let account = account.ok_or(Refusal::Unregistered(node))?;
         let market = self.chain.market(self.market, Commitment::Confirmed).await;
         let market = market.map_err(unavailable)?.ok_or_else(|| {

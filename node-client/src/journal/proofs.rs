@@ -50,7 +50,8 @@ pub struct Unsettled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "handled one at a time, right after it arrives")]
 pub enum Settlement {
-    /// Its receipt, whose signature the caller has verified.
+    /// Its receipt. The caller has verified the signature of the newest of those it hands over
+    /// together, and that the others rise up to it.
     Receipted {
         /// The ticket's hash.
         ticket: Hash32,
@@ -65,9 +66,20 @@ pub enum Settlement {
 }
 
 impl Settlement {
-    const fn ticket(&self) -> Hash32 {
+    /// Hash of the ticket that it ends.
+    #[must_use]
+    pub const fn ticket(&self) -> Hash32 {
         match self {
             Self::Receipted { ticket, .. } | Self::Refused { ticket } => *ticket,
+        }
+    }
+
+    /// The receipt's head; nothing for a refusal.
+    #[must_use]
+    pub const fn head(&self) -> Option<&Signed<ReceiptHead>> {
+        match self {
+            Self::Receipted { head, .. } => Some(head),
+            Self::Refused { .. } => None,
         }
     }
 }
@@ -138,11 +150,7 @@ impl Journal {
         coordinator: CoordinatorId,
         settlements: Vec<Settlement>,
     ) -> Result<Vec<Settled>, JournalError> {
-        self.worker
-            .run(move |database| {
-                settlements.iter().map(|one| settle(database, coordinator, one)).collect()
-            })
-            .await
+        self.worker.run(move |database| settle(database, coordinator, &settlements)).await
     }
 
     /// Up to `limit` entries of `coordinator` without a receipt, after `sequence`, oldest first.
@@ -292,32 +300,39 @@ fn append(database: &Connection, batch: &[Entry]) -> Result<Appended, JournalErr
     Ok(Appended::Durable)
 }
 
+/// Takes a batch over; the newest promise is read and written once for all of it.
 fn settle(
     database: &Connection,
     coordinator: CoordinatorId,
-    settlement: &Settlement,
-) -> Result<Settled, JournalError> {
-    let ticket = settlement.ticket();
-    let mut settled = Settled { ticket, released: None, promise: None, breach: None };
-    if let Settlement::Receipted { head, .. } = settlement {
-        let kept = promise(database, coordinator)?;
-        match compare_promises(kept.as_ref().map(|kept| &kept.record), &head.record) {
-            Ok(order) => settled.promise = Some(order),
-            Err(breach) => {
-                settled.breach = Some(breach);
-                return Ok(settled);
+    settlements: &[Settlement],
+) -> Result<Vec<Settled>, JournalError> {
+    let mut kept = promise(database, coordinator)?;
+    let mut renewed = false;
+    let mut all = Vec::with_capacity(settlements.len());
+    for settlement in settlements {
+        let ticket = settlement.ticket();
+        let mut settled = Settled { ticket, released: None, promise: None, breach: None };
+        if let Settlement::Receipted { head, .. } = settlement {
+            match compare_promises(kept.as_ref().map(|kept| &kept.record), &head.record) {
+                Ok(order) => settled.promise = Some(order),
+                Err(breach) => settled.breach = Some(breach),
+            }
+            if settled.promise == Some(PromiseOrder::Newer) {
+                kept = Some(head.clone());
+                renewed = true;
             }
         }
-        if settled.promise == Some(PromiseOrder::Newer) {
-            database
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO promises (coordinator, head) VALUES (?1, ?2)",
-                )?
-                .execute(params![coordinator.0, head.encode()])?;
+        if settled.breach.is_none() {
+            settled.released = release(database, coordinator, ticket)?;
         }
+        all.push(settled);
     }
-    settled.released = release(database, coordinator, ticket)?;
-    Ok(settled)
+    if renewed && let Some(head) = kept {
+        database
+            .prepare_cached("INSERT OR REPLACE INTO promises (coordinator, head) VALUES (?1, ?2)")?
+            .execute(params![coordinator.0, head.encode()])?;
+    }
+    Ok(all)
 }
 
 /// Drops what was presented and keeps the ticket's hash. Gives amount and bytes; nothing when there

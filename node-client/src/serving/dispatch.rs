@@ -158,7 +158,7 @@ fn work(
         outcome,
         finished: server.clock.now(),
     };
-    tracing::info!(
+    tracing::debug!(
         input = input_tokens.0,
         output = output_tokens.0,
         ?outcome,

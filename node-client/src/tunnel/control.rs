@@ -5,6 +5,8 @@
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::tunnel::{CoordinatorMessage, FrameError, FrameReader};
@@ -43,6 +45,11 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
         while let Some(message) = frames.next_message::<CoordinatorMessage>()? {
             settlements.extend(take(door, message));
         }
+        let (settlements, forged) = signed(settlements, &door.signer);
+        for ticket in forged {
+            let coordinator = door.counterparty.id();
+            tracing::error!(%coordinator, %ticket, "a receipt with a wrong signature is ignored");
+        }
         settle(door, settlements).await?;
     }
     Ok(())
@@ -68,7 +75,7 @@ fn take(door: &Door, message: CoordinatorMessage) -> Option<Settlement> {
             if !is_ours(door, &head) {
                 tracing::error!(
                     %coordinator, %ticket,
-                    "a receipt that is not for this node or not signed by the coordinator is ignored"
+                    "a receipt that is not for this node is ignored"
                 );
                 return None;
             }
@@ -81,11 +88,36 @@ fn take(door: &Door, message: CoordinatorMessage) -> Option<Settlement> {
     }
 }
 
+/// Whether a head names this node, this coordinator and this cluster. Says nothing of its signature.
 fn is_ours(door: &Door, head: &Signed<ReceiptHead>) -> bool {
     let record = &head.record;
     (record.deployment, record.coordinator, record.node)
         == (door.identity.deployment, door.counterparty.id(), door.identity.node)
-        && head.verify(&door.signer).is_ok()
+}
+
+/// Keeps the settlements that count, and tells which tickets' receipts are not signed by `signer`.
+///
+/// Heads that rise in place and amount are one promise, that of the newest: it includes the others, and
+/// it is the only one that is kept and could ever be demanded on. So its signature is checked for all of
+/// them. Anything else is checked one by one.
+fn signed(settlements: Vec<Settlement>, signer: &PublicKey) -> (Vec<Settlement>, Vec<Hash32>) {
+    let is_signed = |head: &Signed<ReceiptHead>| head.verify(signer).is_ok();
+    let heads: Vec<_> = settlements.iter().filter_map(Settlement::head).collect();
+    if heads.last().is_none_or(|newest| rise(&heads) && is_signed(newest)) {
+        return (settlements, Vec::new());
+    }
+    let (kept, forged): (Vec<_>, Vec<_>) =
+        settlements.into_iter().partition(|settlement| settlement.head().is_none_or(is_signed));
+    (kept, forged.iter().map(Settlement::ticket).collect())
+}
+
+/// Whether each head comes after the one before it and promises no less.
+fn rise(heads: &[&Signed<ReceiptHead>]) -> bool {
+    heads.is_sorted_by(|before, after| {
+        let (before, after) = (&before.record, &after.record);
+        (before.epoch, before.index) < (after.epoch, after.index)
+            && before.node_cumulative <= after.node_cumulative
+    })
 }
 
 async fn settle(door: &Door, settlements: Vec<Settlement>) -> Result<(), JournalError> {
@@ -128,4 +160,67 @@ async fn settle(door: &Door, settlements: Vec<Settlement>) -> Result<(), Journal
         %coordinator, receipts = settled.len(), unpaid = unpaid.to_usdc_string(), "settled"
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use pinaivu_protocol::ids::{RequestId, Segment};
+    use pinaivu_protocol::signed::SigningKey;
+    use pinaivu_protocol::units::FineAmount;
+
+    use super::*;
+    use crate::fixtures::{COORDINATOR, NODE, deployment};
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&[seed; 32]).unwrap()
+    }
+
+    fn receipt(key: &SigningKey, index: u64, cumulative: u128) -> Settlement {
+        let head = key.sign(ReceiptHead {
+            deployment: deployment(),
+            coordinator: COORDINATOR,
+            epoch: 0,
+            index,
+            request: RequestId::default(),
+            segment: Segment(0),
+            node: NODE,
+            node_cumulative: FineAmount(cumulative),
+            body: Hash32::ZERO,
+        });
+        Settlement::Receipted { ticket: ticket(index), head }
+    }
+
+    fn ticket(index: u64) -> Hash32 {
+        Hash32([u8::try_from(index).unwrap(); 32])
+    }
+
+    #[test]
+    fn heads_up_to_a_signed_one_are_one_promise() {
+        let (ours, theirs) = (key(1), key(2));
+        let batch = || vec![receipt(&theirs, 1, 10), receipt(&ours, 2, 20)];
+        assert_eq!(signed(batch(), &ours.public()), (batch(), vec![]));
+        let refusals = vec![Settlement::Refused { ticket: ticket(3) }];
+        assert_eq!(signed(refusals.clone(), &ours.public()), (refusals, vec![]));
+    }
+
+    #[test]
+    fn unsigned_newest_head_carries_nobody_and_is_dropped() {
+        let (ours, theirs) = (key(1), key(2));
+        let batch = vec![receipt(&ours, 1, 10), receipt(&theirs, 2, 5), receipt(&theirs, 3, 30)];
+        let kept = vec![receipt(&ours, 1, 10)];
+        assert_eq!(signed(batch, &ours.public()), (kept, vec![ticket(2), ticket(3)]));
+    }
+
+    #[test]
+    fn unsigned_head_that_promises_more_or_comes_later_than_the_last_one_is_dropped() {
+        let (ours, theirs) = (key(1), key(2));
+        for wrong in [receipt(&theirs, 1, 30), receipt(&theirs, 7, 10), receipt(&theirs, 2, 20)] {
+            let dropped = wrong.ticket();
+            let kept = vec![receipt(&ours, 2, 20)];
+            let batch = vec![wrong, kept[0].clone()];
+            assert_eq!(signed(batch, &ours.public()), (kept, vec![dropped]));
+        }
+    }
 }
