@@ -26,7 +26,7 @@ impl Node {
             .map(|line| match line.split_once(" = ").map(|(name, _)| name) {
                 Some("node") => format!("node = \"{account}\""),
                 Some("key_file") => format!("key_file = {}", quoted(key)),
-                Some("data_dir") => format!("data_dir = {}", quoted(&directory.join("third"))),
+                Some("data_dir") => format!("data_dir = {}", quoted(&directory.join(account))),
                 _ => line.to_owned(),
             })
             .collect();
@@ -94,7 +94,7 @@ async fn node_serves_only_once_it_is_registered_and_staked() {
 
     // Registered, with nothing at stake.
     let made = operator.cli_json(&["node", "register", "--key", key.to_str().unwrap()]).unwrap();
-    let account = made["node"]["id"].as_str().or(made["id"].as_str()).unwrap().to_owned();
+    let account = made["node"].as_str().unwrap().to_owned();
     let node = Node::start(&network, &account, &key);
     node.says(&["stake_too_low", "pinaivu node stake"]).await;
     connected(&network, 2).await;
