@@ -32,6 +32,8 @@ struct CheckedRoot {
     root: Signed<ProofRoot>,
     signer: PublicKey,
     leaves: Vec<Hash32>,
+    /// Where each leaf is, so that a draft finds its root without looking through all of them.
+    places: HashMap<Hash32, u32>,
     tree: MemoryTree,
 }
 
@@ -62,13 +64,13 @@ impl CheckedRoot {
             return Err(RootRefusal::Leaves);
         }
         root.verify(session_key).map_err(|_| RootRefusal::Signature)?;
-        Ok(Self { root: root.clone(), signer: *session_key, leaves, tree })
+        let places = leaves.iter().copied().zip(0..size).collect();
+        Ok(Self { root: root.clone(), signer: *session_key, leaves, places, tree })
     }
 
     /// The evidence for a leaf under this root.
     fn evidence(&self, leaf: &Hash32) -> Option<NodeEvidence> {
-        let index = self.leaves.iter().position(|known| known == leaf)?;
-        let index = u32::try_from(index).ok()?;
+        let index = *self.places.get(leaf)?;
         let path = inclusion_proof(&self.tree, u64::from(index), self.tree.size()).ok()?;
         Some(NodeEvidence { signer: self.signer, root: self.root.clone(), index, path })
     }
