@@ -14,4 +14,5 @@ mod hostile;
 mod instructions;
 mod layout;
 mod random;
+mod sealevel;
 mod settings;

@@ -12,7 +12,7 @@ use solana_account::Account;
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
-use super::case::Case;
+use super::case::{Case, Make};
 use super::idl::{Idl, Slot};
 use super::stage::{Stage, said};
 use crate::harness::*;
@@ -178,7 +178,7 @@ fn listed(labels: &[String]) -> String {
 }
 
 /// Tries everything; gives what became of it, a line for each place and outcome.
-pub(crate) fn tamper(name: &str, case: fn(&Stage) -> Case) -> String {
+pub(crate) fn tamper(name: &str, case: Make) -> String {
     let (stage, idl) = (Stage::new(), Idl::read());
     let case = case(&stage);
     let slots = case.slots(&idl, name);

@@ -2,12 +2,12 @@
 
 use solana_instruction::Instruction;
 
-use super::case::{Again, Case};
+use super::case::{Again, Make};
 use super::stage::{Outcome, Stage, said};
 use crate::harness::World;
 
 /// What two transactions with the same instruction, and one with it twice, come to.
-pub(crate) fn repeat(case: fn(&Stage) -> Case) -> String {
+pub(crate) fn repeat(case: Make) -> String {
     let stage = Stage::new();
     let case = case(&stage);
     let once = std::slice::from_ref(&case.instruction);
@@ -70,7 +70,7 @@ fn balances(world: &World) -> Vec<u64> {
 
 /// Cuts the instruction's bytes at every length, and gives it the names of no instruction. Bytes after
 /// the arguments change nothing.
-pub(crate) fn cut(case: fn(&Stage) -> Case) {
+pub(crate) fn cut(case: Make) {
     let stage = Stage::new();
     let case = case(&stage);
     let mut world = stage.world.fork();
@@ -99,7 +99,7 @@ pub(crate) fn cut(case: fn(&Stage) -> Case) {
 
 /// The instruction before and after every other one, in one transaction: both or neither, and
 /// everything adds up. Says which orders are refused.
-pub(crate) fn pair(name: &str, all: &[(&'static str, fn(&Stage) -> Case)]) -> String {
+pub(crate) fn pair(name: &str, all: &[(&'static str, Make)]) -> String {
     let stage = Stage::new();
     let (_, case) = all.iter().find(|(other, _)| *other == name).unwrap();
     let first = case(&stage).instruction;

@@ -2,14 +2,14 @@
 
 use solana_compute_budget_interface::ComputeBudgetInstruction;
 
-use super::case::Case;
+use super::case::Make;
 use super::stage::{Stage, said};
 
 /// How many points of the instruction are tried besides the last.
 const POINTS: u64 = 40;
 
 /// Stops the instruction at points all along its way and one unit before its end.
-pub(crate) fn starve(case: fn(&Stage) -> Case) {
+pub(crate) fn starve(case: Make) {
     let stage = Stage::new();
     let instruction = case(&stage).instruction;
     let mut world = stage.world.fork();

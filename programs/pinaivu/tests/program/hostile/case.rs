@@ -3,6 +3,10 @@
 use solana_instruction::Instruction;
 
 use super::idl::{Idl, Slot};
+use super::stage::Stage;
+
+/// Makes an instruction's case.
+pub(crate) type Make = fn(&Stage) -> Case;
 
 /// What every hostile test of an instruction starts from. Nothing else may be accepted than what is
 /// listed here.
@@ -90,6 +94,7 @@ impl Case {
                 signer: meta.is_signer,
                 writable: meta.is_writable,
                 optional: false,
+                address: None,
             });
         }
         slots

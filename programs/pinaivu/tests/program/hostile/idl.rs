@@ -12,6 +12,8 @@ pub(crate) struct Slot {
     pub(crate) writable: bool,
     /// May be left out, which the program's own address stands for.
     pub(crate) optional: bool,
+    /// The only address it may have, where it is always the same.
+    pub(crate) address: Option<String>,
 }
 
 /// The committed IDL.
@@ -54,5 +56,6 @@ fn slot(value: &Value) -> Slot {
         signer: flag("signer"),
         writable: flag("writable"),
         optional: flag("optional"),
+        address: value["address"].as_str().map(str::to_owned),
     }
 }

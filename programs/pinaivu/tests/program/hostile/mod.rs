@@ -10,6 +10,6 @@ mod stage;
 pub(crate) use accounts::tamper;
 pub(crate) use again::{cut, pair, repeat};
 pub(crate) use budget::starve;
-pub(crate) use case::{Again, Case};
+pub(crate) use case::{Again, Case, Make};
 pub(crate) use idl::Idl;
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Stage, said};

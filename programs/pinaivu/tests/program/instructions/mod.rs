@@ -1,7 +1,7 @@
 //! One file per instruction. Each has a `case` that succeeds on the stage, from which the tests that
 //! every instruction must pass are made here, and its own tests.
 
-use crate::hostile::{self, Case, Idl, Stage};
+use crate::hostile::{self, Idl, Make};
 
 /// Declares the files, and for each what every instruction must withstand.
 macro_rules! instructions {
@@ -9,8 +9,7 @@ macro_rules! instructions {
         $(mod $name;)*
 
         /// Every instruction with its case.
-        pub(crate) const ALL: &[(&str, fn(&Stage) -> Case)] =
-            &[$((stringify!($name), $name::case)),*];
+        pub(crate) const ALL: &[(&str, Make)] = &[$((stringify!($name), $name::case)),*];
 
         mod tampered_with {
             $(#[test]
@@ -67,7 +66,7 @@ instructions! {
 }
 
 /// Accounts tampered with, the instruction again, and beside every other: what is refused, and how.
-fn withstands(name: &str, case: fn(&Stage) -> Case) {
+fn withstands(name: &str, case: Make) {
     let accounts = hostile::tamper(name, case);
     let again = hostile::repeat(case);
     let pairs = hostile::pair(name, ALL);
