@@ -19,9 +19,9 @@ pub(crate) const TOKEN_2022: Pubkey =
 impl World {
     /// A new mint without a freeze authority.
     pub(crate) fn mint(&mut self, token_program: Pubkey, decimals: u8) -> Pubkey {
-        let address = Pubkey::new_unique();
+        let address = self.address();
         let mint = Mint {
-            mint_authority: COption::Some(Pubkey::new_unique()),
+            mint_authority: COption::Some(Pubkey::new_from_array([9; 32])),
             supply: u64::MAX,
             decimals,
             is_initialized: true,
@@ -35,7 +35,7 @@ impl World {
 
     /// A new token account of `owner` with `amount` in it.
     pub(crate) fn token_account(&mut self, market: &Market, owner: &Pubkey, amount: u64) -> Pubkey {
-        let address = Pubkey::new_unique();
+        let address = self.address();
         let account = TokenAccount {
             mint: market.mint,
             owner: *owner,
