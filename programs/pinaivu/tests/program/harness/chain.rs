@@ -112,6 +112,41 @@ impl World {
         }
     }
 
+    /// Runs instructions in one transaction that must succeed.
+    #[track_caller]
+    pub(crate) fn sends(
+        &mut self,
+        instructions: &[Instruction],
+        signers: &[&Keypair],
+    ) -> TransactionMetadata {
+        match self.send(instructions, signers) {
+            Ok(meta) => meta,
+            Err(failure) => panic!("{:?}\n{}", failure.err, failure.meta.pretty_logs()),
+        }
+    }
+
+    /// Runs instructions in one transaction that must be refused with this error.
+    #[track_caller]
+    pub(crate) fn refuses(
+        &mut self,
+        instructions: &[Instruction],
+        signers: &[&Keypair],
+        expected: impl Into<Refusal>,
+    ) {
+        let expected = expected.into();
+        match self.send(instructions, signers) {
+            Ok(_) => panic!("succeeded instead of {expected:?}"),
+            Err(failure) => {
+                assert_eq!(
+                    Refusal::from(refusal(&failure).as_str()),
+                    expected,
+                    "{}",
+                    failure.meta.pretty_logs()
+                );
+            }
+        }
+    }
+
     /// An account of the program, decoded.
     #[track_caller]
     pub(crate) fn read<T: AccountDeserialize>(&self, address: &Pubkey) -> T {

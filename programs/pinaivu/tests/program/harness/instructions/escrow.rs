@@ -1,5 +1,6 @@
 //! A user's: escrow and allowances.
 
+use anchor_lang::{AnchorDeserialize as _, InstructionData as _};
 use pinaivu::instructions as ix;
 use pinaivu::{accounts, instruction};
 use pinaivu_protocol::seeds;
@@ -7,8 +8,8 @@ use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use super::{SYSTEM, build, find};
-use crate::harness::{Actor, Market, World};
+use super::{SYSTEM, build, deposit_account, find};
+use crate::harness::{Actor, INSTRUCTIONS_SYSVAR, Market, World};
 
 impl World {
     pub(crate) fn escrow_open(
@@ -71,7 +72,16 @@ impl World {
     }
 
     pub(crate) fn escrow_close(&self, escrow: &Pubkey, owner: &Pubkey) -> Instruction {
-        let accounts = accounts::EscrowClose { owner: *owner, escrow: *escrow };
+        let stored: pinaivu::state::Escrow = self.read(escrow);
+        let market: pinaivu::state::Market = self.read(&stored.market);
+        let accounts = accounts::EscrowClose {
+            owner: *owner,
+            market: stored.market,
+            escrow: *escrow,
+            rent_payer: stored.rent_payer,
+            deposit_account: deposit_account(escrow, &market.mint, &market.token_program),
+            token_program: market.token_program,
+        };
         build(accounts, instruction::EscrowClose {})
     }
 
@@ -98,7 +108,8 @@ impl World {
             allowance,
             system_program: SYSTEM,
         };
-        let args = ix::AllowanceOpenArgs { opening_slot, amount, expiry_time };
+        let args =
+            ix::AllowanceOpenArgs { opening_slot, amount, expiry_time, voucher_signer: None };
         (allowance, build(accounts, instruction::AllowanceOpen { args }))
     }
 
@@ -159,7 +170,64 @@ impl World {
             owner: stored.owner,
             escrow: stored.escrow,
             allowance: *allowance,
+            rent_payer: stored.rent_payer,
         };
         build(accounts, instruction::AllowanceClose {})
+    }
+
+    /// An allowance whose debits need vouchers.
+    pub(crate) fn allowance_open_with_vouchers(
+        &self,
+        open: &Instruction,
+        voucher_signer: Option<Pubkey>,
+    ) -> Instruction {
+        let mut data = &open.data[8..];
+        let mut args = ix::AllowanceOpenArgs::deserialize(&mut data).unwrap();
+        args.voucher_signer = voucher_signer;
+        let data = instruction::AllowanceOpen { args }.data();
+        Instruction { data, ..open.clone() }
+    }
+
+    pub(crate) fn escrow_sweep(&self, market: &Market, escrow: &Pubkey) -> Instruction {
+        let accounts = accounts::EscrowSweep {
+            market: market.address,
+            ledger: market.ledger,
+            escrow: *escrow,
+            deposit_account: deposit_account(escrow, &market.mint, &market.token_program),
+            escrow_vault: market.escrow_vault,
+            mint: market.mint,
+            token_program: market.token_program,
+        };
+        build(accounts, instruction::EscrowSweep {})
+    }
+
+    pub(crate) fn escrow_recover(
+        &self,
+        market: &Market,
+        owner: &Pubkey,
+        opening_slot: u64,
+        (mint, token_program): (Pubkey, Pubkey),
+        source: &Pubkey,
+        destination: &Pubkey,
+    ) -> Instruction {
+        let slot = opening_slot.to_le_bytes();
+        let accounts = accounts::EscrowRecover {
+            owner: *owner,
+            market: market.address,
+            escrow: find(&[seeds::ESCROW, market.address.as_ref(), owner.as_ref(), &slot]),
+            source: *source,
+            mint,
+            destination: *destination,
+            token_program,
+        };
+        let args = ix::EscrowRecoverArgs { opening_slot };
+        build(accounts, instruction::EscrowRecover { args })
+    }
+
+    pub(crate) fn voucher_accept(&self, allowance: &Pubkey) -> Instruction {
+        let accounts =
+            accounts::VoucherAccept { allowance: *allowance, instructions: INSTRUCTIONS_SYSVAR };
+        let args = ix::VoucherAcceptArgs { signature_instruction: 0 };
+        build(accounts, instruction::VoucherAccept { args })
     }
 }

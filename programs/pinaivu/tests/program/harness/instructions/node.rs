@@ -7,7 +7,7 @@ use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use super::{SYSTEM, build, find};
+use super::{SYSTEM, build, find, retired_signer};
 use crate::harness::{Actor, Market, World};
 
 impl World {
@@ -82,16 +82,22 @@ impl World {
         operator: &Pubkey,
         new_signer: &Pubkey,
     ) -> Instruction {
+        let old_signer = self.read::<pinaivu::state::Node>(node).signer;
         let accounts = accounts::NodeRotateSigner {
+            payer: self.payer.pubkey(),
             operator: *operator,
             new_signer: *new_signer,
             node: *node,
+            retired_signer: retired_signer(node, &old_signer),
+            returning: retired_signer(node, new_signer),
+            system_program: SYSTEM,
         };
         build(accounts, instruction::NodeRotateSigner {})
     }
 
     pub(crate) fn node_close(&self, node: &Pubkey, operator: &Pubkey) -> Instruction {
-        let accounts = accounts::NodeClose { operator: *operator, node: *node };
+        let rent_payer = self.read::<pinaivu::state::Node>(node).rent_payer;
+        let accounts = accounts::NodeClose { operator: *operator, node: *node, rent_payer };
         build(accounts, instruction::NodeClose {})
     }
 }
