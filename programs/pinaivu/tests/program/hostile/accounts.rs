@@ -183,7 +183,10 @@ pub(crate) fn tamper(name: &str, case: Make) -> String {
     let case = case(&stage);
     let slots = case.slots(&idl, name);
     assert_eq!(case.instruction.accounts.len(), slots.len(), "accounts of {name}");
-    let accepted = stage.attempt(&mut stage.world.fork(), std::slice::from_ref(&case.instruction));
+    let accepted = stage.attempt(
+        &mut stage.world.fork(),
+        &case.transaction(std::slice::from_ref(&case.instruction)),
+    );
     assert_eq!(said(&accepted), "accepted", "{accepted:?}");
 
     let tampering = Tampering { stage: &stage, idl: &idl, case: &case };
@@ -197,7 +200,8 @@ pub(crate) fn tamper(name: &str, case: Make) -> String {
             if let Some((address, account)) = attempt.made {
                 world.set_account(address, account);
             }
-            let outcome = said(&stage.attempt(&mut world, &[attempt.instruction]));
+            let outcome =
+                said(&stage.attempt(&mut world, &case.transaction(&[attempt.instruction])));
             if outcome == "accepted" {
                 assert!(case.admits(place, &attempt.other), "{name}.{place}: {}", attempt.other);
                 taken.insert((place.to_owned(), attempt.other));

@@ -12,6 +12,8 @@ pub(crate) type Make = fn(&Stage) -> Case;
 /// listed here.
 pub(crate) struct Case {
     pub(crate) instruction: Instruction,
+    /// What goes before it in the same transaction.
+    before: Option<Instruction>,
     /// Accounts whose place others may take: by account name those of the stage that may, or none
     /// for anybody who is there.
     others: Vec<(&'static str, Option<&'static [&'static str]>)>,
@@ -33,7 +35,18 @@ pub(crate) enum Again {
 impl Case {
     /// An instruction that is refused when it comes again.
     pub(crate) fn of(instruction: Instruction) -> Self {
-        Self { instruction, others: Vec::new(), again: Again::Refused, gifts: false }
+        Self { instruction, before: None, others: Vec::new(), again: Again::Refused, gifts: false }
+    }
+
+    /// This goes before it in the same transaction, as the first instruction.
+    pub(crate) fn after(mut self, before: &Instruction) -> Self {
+        self.before = Some(before.clone());
+        self
+    }
+
+    /// A transaction with `instructions` in place of this one.
+    pub(crate) fn transaction(&self, instructions: &[Instruction]) -> Vec<Instruction> {
+        self.before.iter().chain(instructions).cloned().collect()
     }
 
     /// What it does when it comes again.

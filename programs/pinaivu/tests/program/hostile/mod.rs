@@ -4,6 +4,7 @@ mod accounts;
 mod again;
 mod budget;
 mod case;
+mod flows;
 mod idl;
 mod stage;
 
@@ -11,5 +12,6 @@ pub(crate) use accounts::tamper;
 pub(crate) use again::{cut, pair, repeat};
 pub(crate) use budget::starve;
 pub(crate) use case::{Again, Case, Make};
+pub(crate) use flows::{LISTED, NEXT_PROPOSAL, UNLISTED};
 pub(crate) use idl::Idl;
 pub(crate) use stage::{Stage, said};

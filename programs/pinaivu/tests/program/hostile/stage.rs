@@ -10,7 +10,9 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
+use super::flows::{self, Flows};
 use crate::harness::*;
+use crate::settings::served::Setting;
 
 /// What came of a transaction.
 pub(crate) type Outcome = Result<TransactionMetadata, FailedTransactionMetadata>;
@@ -50,6 +52,8 @@ pub(crate) struct Stage {
     pub(crate) idle: Node,
     /// Empty and old.
     pub(crate) leaver: Node,
+    /// What takes more to set up.
+    pub(crate) flows: Flows,
     /// Pays fees and takes no other part, so that every flag of every account counts.
     sponsor: Pubkey,
     names: BTreeMap<Pubkey, String>,
@@ -96,8 +100,11 @@ impl Stage {
         let credit = world.credit(&market, &coordinator, &[(payout, 80)], 8);
         world.ok(&credit, &[&coordinator.signer]);
 
-        world.pass(1, 0);
         let unopened = Market::of(world.mint(CLASSIC, 6), CLASSIC);
+        let mut it = Setting::of(world, alice, allowance, coordinator, node, payout);
+        let flows = flows::prepare(&mut it, &escrow, &unopened, &mut names);
+        let Setting { mut world, alice, allowance, coordinator, node, payout, .. } = it;
+        world.pass(1, 0);
         let (fresh, newcomer, idle) = (world.key(), world.actor(0), world.node());
 
         let mut name = |address: Pubkey, text: &str| names.insert(address, text.to_owned());
@@ -153,6 +160,7 @@ impl Stage {
             payout,
             idle,
             leaver,
+            flows,
             sponsor,
             names,
         }

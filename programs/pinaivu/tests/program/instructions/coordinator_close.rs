@@ -7,6 +7,12 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.coordinator_close(&stage.market, &stage.flows.quitter))
+}
 
 #[test]
 fn coordinator_without_bonds_and_guarantees_closes_and_its_credits_stay_claimable() {

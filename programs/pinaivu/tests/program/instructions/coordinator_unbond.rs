@@ -6,6 +6,12 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Again, Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.coordinator_unbond(&stage.coordinator, 1, 1)).again(Again::Repeats)
+}
 
 #[test]
 fn bond_that_is_not_guaranteed_starts_to_leave_and_stops_counting() {

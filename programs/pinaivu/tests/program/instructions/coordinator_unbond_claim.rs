@@ -5,6 +5,12 @@ use pinaivu::event::CoordinatorUnbondClaimed;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.coordinator_unbond_claim(&stage.market, &stage.coordinator))
+}
 
 #[test]
 fn bonds_leave_each_after_its_own_delay_in_slots_and_time() {

@@ -14,6 +14,15 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let owner = stage.node.payout_owner.address();
+    let open = stage.world.demand_open(&stage.market, &stage.payout, &owner);
+    let payees = &["node's operator", "node's signer"];
+    Case::of(open).after(&stage.flows.head).also("payee", payees).anyone("node")
+}
 
 #[test]
 fn demand_states_what_the_receipt_shows_rounded_down() {

@@ -5,6 +5,15 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let owner = stage.node.payout_owner.address();
+    let open = stage.world.demand_open_recorded(&stage.payout, &owner, &stage.flows.record);
+    let payees = &["node's operator", "node's signer"];
+    Case::of(open).also("payee", payees).anyone("node")
+}
 
 #[test]
 fn receipt_in_the_log_counts_whichever_key_signed_it() {

@@ -6,6 +6,13 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (payout, tokens) = (&stage.flows.demanded, &stage.flows.demanded_tokens);
+    Case::of(stage.world.demand_settle(&stage.market, payout, tokens))
+}
 
 #[test]
 fn starved_node_among_settled_ones_is_paid_out_of_the_bond() {

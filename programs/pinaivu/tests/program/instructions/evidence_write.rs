@@ -6,6 +6,14 @@ use pinaivu::state::{EvidenceBuffer, MAX_EVIDENCE_LEN};
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Again, Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let owner = stage.alice.address();
+    let write = stage.world.evidence_write(&owner, &stage.flows.evidence, 2, &[1, 2, 3]);
+    Case::of(write).again(Again::Idle)
+}
 
 #[test]
 fn evidence_is_written_in_parts_by_its_owner_and_closed_by_it() {

@@ -5,6 +5,13 @@ use solana_instruction::Instruction;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let coordinator = &stage.coordinator.address;
+    Case::of(stage.world.guarantee_lower(&stage.market, coordinator, &stage.flows.falling))
+}
 
 fn lowering(to: u64) -> (Setting, Instruction) {
     let mut it = setting();

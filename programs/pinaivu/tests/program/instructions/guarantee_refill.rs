@@ -5,6 +5,13 @@ use pinaivu::event::GuaranteeRefilled;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let coordinator = &stage.coordinator.address;
+    Case::of(stage.world.guarantee_refill(&stage.market, coordinator, &stage.flows.refillable))
+}
 
 #[test]
 fn credit_after_a_demand_refills_the_bond_first_and_pays_nobody_twice() {

@@ -6,6 +6,14 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let others = &["closable payout", "demanded payout", "falling payout", "refillable payout"];
+    Case::of(stage.world.guarantee_set(&stage.coordinator, &stage.payout, 120))
+        .also("payout", others)
+}
 
 #[test]
 fn guarantee_rises_at_once_within_the_bond_and_not_beyond() {

@@ -6,6 +6,15 @@ use pinaivu::state::{Change, Coordinator as CoordinatorAccount, Measurement};
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage, UNLISTED};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let proposal = &stage.flows.allowing;
+    Case::of(stage.world.measurement_allow(&stage.market, proposal, &UNLISTED)).anyone("payer")
+        // The same wallet pays both rents, so it is writable anyway.
+        .also("rent_payer", &["read-only"])
+}
 
 const MEASURED: [u8; 32] = [9; 32];
 

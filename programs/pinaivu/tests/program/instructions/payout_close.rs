@@ -6,6 +6,12 @@ use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.payout_close(&stage.flows.closable))
+}
 
 #[test]
 fn payout_of_a_closed_node_closes_and_cannot_be_opened_again() {

@@ -8,6 +8,15 @@ use pinaivu_protocol::hash::Hash32;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (coordinator, evidence) = (&stage.coordinator.address, &stage.flows.logged);
+    let record =
+        stage.world.receipt_record(&stage.market, coordinator, (0, 0), None, evidence);
+    Case::of(record.1).anyone("payer").anyone("epoch_head")
+}
 
 #[test]
 fn receipt_under_every_peak_of_the_log_is_recorded() {

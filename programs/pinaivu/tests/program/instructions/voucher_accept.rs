@@ -12,6 +12,12 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.voucher_accept(&stage.flows.vouched)).after(&stage.flows.voucher)
+}
 
 struct Setting {
     world: World,
