@@ -106,9 +106,9 @@ pub(crate) fn pair(name: &str, all: &[(&'static str, Make)]) -> String {
     let mut refused = String::new();
     for (other, case) in all.iter().filter(|(other, _)| *other != name) {
         let second = case(&stage);
-        let pair = second.transaction(&[second.instruction.clone()]);
+        let pair = second.transaction(std::slice::from_ref(&second.instruction));
         let transaction =
-            first.transaction(&[&[first.instruction.clone()], pair.as_slice()].concat());
+            first.transaction(&[std::slice::from_ref(&first.instruction), &pair].concat());
         let mut world = stage.world.fork();
         let outcome = stage.attempt(&mut world, &transaction);
         if outcome.is_err() {
@@ -117,7 +117,7 @@ pub(crate) fn pair(name: &str, all: &[(&'static str, Make)]) -> String {
             // One after the other in two transactions comes to the same.
             let mut apart = stage.world.fork();
             for case in [&first, &second] {
-                let transaction = case.transaction(&[case.instruction.clone()]);
+                let transaction = case.transaction(std::slice::from_ref(&case.instruction));
                 assert_eq!(said(&stage.attempt(&mut apart, &transaction)), "accepted");
             }
             assert!(world.footprint() == apart.footprint(), "{name}, {other} together");

@@ -12,7 +12,7 @@ pub(crate) fn case(stage: &Stage) -> Case {
     let owner = stage.node.payout_owner.address();
     let open = stage.world.demand_open_recorded(&stage.payout, &owner, &stage.flows.record);
     let payees = &["node's operator", "node's signer"];
-    Case::of(open).also("payee", payees).anyone("node")
+    Case::of(open).also("payee", payees).also("node", &["left out"])
 }
 
 #[test]

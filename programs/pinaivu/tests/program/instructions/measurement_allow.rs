@@ -14,6 +14,7 @@ pub(crate) fn case(stage: &Stage) -> Case {
     Case::of(stage.world.measurement_allow(&stage.market, proposal, &UNLISTED)).anyone("payer")
         // The same wallet pays both rents, so it is writable anyway.
         .also("rent_payer", &["read-only"])
+        .also("two places", &["payer given as rent_payer", "rent_payer given as payer"])
 }
 
 const MEASURED: [u8; 32] = [9; 32];

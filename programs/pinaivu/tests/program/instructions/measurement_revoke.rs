@@ -8,4 +8,8 @@ pub(crate) fn case(stage: &Stage) -> Case {
     Case::of(stage.world.measurement_revoke(&stage.market, &stage.flows.revoking, &LISTED))
         .also("rent_payer", &["read-only"])
         .also("entry_rent_payer", &["read-only"])
+        .also(
+            "two places",
+            &["entry_rent_payer given as rent_payer", "rent_payer given as entry_rent_payer"],
+        )
 }
