@@ -10,16 +10,9 @@
 )]
 
 mod harness;
-
-mod accounts;
-mod allowance;
-mod claim;
-mod coordinator;
-mod escrow;
-mod exit;
+mod hostile;
+mod instructions;
 mod layout;
-mod log;
-mod market;
-mod node;
 mod random;
-mod settlement;
+mod sealevel;
+mod settings;

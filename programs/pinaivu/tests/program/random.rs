@@ -249,10 +249,9 @@ impl Crowd {
                 self.credit(*coordinator, entries, *fees)
             }
             Step::Claim { payout } => {
-                let (coordinator, node, payout) = *pick(&self.payouts, *payout);
-                let coordinator = self.coordinators[coordinator].address;
+                let (_, node, payout) = *pick(&self.payouts, *payout);
                 let destination = self.nodes[node].payout_owner.tokens;
-                let claim = self.world.claim(&market, &coordinator, &payout, &destination);
+                let claim = self.world.claim(&market, &payout, &destination);
                 self.world.send(&[claim], &[]).is_ok()
             }
             Step::FeeClaim { coordinator } => {
@@ -422,11 +421,10 @@ impl Crowd {
                 self.world.ok(&claim, &[]);
             }
         }
-        for (coordinator, node, payout) in &self.payouts {
-            if self.world.read::<Payout>(payout).due().unwrap().0 > 0 {
-                let coordinator = self.coordinators[*coordinator].address;
+        for (_, node, payout) in &self.payouts {
+            if self.world.read::<Payout>(payout).debt().claimable().0 > 0 {
                 let destination = self.nodes[*node].payout_owner.tokens;
-                let claim = self.world.claim(&market, &coordinator, payout, &destination);
+                let claim = self.world.claim(&market, payout, &destination);
                 self.world.ok(&claim, &[]);
             }
         }

@@ -1,0 +1,8 @@
+//! Opening evidence; its other tests are with `evidence_write`.
+
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.evidence_open(&stage.bob.address(), 5, 16).1)
+}
