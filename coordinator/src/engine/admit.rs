@@ -8,14 +8,14 @@ use pinaivu_openai::{ApiError, ChatRequest};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::jcs::JsonError;
 use pinaivu_protocol::units::TokenCount;
 
 use super::Engine;
 use super::error::RequestError;
 use super::meter::Bounds;
-use crate::accounts::Hold;
+use crate::accounts::{Caller, Hold};
 use crate::config::Limits;
 use crate::receipts::Flight;
 
@@ -55,10 +55,13 @@ impl Engine {
     pub(super) async fn admit(
         &self,
         id: RequestId,
-        allowance: AllowanceId,
+        caller: &Caller,
         body: Bytes,
     ) -> Result<Admitted, RequestError> {
         let Read { request, salt, commitment } = read(&body).await?;
+        if !caller.may_ask_for(&request.model) {
+            return Err(RequestError::ModelNotAllowed(request.model));
+        }
         let flight = self.receipts.begin(id).map_err(|_| RequestError::NoCapacity {
             model: request.model.clone(),
             retry_after: CAPACITY_RETRY,
@@ -93,7 +96,7 @@ impl Engine {
         let worst_case = clearing.worst_case(bounds.input, bounds.output);
         let hold = self
             .accounts
-            .hold(&allowance, worst_case)
+            .hold_through(caller, worst_case, estimate.saturating_add(bounds.output).get())
             .map_err(|error| RequestError::Hold { error, field: output_field(&request) })?;
         Ok(Admitted { body, request, salt, commitment, bounds, clearing, hold, flight })
     }

@@ -56,6 +56,7 @@ impl Claim {
             ticket: self.ticket,
             allowance: payer.allowance,
             escrow: payer.escrow,
+            api_key: payer.api_key,
             metered,
             auction: self.digest,
             proof,

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use pinaivu_openai::{ApiError, ChatRequest, UpstreamError};
 use pinaivu_protocol::commitment::Salt;
-use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::tunnel::REFUSAL_HEADER;
 use tokio::time::{Instant, timeout_at};
 
@@ -17,6 +17,7 @@ use super::error::RequestError;
 use super::relay::{Additions, Broken, EventRelay};
 use super::stream::AnswerStream;
 use super::unary::{self, UnaryError};
+use crate::accounts::Caller;
 use crate::tunnel::DispatchError;
 
 /// Path of chat completions, at the gateway and at nodes.
@@ -86,10 +87,10 @@ impl Engine {
     pub async fn chat(
         &self,
         id: RequestId,
-        allowance: AllowanceId,
+        caller: &Caller,
         body: Bytes,
     ) -> Result<Reply, RequestError> {
-        let admitted = self.admit(id, allowance, body).await?;
+        let admitted = self.admit(id, caller, body).await?;
         let facts = RequestFacts::of(&admitted);
         let additions = Additions::new(id, &admitted.salt);
         let (salt, request, body) = (admitted.salt, admitted.request, admitted.body);

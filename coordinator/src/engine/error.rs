@@ -34,6 +34,9 @@ pub enum RequestError {
     /// Nobody offers the model.
     #[error("nobody offers the model {0:?}")]
     UnknownModel(String),
+    /// The key may not ask for the model.
+    #[error("the key may not ask for {0:?}")]
+    ModelNotAllowed(String),
     /// Nobody who offers the model has the features the request needs.
     #[error("no node offers {model:?} with {feature}")]
     Feature {

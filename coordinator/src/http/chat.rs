@@ -5,13 +5,13 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, Heade
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use pinaivu_openai::ApiError;
-use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use pinaivu_protocol::ids::RequestId;
 use tracing::Instrument as _;
 
 use super::App;
 use super::body::{self, BodyError, Discard, ResponseBody};
 use super::error::{self, REQUEST_ID_HEADER, of_key, of_request, request_id};
-use crate::accounts::ApiKeys;
+use crate::accounts::{ApiKeys, Caller};
 use crate::engine::{Answer, Reply};
 
 /// Header with the salt of the commitments to request and answer, in hexadecimal.
@@ -46,12 +46,12 @@ impl From<ApiError> for Failure {
 async fn answer(app: &App, id: RequestId, request: Request<Incoming>) -> Result<Reply, Failure> {
     let (head, body) = request.into_parts();
     let checked = async {
-        let allowance = authenticate(&app.keys, &head.headers).await?;
+        let caller = authenticate(&app.keys, &head.headers).await?;
         check_media_type(&head.headers)?;
-        Ok(allowance)
+        Ok(caller)
     };
-    let allowance = match checked.await {
-        Ok(allowance) => allowance,
+    let caller = match checked.await {
+        Ok(caller) => caller,
         Err(error) => return Err(Failure { error, unread: Some(body) }),
     };
     let limit = app.limits.body_bytes;
@@ -66,14 +66,16 @@ async fn answer(app: &App, id: RequestId, request: Request<Incoming>) -> Result<
             return Err(Failure { error, unread });
         }
     };
-    Ok(app.engine.chat(id, allowance, body).await.map_err(of_request)?)
+    Ok(app.engine.chat(id, &caller, body).await.map_err(of_request)?)
 }
 
-/// Which allowance pays, by the key in the `Authorization` header.
-pub(super) async fn authenticate(
-    keys: &ApiKeys,
-    headers: &HeaderMap,
-) -> Result<AllowanceId, ApiError> {
+/// Who calls, by the key in the `Authorization` header.
+pub(super) async fn authenticate(keys: &ApiKeys, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    keys.look_up(bearer(headers)?).await.map_err(of_key)
+}
+
+/// What the `Authorization` header holds.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let header = headers.get(AUTHORIZATION).ok_or_else(ApiError::missing_api_key)?;
     let text = header.to_str().map_err(|_| ApiError::invalid_api_key())?;
     let (scheme, key) = text.split_once(' ').unwrap_or((text, ""));
@@ -81,7 +83,7 @@ pub(super) async fn authenticate(
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
         return Err(ApiError::missing_api_key());
     }
-    keys.look_up(key).await.map_err(of_key)
+    Ok(key)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {

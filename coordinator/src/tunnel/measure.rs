@@ -130,7 +130,7 @@ fn reference<'a>(nodes: impl Iterator<Item = &'a History>) -> Reference {
     }
 }
 
-fn first_byte_millis(sample: &Sample) -> Option<u32> {
+pub(super) fn first_byte_millis(sample: &Sample) -> Option<u32> {
     match sample {
         Sample::Served { first_byte, .. } => {
             Some(u32::try_from(first_byte.as_millis()).unwrap_or(u32::MAX).max(1))
@@ -140,7 +140,7 @@ fn first_byte_millis(sample: &Sample) -> Option<u32> {
 }
 
 /// Speed counts only where there is enough to measure: a handful of tokens says more about buffering.
-fn millitokens_per_second(sample: &Sample) -> Option<u32> {
+pub(super) fn millitokens_per_second(sample: &Sample) -> Option<u32> {
     match sample {
         Sample::Served { streaming, output, .. } if output.get() >= 8 => {
             let micros = streaming.as_micros().max(1);
