@@ -55,6 +55,9 @@ pub enum RequestError {
         /// The longest any node offers.
         longest: TokenCount,
     },
+    /// Every offer that could serve it asks more than the client pays.
+    #[error("every offer for {0:?} is above the client's limit")]
+    AboveLimit(String),
     /// The model is known, but no offer for it stands right now.
     #[error("no node offers {model:?} right now")]
     NoOffer {

@@ -12,7 +12,7 @@ use pinaivu_protocol::ids::{AllowanceId, PublicKey};
 use serde_json::{Value, json};
 
 use super::App;
-use super::chat::{authenticate, bearer};
+use super::ask::{authenticate, bearer};
 use super::error::{of_command, of_store};
 use super::keys::{self, show_key};
 use super::query::{Extracted, Parameters};

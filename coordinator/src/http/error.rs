@@ -69,6 +69,7 @@ pub(super) fn of_request(error: RequestError) -> ApiError {
         RequestError::Context { model, needed, longest } => {
             ApiError::context_length_exceeded(&model, needed.get(), longest.get())
         }
+        RequestError::AboveLimit(model) => ApiError::price_limit_too_low(&model),
         RequestError::NoOffer { model, retry_after } => ApiError::new(
             ErrorCode::NoCapacity,
             format!("No node offers the model '{model}' right now. Try again in a moment."),

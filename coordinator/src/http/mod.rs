@@ -1,12 +1,12 @@
 //! The public HTTP surface: OpenAI's routes, receipts, keys, health and network.
 //!
-//! `POST /v1/chat/completions` goes straight through hyper; everything else through an axum router on
+//! What models serve (chat, completions, embeddings, responses) goes straight through hyper; everything else through an axum router on
 //! the same listener. Handlers parse, call and map: decisions are the engine's.
 
 mod account;
+mod ask;
 mod blobs;
 mod body;
-mod chat;
 mod cors;
 mod error;
 mod figures;
@@ -14,6 +14,7 @@ mod keys;
 mod nodes;
 mod query;
 mod receipts;
+mod responses;
 mod routes;
 mod server;
 mod web;

@@ -10,16 +10,17 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use pinaivu_openai::{ApiError, Model, ModelList};
+use pinaivu_openai::{ApiError, Endpoint, Model, ModelList};
+use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::ids::RequestId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::chat::authenticate;
+use super::ask::authenticate;
 use super::error::{of_store, status};
 use super::query::{Extracted, Parameters};
+use super::responses::RESPONSES_PATH;
 use super::{App, account, blobs, figures, keys, nodes, receipts};
-use crate::engine::CHAT_PATH;
 use crate::receipts::ReceiptsView;
 use crate::store::{SettlementId, SettlementKind, SettlementRecord, SettlementState, StoreError};
 
@@ -52,8 +53,11 @@ impl IntoResponse for Failure {
 /// The router.
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
-        // Only reached with another method; the hot route is taken before the router.
-        .route(CHAT_PATH, post(not_found))
+        // Only reached with another method; what models serve is taken before the router.
+        .route(Endpoint::Chat.path(), post(not_found))
+        .route(Endpoint::Completions.path(), post(not_found))
+        .route(Endpoint::Embeddings.path(), post(not_found))
+        .route(RESPONSES_PATH, post(not_found))
         .route("/v1/models", get(models))
         .route("/v1/models/{*model}", get(model))
         .route("/v1/receipts", get(receipts::list))
@@ -123,20 +127,44 @@ async fn check_given_key(app: &App, headers: &HeaderMap) -> Result<(), Failure> 
     Ok(())
 }
 
+/// What features are called in lists.
+const FEATURES: [(Features, &str); 7] = [
+    (Features::CHAT, "chat"),
+    (Features::TOOLS, "tools"),
+    (Features::STRUCTURED, "structured_outputs"),
+    (Features::LOGPROBS, "logprobs"),
+    (Features::IMAGES, "images"),
+    (Features::EMBEDDINGS, "embeddings"),
+    (Features::COMPLETIONS, "completions"),
+];
+
+fn names(features: Features) -> Vec<&'static str> {
+    let known = FEATURES.iter().filter(|(feature, _)| features.contains(*feature));
+    known.map(|(_, name)| *name).collect()
+}
+
 fn offered(app: &App) -> Vec<Model> {
-    app.nodes
-        .book()
-        .models(app.clock.now())
+    let (book, now) = (app.nodes.book(), app.clock.now());
+    book.models(now)
         .filter(|summary| summary.offers > 0)
         .map(|summary| {
             let mut model = Model::new(summary.model, "pinaivu");
             model.extra.insert("context_length".into(), summary.context_length.into());
             model.extra.insert("nodes".into(), summary.offers.into());
+            model.extra.insert("features".into(), names(summary.features).into());
             let lowest = summary.lowest_ask.map(|price| price.get());
+            let highest = book
+                .model(summary.model)
+                .into_iter()
+                .flat_map(|offers| offers.offers())
+                .filter(|offer| offer.expires > now)
+                .map(|offer| offer.price.get())
+                .max();
             let pricing = json!({
                 "currency": "USDC",
                 "unit": "millionths of a USDC for one million weighted tokens",
                 "lowest_ask": lowest,
+                "highest_ask": highest,
                 "input_weight": summary.weights.input,
                 "output_weight": summary.weights.output,
             });

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::ask::{self, Route};
 use super::body::ResponseBody;
 use super::cors::{self, Sharing};
 use super::error::{REQUEST_ID_HEADER, request_id};
-use super::{App, chat, routes};
-use crate::engine::CHAT_PATH;
+use super::{App, routes};
 use crate::tasks::Tasks;
 
 /// For a client to send the head of its request.
@@ -155,8 +155,10 @@ async fn serve(stream: TcpStream, gateway: Gateway, finish: CancellationToken) {
 impl Gateway {
     async fn call(self, request: Request<Incoming>) -> Response<ResponseBody> {
         let shared = request.headers().contains_key(ORIGIN);
-        if request.method() == Method::POST && request.uri().path() == CHAT_PATH {
-            let mut response = chat::serve(&self.app, request).await;
+        if request.method() == Method::POST
+            && let Some(route) = Route::at(request.uri().path())
+        {
+            let mut response = ask::serve(&self.app, route, request).await;
             if shared {
                 cors::grant(response.headers_mut());
             }

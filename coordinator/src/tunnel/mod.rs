@@ -15,7 +15,7 @@ mod tls;
 
 pub use directory::{Census, Directory, Refusal};
 pub use listener::{Door, OpenError, open};
-pub use measure::Sample;
+pub use measure::{Sample, Speed};
 pub use nodes::{DispatchError, LiveNode, Nodes, Presence};
 pub use timeline::{Histogram, NodeHour};
 pub use tls::TlsError;

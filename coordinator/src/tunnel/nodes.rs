@@ -27,7 +27,7 @@ use pinaivu_protocol::units::UnixMillis;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::measure::{Measured, Sample};
+use super::measure::{Measured, Sample, Speed};
 use super::timeline::{Histogram, NodeHour, Timeline};
 use crate::clock::SharedClock;
 use crate::config::Models;
@@ -233,6 +233,12 @@ impl Nodes {
         let now = self.clock.now();
         self.timeline.record(node, &sample, now);
         self.measured.record(node, model, sample, now);
+    }
+
+    /// How fast a node was for a model of late.
+    #[must_use]
+    pub fn speed(&self, model: &str, node: &NodeId) -> Speed {
+        self.measured.speed(model, node)
     }
 
     /// The connected nodes, in no order.

@@ -17,7 +17,6 @@ use crate::receipts::{
     Busy, EpochTree, InvalidDraft, OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG,
     Observer, Receipted, Receipts, ReceiptsConfig,
 };
-use crate::store::Totals;
 
 #[tokio::test]
 async fn draft_becomes_a_receipt_with_exact_sums_that_verifies_offline() {
