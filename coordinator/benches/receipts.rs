@@ -203,6 +203,7 @@ async fn submit_group(
                 ticket,
                 allowance: account.allowance,
                 escrow: account.escrow,
+                api_key: None,
                 metered,
                 auction,
                 proof: Some(proof),

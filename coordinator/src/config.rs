@@ -85,6 +85,9 @@ pub struct Config {
     /// The OpenAI API.
     #[serde(default)]
     pub http: Http,
+    /// The web application.
+    #[serde(default)]
+    pub web: Web,
     /// The nodes' door.
     #[serde(default)]
     pub tunnel: Tunnel,
@@ -141,6 +144,22 @@ impl Default for Http {
             drain: Duration::from_secs(30),
         }
     }
+}
+
+/// The web application and what it tells browsers.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Web {
+    /// Directory of the built application; absent: none is served.
+    pub dir: Option<PathBuf>,
+    /// Solana JSON-RPC for browsers. Not the coordinator's own, when that has a secret in it.
+    pub rpc_url: Option<String>,
+    /// The same, for subscriptions.
+    pub rpc_ws_url: Option<String>,
+    /// Where a development chain gives away tokens.
+    pub faucet: Option<String>,
+    /// Whether the chain is one for development, whose money is worth nothing.
+    pub local: bool,
 }
 
 /// The nodes' door.

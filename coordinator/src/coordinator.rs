@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pinaivu_chain::{Allowance, Chain, ChainError, Commitment};
-use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, ProgramId, PublicKey};
+use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, MarketId, ProgramId, PublicKey};
 use pinaivu_protocol::tunnel::CoordinatorMessage;
 use pinaivu_protocol::units::Bps;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::{Accounts, ApiKeys, KeyService};
+use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
-use crate::http::{App, ListenError, Listener, Network};
+use crate::http::{App, ListenError, Listener, Network, Web, WebError};
 use crate::receipts::{KeyFileError, Observer, Receipted, Receipts, ReceiptsConfig, Signer};
 use crate::settlement::{ChainObserver, Settlement, SettlementConfig, SettlementError};
 use crate::store::{Identity, Store, StoreConfig, StoreError};
@@ -64,6 +64,12 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The configured market is not on chain.
+    #[error("there is no market {0}")]
+    NoMarket(MarketId),
+    /// The web application cannot be served.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// The database cannot be used.
     #[error("cannot use the database")]
     Store(#[from] StoreError),
@@ -232,7 +238,12 @@ async fn start(
     ));
 
     // From here on in the order of reliance: what is started later ends earlier.
-    let observer = Arc::new(Books { accounts: accounts.clone(), nodes: Arc::clone(&nodes) });
+    let keys = ApiKeys::new(store.clone(), Arc::clone(&clock));
+    let observer = Arc::new(Books {
+        accounts: accounts.clone(),
+        keys: keys.clone(),
+        nodes: Arc::clone(&nodes),
+    });
     let (receipts, pipeline) = Receipts::start(
         ReceiptsConfig {
             capacity: config.limits.concurrent_requests,
@@ -287,26 +298,29 @@ async fn start(
         Some(url) => format!("{}/v1", url.trim_end_matches('/')),
         None => format!("http://{http}/v1"),
     };
-    let keys = ApiKeys::new(store.clone());
     let app = App {
         engine: engine.clone(),
         key_service: KeyService::new(
             identity.deployment,
             identity.coordinator,
             store.clone(),
-            chain,
+            Arc::clone(&chain),
             accounts.clone(),
             keys.clone(),
             Arc::clone(&clock),
         ),
         keys,
+        sessions: Sessions::new(Arc::clone(&clock)),
+        accounts: accounts.clone(),
+        web: config.web.dir.as_deref().map(Web::open).transpose()?,
         receipts: receipts.clone(),
         store: store.clone(),
         nodes: Arc::clone(&nodes),
         limits: config.limits.clone(),
         timeouts: config.timeouts,
         clock,
-        network: network(&config, &deployment, signer.public(), &base_url, tunnel_address, fee),
+        network: network(&config, &deployment, signer.public(), &base_url, tunnel_address, fee)
+            .with_mint(mint(chain.as_ref(), &config).await?),
         settlement: settlement_status,
     };
     listener.serve(app, config.http.drain, tasks);
@@ -362,18 +376,33 @@ fn network(
         endpoint: base_url.to_owned(),
         tunnel,
         fee,
+        mint: None,
+        web: config.web.clone(),
     }
+}
+
+/// The token that is paid with.
+async fn mint(chain: &dyn Chain, config: &Config) -> Result<PublicKey, StartError> {
+    let read = chain.market(config.chain.market, Commitment::Finalized).await;
+    let market = read
+        .map_err(|source| StartError::Chain { url: config.chain.rpc_url.clone(), source })?
+        .ok_or(StartError::NoMarket(config.chain.market))?;
+    Ok(PublicKey(market.mint.to_bytes()))
 }
 
 /// Keeps the books in memory true to what becomes durable and to what the chain says.
 struct Books {
     accounts: Accounts,
+    keys: ApiKeys,
     nodes: Arc<Nodes>,
 }
 
 impl Observer for Books {
     fn receipted(&self, receipt: &Receipted) {
         self.accounts.receipted(&receipt.allowance, receipt.allowance_cumulative);
+        if let Some((key, spent)) = receipt.api_key {
+            self.keys.receipted(key, spent, receipt.tokens);
+        }
         let acknowledgement =
             CoordinatorMessage::Receipted { ticket: receipt.ticket, head: receipt.head.clone() };
         self.nodes.send(&receipt.node, acknowledgement);

@@ -87,6 +87,7 @@ fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
         ticket,
         allowance: AllowanceId([7; 32]),
         escrow: EscrowId([8; 32]),
+        api_key: None,
         metered: Metered {
             outcome: Outcome::Completed,
             response_commitment: Hash32([9; 32]),

@@ -16,14 +16,12 @@ use std::time::Duration;
 
 use ::http::{Method, Response};
 use bytes::Bytes;
+use pinaivu_openai::Endpoint;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BackendConfig, BackendKind};
 use http::HttpClient;
-
-/// Path of chat completions, the same on every server.
-pub const CHAT_PATH: &str = "/v1/chat/completions";
 
 /// Longest answer of a server to a probe.
 const MAX_PROBE_BYTES: usize = 8 * 1024 * 1024;
@@ -161,13 +159,17 @@ impl Backend {
         self.suspected.notify_one();
     }
 
-    /// Sends a chat completion request and waits for the head of its answer. Dropping the body, or the
+    /// Sends a request and waits for the head of its answer. Dropping the body, or the
     /// future, closes the connection, which is how servers learn that nobody listens.
     ///
     /// # Errors
     /// [`TransportError`]; nothing of an answer has been seen then.
-    pub async fn chat(&self, body: Bytes) -> Result<Response<BackendBody>, TransportError> {
-        let head = self.http.send(Method::POST, CHAT_PATH, body);
+    pub async fn ask_model(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+    ) -> Result<Response<BackendBody>, TransportError> {
+        let head = self.http.send(Method::POST, endpoint.path(), body);
         match tokio::time::timeout(self.silence, head).await {
             Ok(answer) => answer,
             Err(_) => Err(TransportError::Timeout),

@@ -155,6 +155,8 @@ pub enum FeatureName {
     Images,
     /// Embeddings.
     Embeddings,
+    /// Completions of a prompt as it is.
+    Completions,
 }
 
 impl FeatureName {
@@ -168,6 +170,7 @@ impl FeatureName {
             Self::Logprobs => Features::LOGPROBS,
             Self::Images => Features::IMAGES,
             Self::Embeddings => Features::EMBEDDINGS,
+            Self::Completions => Features::COMPLETIONS,
         }
     }
 }

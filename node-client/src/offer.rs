@@ -140,7 +140,10 @@ impl PriceList {
 /// What servers can do unless the operator says otherwise. vLLM refuses tools unless it was started
 /// with a tool parser, and of an unknown server nothing beyond chat is known.
 const fn assumed_features(kind: BackendKind) -> Features {
-    let common = Features::CHAT.union(Features::STRUCTURED).union(Features::LOGPROBS);
+    let common = Features::CHAT
+        .union(Features::STRUCTURED)
+        .union(Features::LOGPROBS)
+        .union(Features::COMPLETIONS);
     match kind {
         BackendKind::LlamaCpp => common.union(Features::TOOLS),
         BackendKind::Vllm => common,

@@ -27,7 +27,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use pinaivu_openai::{ApiError, ErrorCode, UpstreamError};
+use pinaivu_openai::{ApiError, Endpoint, ErrorCode, UpstreamError};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::proof::Outcome;
@@ -38,7 +38,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::backend::{Backend, BackendBody, BackendInfo, CHAT_PATH, TransportError};
+use crate::backend::{Backend, BackendBody, BackendInfo, TransportError};
 use crate::clock::Clock;
 use crate::config::{JournalConfig, ServingConfig};
 use crate::counterparty::Counterparty;
@@ -176,9 +176,9 @@ impl Server {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if request.uri().path() != CHAT_PATH {
+        let Some(endpoint) = Endpoint::at(request.uri().path()) else {
             return Err(ApiError::new(ErrorCode::NotFound, "There is nothing at this path.").into());
-        }
+        };
         if request.method() != Method::POST {
             return Err(ApiError::new(ErrorCode::MethodNotAllowed, "Use POST.").into());
         }
@@ -189,7 +189,7 @@ impl Server {
         let span = tracing::info_span!(
             "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, %coordinator
         );
-        self.answer(caller, admitted, request.into_body()).instrument(span).await
+        self.answer(caller, endpoint, admitted, request.into_body()).instrument(span).await
     }
 
     /// Everything that can be checked before the body is read. Takes the ticket.
@@ -257,6 +257,7 @@ impl Server {
     async fn answer<B>(
         self: &Arc<Self>,
         caller: &Caller<'_>,
+        endpoint: Endpoint,
         admitted: Admitted,
         body: B,
     ) -> Result<Response<AnswerBody>, Rejection>
@@ -271,7 +272,8 @@ impl Server {
             tracing::warn!("the body is not the one the ticket commits to");
             return Err(TicketRefusal::WrongBody.into());
         }
-        let prepared = request::prepare(&body, &ticket, &offer.backend_name, backend.kind)?;
+        let prepared =
+            request::prepare(endpoint, &body, &ticket, &offer.backend_name, backend.kind)?;
         let dispatch = Dispatch::new(
             Arc::clone(self),
             Arc::clone(caller.counterparty),
@@ -283,7 +285,7 @@ impl Server {
             },
             place,
         );
-        let answer = match self.backend.chat(prepared.body).await {
+        let answer = match self.backend.ask_model(endpoint, prepared.body).await {
             Ok(answer) => answer,
             Err(error) => {
                 // No answer was begun: another node may try, and there is nothing to prove.

@@ -1,6 +1,7 @@
 //! The allowances this coordinator serves on, and what of each is still free.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -9,8 +10,9 @@ use pinaivu_protocol::ids::{AllowanceId, EscrowId, PublicKey};
 use pinaivu_protocol::units::{Amount, FineAmount, UnixMillis};
 
 use super::hold::Hold;
+use super::keys::Caller;
 use crate::clock::SharedClock;
-use crate::store::{Account, AccountHandle};
+use crate::store::{Account, AccountHandle, ApiKeyId};
 
 /// Who pays for a request. Fixed for the life of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Payer {
     pub owner: PublicKey,
     /// Its name in tickets.
     pub handle: AccountHandle,
+    /// The key through which it pays.
+    pub api_key: Option<ApiKeyId>,
 }
 
 /// What one allowance can still take.
@@ -36,6 +40,10 @@ pub struct Balance {
     pub held: FineAmount,
     /// When admission ends; nothing when the chain does not know the allowance.
     pub expires: Option<UnixMillis>,
+    /// What the chain says is reserved.
+    pub reserved: Amount,
+    /// What the chain has debited.
+    pub debited: Amount,
 }
 
 impl Balance {
@@ -69,6 +77,28 @@ pub enum HoldError {
         /// What is left.
         available: FineAmount,
     },
+    /// The key was revoked or expired since it was looked up.
+    #[error("the API key has ended")]
+    KeyEnded,
+    /// What the request may cost is more than the key may still spend.
+    #[error("the request may cost {needed}, {available} are left of the key's budget")]
+    KeyBudget {
+        /// The worst case.
+        needed: FineAmount,
+        /// What is left.
+        available: FineAmount,
+    },
+    /// The request may take more tokens than the key may use in a minute.
+    #[error("the request may take {needed} tokens, the key may use {limit} a minute")]
+    KeyTokens {
+        /// The worst case.
+        needed: u32,
+        /// The key's limit.
+        limit: u32,
+    },
+    /// The key has used up its requests or tokens of this minute.
+    #[error("the key's limit is reached; wait {0:?}")]
+    KeyRate(Duration),
 }
 
 /// What the chain says, the more cautious of two commitments.
@@ -120,6 +150,7 @@ impl Accounts {
                     escrow: account.escrow,
                     owner: account.owner,
                     handle: account.handle,
+                    api_key: None,
                 },
                 state: Mutex::default(),
             })
@@ -180,6 +211,21 @@ impl Accounts {
         Ok(Hold::new(entry, amount))
     }
 
+    /// The same through a key, within what the key may do. `tokens` is the most the request may take.
+    ///
+    /// # Errors
+    /// [`HoldError`]; nothing is held then.
+    pub fn hold_through(
+        &self,
+        caller: &Caller,
+        amount: FineAmount,
+        tokens: u32,
+    ) -> Result<Hold, HoldError> {
+        let hold = self.hold(&caller.allowance(), amount)?;
+        let key = caller.reserve(amount, tokens, self.clock.now())?;
+        Ok(hold.through(key))
+    }
+
     /// A receipt is durable: everything the allowance was charged is now `cumulative`. Never falls, so
     /// the order of calls does not matter.
     pub fn receipted(&self, allowance: &AllowanceId, cumulative: FineAmount) {
@@ -216,6 +262,8 @@ impl State {
             spent: self.receipted.max(chain.debited.to_fine()),
             held: self.held,
             expires: chain.known.then_some(chain.expires),
+            reserved: chain.reserved,
+            debited: chain.debited,
         }
     }
 

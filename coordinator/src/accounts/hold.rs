@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pinaivu_protocol::units::FineAmount;
 
 use super::allowance::{Entry, Payer};
+use super::keys::KeyHold;
 
 /// A hold on an allowance, given back exactly once: when it is dropped, whatever becomes of the request.
 ///
@@ -16,17 +17,30 @@ use super::allowance::{Entry, Payer};
 pub struct Hold {
     entry: Arc<Entry>,
     amount: FineAmount,
+    key: Option<KeyHold>,
 }
 
 impl Hold {
     pub(super) const fn new(entry: Arc<Entry>, amount: FineAmount) -> Self {
-        Self { entry, amount }
+        Self { entry, amount, key: None }
+    }
+
+    /// The same money, held through a key as well.
+    pub(super) fn through(mut self, key: KeyHold) -> Self {
+        self.key = Some(key);
+        self
     }
 
     /// Who pays.
     #[must_use]
     pub fn payer(&self) -> Payer {
-        self.entry.payer
+        match &self.key {
+            None => self.entry.payer,
+            Some(key) => {
+                let (id, handle) = key.key();
+                Payer { handle, api_key: Some(id), ..self.entry.payer }
+            }
+        }
     }
 
     /// How much is set aside.

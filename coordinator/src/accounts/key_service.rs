@@ -4,18 +4,25 @@ use std::fmt;
 use std::sync::Arc;
 
 use pinaivu_chain::{Allowance, Chain, ChainError, Commitment};
+use pinaivu_protocol::ask::MAX_MODEL_LENGTH;
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, DeploymentId, PublicKey};
 use pinaivu_protocol::key_command::{
     KEY_COMMAND_WINDOW_MILLIS, KeyAction, KeyCommand, MAX_LABEL_LENGTH,
 };
 use pinaivu_protocol::signed::Signed;
-use pinaivu_protocol::units::UnixMillis;
+use pinaivu_protocol::units::{FineAmount, UnixMillis};
 use rand::RngCore as _;
 
 use super::Accounts;
 use super::keys::{ApiKeys, Secret, generate};
+use super::signed_text::{
+    KeyRequest, Statement, TextError, read_key_command, read_sign_in, verifies,
+};
 use crate::clock::SharedClock;
-use crate::store::{AccountHandle, ApiKey, ApiKeyId, NewAccount, Store, StoreError};
+use crate::store::{AccountHandle, ApiKey, ApiKeyId, KeyLimits, NewAccount, Store, StoreError};
+
+/// Most models one key may name.
+const MAX_MODELS_PER_KEY: usize = 64;
 
 /// Most keys of one wallet that are not revoked.
 const MAX_KEYS_PER_OWNER: usize = 256;
@@ -38,6 +45,12 @@ pub enum CommandError {
     /// The label is too long.
     #[error("the label is longer than {MAX_LABEL_LENGTH} bytes")]
     Label,
+    /// The text is not a command.
+    #[error("{0}")]
+    Text(#[from] TextError),
+    /// The list of models is too long.
+    #[error("a key names at most {MAX_MODELS_PER_KEY} models")]
+    Models,
     /// Too many keys.
     #[error("a wallet has at most {MAX_KEYS_PER_OWNER} keys; revoke some")]
     TooManyKeys,
@@ -72,6 +85,8 @@ pub enum CommandResult {
     Listed(Vec<ApiKey>),
     /// A key was ended.
     Revoked(ApiKeyId),
+    /// A key was changed.
+    Changed(Box<ApiKey>),
 }
 
 /// See the module.
@@ -116,33 +131,134 @@ impl KeyService {
         &self,
         signed: &Signed<KeyCommand>,
     ) -> Result<CommandResult, CommandError> {
-        let command = &signed.record;
+        let KeyCommand { deployment, coordinator, owner, issued, nonce, action } = &signed.record;
+        let statement = Statement {
+            deployment: *deployment,
+            coordinator: *coordinator,
+            owner: *owner,
+            issued: *issued,
+            nonce: *nonce,
+        };
+        let now = self.check(&statement)?;
+        signed.verify(owner).map_err(|_| CommandError::Signature(*owner))?;
+        self.take_nonce(&statement, now).await?;
+        let request = match action {
+            KeyAction::Create { allowance, label } => KeyRequest::Create {
+                allowance: *allowance,
+                label: label.clone(),
+                limits: KeyLimits::default(),
+            },
+            KeyAction::List => KeyRequest::List,
+            KeyAction::Revoke { key } => KeyRequest::Revoke(ApiKeyId(*key)),
+        };
+        self.carry_out(*owner, request, now).await
+    }
+
+    /// The same for a command signed as text.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn execute_text(
+        &self,
+        text: &str,
+        owner: &PublicKey,
+        signature: &[u8],
+    ) -> Result<CommandResult, CommandError> {
+        let (statement, request) = read_key_command(text)?;
+        let now = self.check_text(&statement, text, owner, signature).await?;
+        self.carry_out(statement.owner, request, now).await
+    }
+
+    /// Checks a sign-in; gives who signed in.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn sign_in(
+        &self,
+        text: &str,
+        owner: &PublicKey,
+        signature: &[u8],
+    ) -> Result<PublicKey, CommandError> {
+        let statement = read_sign_in(text)?;
+        self.check_text(&statement, text, owner, signature).await?;
+        Ok(statement.owner)
+    }
+
+    async fn check_text(
+        &self,
+        statement: &Statement,
+        text: &str,
+        owner: &PublicKey,
+        signature: &[u8],
+    ) -> Result<UnixMillis, CommandError> {
+        let now = self.check(statement)?;
+        if statement.owner != *owner || !verifies(owner, text.as_bytes(), signature) {
+            return Err(CommandError::Signature(*owner));
+        }
+        self.take_nonce(statement, now).await?;
+        Ok(now)
+    }
+
+    /// What can be told without the signature.
+    fn check(&self, statement: &Statement) -> Result<UnixMillis, CommandError> {
         let now = self.clock.now();
-        if (command.deployment, command.coordinator) != (self.deployment, self.coordinator) {
+        if (statement.deployment, statement.coordinator) != (self.deployment, self.coordinator) {
             return Err(CommandError::Party);
         }
-        if command.issued.0.abs_diff(now.0) > KEY_COMMAND_WINDOW_MILLIS {
+        if statement.issued.0.abs_diff(now.0) > KEY_COMMAND_WINDOW_MILLIS {
             return Err(CommandError::Stale);
         }
-        signed.verify(&command.owner).map_err(|_| CommandError::Signature(command.owner))?;
-        self.take_nonce(command, now).await?;
-        let owner = command.owner;
-        match &command.action {
-            KeyAction::Create { allowance, label } => {
-                self.create(owner, *allowance, label, now).await
+        Ok(now)
+    }
+
+    async fn carry_out(
+        &self,
+        owner: PublicKey,
+        request: KeyRequest,
+        now: UnixMillis,
+    ) -> Result<CommandResult, CommandError> {
+        match request {
+            KeyRequest::Create { allowance, label, limits } => {
+                self.create(owner, allowance, &label, limits, now).await
             }
-            KeyAction::List => {
-                let keys = self.store.read(move |look| look.api_keys_of(&owner)).await?;
-                Ok(CommandResult::Listed(keys))
+            KeyRequest::List => Ok(CommandResult::Listed(self.keys_of(owner).await?)),
+            KeyRequest::Revoke(key) => self.revoke(owner, key, now).await,
+            KeyRequest::Change { key, label, limits } => {
+                self.change(owner, key, label, limits).await
             }
-            KeyAction::Revoke { key } => self.revoke(owner, ApiKeyId(*key), now).await,
         }
     }
 
-    async fn take_nonce(&self, command: &KeyCommand, now: UnixMillis) -> Result<(), CommandError> {
-        let (owner, nonce) = (command.owner, command.nonce);
+    /// All keys of a wallet, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keys_of(&self, owner: PublicKey) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.read(move |look| look.api_keys_of(&owner)).await
+    }
+
+    async fn change(
+        &self,
+        owner: PublicKey,
+        key: ApiKeyId,
+        label: String,
+        limits: KeyLimits,
+    ) -> Result<CommandResult, CommandError> {
+        check_words(&label, &limits)?;
+        let changed: Result<Option<ApiKey>, StoreError> = self
+            .store
+            .write(move |state| state.change_api_key(&key, &owner, &label, &limits))
+            .await;
+        let changed = changed?.ok_or(CommandError::NoKey(key))?;
+        self.keys.changed(&changed);
+        tracing::info!(%owner, %key, "API key changed");
+        Ok(CommandResult::Changed(Box::new(changed)))
+    }
+
+    async fn take_nonce(&self, statement: &Statement, now: UnixMillis) -> Result<(), CommandError> {
+        let (owner, nonce) = (statement.owner, statement.nonce);
         // Until then the command itself is refused as stale.
-        let expires = UnixMillis(command.issued.0.saturating_add(KEY_COMMAND_WINDOW_MILLIS));
+        let expires = UnixMillis(statement.issued.0.saturating_add(KEY_COMMAND_WINDOW_MILLIS));
         let taken: Result<bool, StoreError> =
             self.store.write(move |state| state.take_nonce(&owner, &nonce, expires, now)).await;
         if taken? { Ok(()) } else { Err(CommandError::Replayed) }
@@ -153,11 +269,10 @@ impl KeyService {
         owner: PublicKey,
         allowance: AllowanceId,
         label: &str,
+        limits: KeyLimits,
         now: UnixMillis,
     ) -> Result<CommandResult, CommandError> {
-        if label.len() > MAX_LABEL_LENGTH {
-            return Err(CommandError::Label);
-        }
+        check_words(label, &limits)?;
         let finalized = self.chain.allowance(allowance, Commitment::Finalized).await?;
         let processed = self.chain.allowance(allowance, Commitment::Processed).await?;
         let newest = processed.as_ref().ok_or(CommandError::NoAllowance(allowance))?;
@@ -170,7 +285,15 @@ impl KeyService {
         let (secret, hash) = generate();
         let mut id = [0; 16];
         rand::rng().fill_bytes(&mut id);
+        let mut handle = [0; 12];
+        rand::rng().fill_bytes(&mut handle);
         let key = ApiKey {
+            handle: AccountHandle(handle),
+            limits,
+            revision: 0,
+            spent: FineAmount::ZERO,
+            requests: 0,
+            last_used: None,
             id: ApiKeyId(id),
             hash,
             owner,
@@ -235,4 +358,16 @@ impl KeyService {
         tracing::info!(%owner, %key, "API key revoked");
         Ok(CommandResult::Revoked(key))
     }
+}
+
+fn check_words(label: &str, limits: &KeyLimits) -> Result<(), CommandError> {
+    if label.len() > MAX_LABEL_LENGTH {
+        return Err(CommandError::Label);
+    }
+    let models = limits.models.as_deref().unwrap_or_default();
+    if models.len() > MAX_MODELS_PER_KEY || models.iter().any(|name| name.len() > MAX_MODEL_LENGTH)
+    {
+        return Err(CommandError::Models);
+    }
+    Ok(())
 }

@@ -18,6 +18,9 @@ mod allowance;
 mod hold;
 mod key_service;
 mod keys;
+mod rate;
+mod sessions;
+mod signed_text;
 
 #[cfg(test)]
 mod tests;
@@ -25,4 +28,10 @@ mod tests;
 pub use allowance::{Accounts, Balance, HoldError, Payer};
 pub use hold::Hold;
 pub use key_service::{CommandError, CommandResult, KeyService};
-pub use keys::{ApiKeys, KEY_PREFIX, KeyError, Secret};
+pub use keys::{ApiKeys, Caller, KEY_PREFIX, KeyError, Rates, Secret};
+pub use rate::RateView;
+pub use sessions::{SESSION_PREFIX, SESSION_TIME, Sessions, TooManySessions};
+pub use signed_text::{
+    KEY_TEXT, KeyRequest, SESSION_SENTENCE, SESSION_TEXT, Statement, TextError, read_key_command,
+    read_sign_in, verifies,
+};

@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pinaivu_auction::{Clearing, NoWinnerCause, Snapshot, clear};
-use pinaivu_openai::{ApiError, ChatRequest};
+use pinaivu_auction::{Candidate, Clearing, NoWinnerCause, Snapshot, clear};
+use pinaivu_openai::{ApiError, ChatRequest, Endpoint, Preferences};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::jcs::JsonError;
 use pinaivu_protocol::units::TokenCount;
 
 use super::Engine;
 use super::error::RequestError;
 use super::meter::Bounds;
-use crate::accounts::Hold;
+use super::wishes::Wishes;
+use crate::accounts::{Caller, Hold};
 use crate::config::Limits;
 use crate::receipts::Flight;
 
@@ -25,11 +26,25 @@ const LARGE_BODY: usize = 128 * 1024;
 /// When to come back after all nodes were full.
 pub(super) const CAPACITY_RETRY: Duration = Duration::from_secs(1);
 
+/// What a completion without a limit generates at most, for each alternative.
+const COMPLETION_TOKENS: TokenCount = TokenCount(16);
+
 /// When to come back after no offer stood: about how long a node takes to connect again.
 const OFFER_RETRY: Duration = Duration::from_secs(5);
 
 /// The field to lower when a request asks for too much and does not say how much itself.
 const OUTPUT_FIELD: &str = "max_completion_tokens";
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Of which route.
+    pub endpoint: Endpoint,
+    /// As it came.
+    pub body: Bytes,
+    /// Wishes given beside the body; each goes before the body's.
+    pub preferences: Option<Preferences>,
+}
 
 /// A request that may be served. Holds money and a place until it is dropped or handed on.
 #[derive(Debug)]
@@ -40,6 +55,10 @@ pub(super) struct Admitted {
     pub(super) commitment: Hash32,
     pub(super) bounds: Bounds,
     pub(super) clearing: Clearing,
+    /// Whether how it goes counts in anybody's rating: not when the client chose who serves.
+    pub(super) rated: bool,
+    /// Whom to try, where that is not the auction's own order.
+    pub(super) order: Option<Vec<Candidate>>,
     pub(super) hold: Hold,
     pub(super) flight: Flight,
 }
@@ -55,10 +74,15 @@ impl Engine {
     pub(super) async fn admit(
         &self,
         id: RequestId,
-        allowance: AllowanceId,
-        body: Bytes,
+        caller: &Caller,
+        asked: Asked,
     ) -> Result<Admitted, RequestError> {
-        let Read { request, salt, commitment } = read(&body).await?;
+        let Asked { endpoint, body, preferences } = asked;
+        let Read { request, salt, commitment } = read(endpoint, &body).await?;
+        let wishes = Wishes::of(preferences, request.preferences.as_deref())?;
+        if !caller.may_ask_for(&request.model) {
+            return Err(RequestError::ModelNotAllowed(request.model));
+        }
         let flight = self.receipts.begin(id).map_err(|_| RequestError::NoCapacity {
             model: request.model.clone(),
             retry_after: CAPACITY_RETRY,
@@ -71,6 +95,7 @@ impl Engine {
             input: most_input(&request, body.len(), &self.limits),
             output: total_output(&request, per_choice, &self.limits)?,
         };
+        let excluded = wishes.excluded(&book, &request.model);
         let clearing = clear(
             &book,
             &pinaivu_auction::Request {
@@ -80,8 +105,8 @@ impl Engine {
                 // Choices are generated side by side, each in a context of its own.
                 max_output: per_choice,
                 features: features(&request),
-                max_price: None,
-                excluded: &[],
+                max_price: wishes.max_price,
+                excluded: &excluded,
                 pinned: None,
                 warm: &[],
                 now: self.clock.now(),
@@ -93,23 +118,35 @@ impl Engine {
         let worst_case = clearing.worst_case(bounds.input, bounds.output);
         let hold = self
             .accounts
-            .hold(&allowance, worst_case)
+            .hold_through(caller, worst_case, estimate.saturating_add(bounds.output).get())
             .map_err(|error| RequestError::Hold { error, field: output_field(&request) })?;
-        Ok(Admitted { body, request, salt, commitment, bounds, clearing, hold, flight })
+        let order = wishes.order(&clearing, |node| self.nodes.speed(&request.model, node));
+        Ok(Admitted {
+            body,
+            request,
+            salt,
+            commitment,
+            bounds,
+            clearing,
+            order,
+            rated: !wishes.is_pinned(),
+            hold,
+            flight,
+        })
     }
 }
 
-async fn read(body: &Bytes) -> Result<Read, RequestError> {
+async fn read(endpoint: Endpoint, body: &Bytes) -> Result<Read, RequestError> {
     if body.len() <= LARGE_BODY {
-        return read_now(body);
+        return read_now(endpoint, body);
     }
     let body = body.clone();
-    let reading = tokio::task::spawn_blocking(move || read_now(&body));
+    let reading = tokio::task::spawn_blocking(move || read_now(endpoint, &body));
     reading.await.unwrap_or(Err(RequestError::Unavailable))
 }
 
-fn read_now(body: &[u8]) -> Result<Read, RequestError> {
-    let request = ChatRequest::parse(body).map_err(RequestError::Invalid)?;
+fn read_now(endpoint: Endpoint, body: &[u8]) -> Result<Read, RequestError> {
+    let request = ChatRequest::parse_for(endpoint, body).map_err(RequestError::Invalid)?;
     let salt = Salt::random();
     let commitment = request_commitment_raw(&salt, body).map_err(|error| {
         RequestError::Invalid(ApiError::invalid_json(match error {
@@ -130,7 +167,15 @@ fn features(request: &ChatRequest) -> Features {
     ]
     .into_iter()
     .filter(|(needed, _)| *needed)
-    .fold(Features::CHAT, |all, (_, feature)| all.union(feature))
+    .fold(route(request.endpoint), |all, (_, feature)| all.union(feature))
+}
+
+const fn route(endpoint: Endpoint) -> Features {
+    match endpoint {
+        Endpoint::Chat => Features::CHAT,
+        Endpoint::Completions => Features::COMPLETIONS,
+        Endpoint::Embeddings => Features::EMBEDDINGS,
+    }
 }
 
 /// In words, the first feature that no offer for the model has.
@@ -144,7 +189,7 @@ fn missing_feature(request: &ChatRequest, book: &Snapshot) -> &'static str {
         (Features::STRUCTURED, "structured output"),
         (Features::LOGPROBS, "log-probabilities"),
         (Features::IMAGES, "images"),
-        (Features::CHAT, "chat completions"),
+        (route(request.endpoint), request.endpoint.words()),
     ]
     .into_iter()
     .find(|(feature, _)| needed.contains(*feature) && !offered.contains(*feature))
@@ -180,8 +225,13 @@ fn output_for_each(
     if request.choices > u32::from(limits.choices) {
         return Err(RequestError::Choices { asked: request.choices, limit: limits.choices });
     }
-    if let Some(limit) = request.output_limit {
-        return Ok(TokenCount(limit.tokens));
+    match (request.endpoint, request.output_limit) {
+        // Nothing is generated.
+        (Endpoint::Embeddings, _) => return Ok(TokenCount::ZERO),
+        (_, Some(limit)) => return Ok(TokenCount(limit.tokens)),
+        // OpenAI's default.
+        (Endpoint::Completions, None) => return Ok(COMPLETION_TOKENS),
+        (Endpoint::Chat, None) => {}
     }
     let room = TokenCount(longest_context(request, book).get()).saturating_sub(estimate);
     // At least one token, so that a prompt that fills every context is found too long by clearing.
@@ -235,9 +285,7 @@ fn no_winner(
             needed: estimate.saturating_add(per_choice),
             longest: longest_context(request, book),
         },
-        // Clients cannot set a limit yet, so nothing is above it.
-        NoWinnerCause::AboveLimit | NoWinnerCause::Busy => {
-            RequestError::NoCapacity { model, retry_after: CAPACITY_RETRY }
-        }
+        NoWinnerCause::AboveLimit => RequestError::AboveLimit(model),
+        NoWinnerCause::Busy => RequestError::NoCapacity { model, retry_after: CAPACITY_RETRY },
     }
 }

@@ -56,6 +56,7 @@ impl Claim {
             ticket: self.ticket,
             allowance: payer.allowance,
             escrow: payer.escrow,
+            api_key: payer.api_key,
             metered,
             auction: self.digest,
             proof,
@@ -71,6 +72,7 @@ pub(super) struct Assignment {
     node: Arc<LiveNode>,
     seat: Option<Seat>,
     claim: Option<Claim>,
+    rated: bool,
     dispatched: Instant,
     first_byte: Option<Instant>,
 }
@@ -137,6 +139,7 @@ impl Assignment {
             node,
             seat: Some(seat),
             claim: Some(claim),
+            rated: request.rated,
             dispatched: Instant::now(),
             first_byte: None,
         }
@@ -161,7 +164,7 @@ impl Assignment {
     /// whatever it says later.
     pub(super) fn give_up(mut self, fault: Fault) -> Option<Means> {
         let claim = self.claim.take()?;
-        if fault == Fault::Node {
+        if fault == Fault::Node && self.rated {
             self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
         }
         self.engine.receipts.abandon(&claim.ticket);
@@ -175,15 +178,14 @@ impl Assignment {
         let proof = matching(&claim, proof, &metered);
         let now = Instant::now();
         let first_byte = self.first_byte.unwrap_or(now);
-        self.engine.nodes.record(
-            self.node.id(),
-            &claim.ticket.model,
-            Sample::Served {
+        if self.rated {
+            let sample = Sample::Served {
                 first_byte: first_byte.duration_since(self.dispatched),
                 streaming: now.duration_since(first_byte).max(Duration::from_micros(1)),
                 output: metered.output_tokens,
-            },
-        );
+            };
+            self.engine.nodes.record(self.node.id(), &claim.ticket.model, sample);
+        }
         self.engine.submit(claim.draft(metered, proof));
     }
 
@@ -206,7 +208,7 @@ impl Assignment {
     ) {
         let Some(claim) = self.claim.take() else { return };
         self.seat.take();
-        if outcome == Outcome::Failed {
+        if outcome == Outcome::Failed && self.rated {
             self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
         }
         let commitment = delivered.commitment(&claim.salt());
@@ -257,6 +259,7 @@ pub(super) struct RequestFacts {
     pub(super) commitment: Hash32,
     pub(super) bounds: Bounds,
     pub(super) book_head: Hash32,
+    pub(super) rated: bool,
 }
 
 impl RequestFacts {
@@ -267,6 +270,7 @@ impl RequestFacts {
             commitment: admitted.commitment,
             bounds: admitted.bounds,
             book_head: admitted.clearing.book_head,
+            rated: admitted.rated,
         }
     }
 }

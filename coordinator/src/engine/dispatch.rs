@@ -5,22 +5,21 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use pinaivu_openai::{ApiError, ChatRequest, UpstreamError};
+use pinaivu_openai::{ApiError, ChatRequest, Endpoint, UpstreamError};
 use pinaivu_protocol::commitment::Salt;
-use pinaivu_protocol::ids::{AllowanceId, RequestId};
+use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::tunnel::REFUSAL_HEADER;
 use tokio::time::{Instant, timeout_at};
 
 use super::Engine;
+use super::admit::Asked;
 use super::assignment::{Assignment, Fault, Means, RequestFacts};
 use super::error::RequestError;
 use super::relay::{Additions, Broken, EventRelay};
 use super::stream::AnswerStream;
 use super::unary::{self, UnaryError};
+use crate::accounts::Caller;
 use crate::tunnel::DispatchError;
-
-/// Path of chat completions, at the gateway and at nodes.
-pub const CHAT_PATH: &str = "/v1/chat/completions";
 
 /// Longest error a node's server may send.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -76,20 +75,20 @@ struct Begun {
 }
 
 impl Engine {
-    /// Serves one chat completion request.
+    /// Serves one request.
     ///
     /// Dropping the future, or later a stream, is the client going away: the node's stream is reset and
     /// what was delivered is accounted for.
     ///
     /// # Errors
     /// [`RequestError`]; nothing is charged then.
-    pub async fn chat(
+    pub async fn serve(
         &self,
         id: RequestId,
-        allowance: AllowanceId,
-        body: Bytes,
+        caller: &Caller,
+        asked: Asked,
     ) -> Result<Reply, RequestError> {
-        let admitted = self.admit(id, allowance, body).await?;
+        let admitted = self.admit(id, caller, asked).await?;
         let facts = RequestFacts::of(&admitted);
         let additions = Additions::new(id, &admitted.salt);
         let (salt, request, body) = (admitted.salt, admitted.request, admitted.body);
@@ -97,7 +96,8 @@ impl Engine {
         let deadline = Instant::now() + self.timeouts.total;
         let mut attempts = 0_u16;
         let mut timed_out = false;
-        for candidate in admitted.clearing.ranked() {
+        let candidates = admitted.order.as_deref().unwrap_or(admitted.clearing.ranked());
+        for candidate in candidates {
             if attempts >= self.limits.attempts || Instant::now() >= deadline {
                 break;
             }
@@ -157,7 +157,7 @@ impl Engine {
             false => deadline,
         };
         let begin = async {
-            let upstream = self.send(assignment, body).await?;
+            let upstream = self.send(assignment, request.endpoint, body).await?;
             if request.stream {
                 let begun = begin_stream(upstream, additions, request.include_usage).await?;
                 assignment.begun();
@@ -171,9 +171,14 @@ impl Engine {
         timeout_at(limit, begin).await.unwrap_or(Err(Failure::TimedOut))
     }
 
-    async fn send(&self, assignment: &Assignment, body: &Bytes) -> Result<Incoming, Failure> {
+    async fn send(
+        &self,
+        assignment: &Assignment,
+        endpoint: Endpoint,
+        body: &Bytes,
+    ) -> Result<Incoming, Failure> {
         let Some(ticket) = assignment.ticket() else { return Err(Failure::Empty) };
-        let response = assignment.node().dispatch(ticket, CHAT_PATH, body.clone()).await?;
+        let response = assignment.node().dispatch(ticket, endpoint.path(), body.clone()).await?;
         let (head, upstream) = response.into_parts();
         if head.status == StatusCode::OK {
             return Ok(upstream);

@@ -34,6 +34,9 @@ pub enum RequestError {
     /// Nobody offers the model.
     #[error("nobody offers the model {0:?}")]
     UnknownModel(String),
+    /// The key may not ask for the model.
+    #[error("the key may not ask for {0:?}")]
+    ModelNotAllowed(String),
     /// Nobody who offers the model has the features the request needs.
     #[error("no node offers {model:?} with {feature}")]
     Feature {
@@ -52,6 +55,9 @@ pub enum RequestError {
         /// The longest any node offers.
         longest: TokenCount,
     },
+    /// Every offer that could serve it asks more than the client pays.
+    #[error("every offer for {0:?} is above the client's limit")]
+    AboveLimit(String),
     /// The model is known, but no offer for it stands right now.
     #[error("no node offers {model:?} right now")]
     NoOffer {

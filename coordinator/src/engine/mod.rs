@@ -16,8 +16,10 @@ mod relay;
 mod stream;
 mod unary;
 mod watch;
+mod wishes;
 
-pub use dispatch::{Answer, CHAT_PATH, Reply};
+pub use admit::Asked;
+pub use dispatch::{Answer, Reply};
 pub use error::RequestError;
 pub use evidence::EngineEvidence;
 pub use stream::{AnswerStream, ClientStalled};

@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use pinaivu_openai::ApiError;
 use tokio::time::{Instant, Sleep, timeout_at};
 
+use super::responses::ResponsesStream;
 use crate::engine::AnswerStream;
 
 /// What is thrown away of a body that is too long, so that a client that writes before it reads gets to
@@ -27,6 +28,8 @@ pub(super) enum ResponseBody {
     Full(Full<Bytes>),
     /// An answer as it comes.
     Stream(AnswerStream),
+    /// The same in the shape of responses.
+    Responses(Box<ResponsesStream>),
     /// From the router.
     Router(axum::body::Body),
     /// An error, after which the rest of the request is thrown away.
@@ -57,6 +60,7 @@ impl Body for ResponseBody {
         match &mut *self {
             Self::Full(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Self::Stream(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::Responses(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Self::Router(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
             Self::Discard(body) => body.poll(context).map(|frame| frame.map(Ok)),
         }
@@ -66,6 +70,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(body) => body.is_end_stream(),
             Self::Stream(body) => body.is_end_stream(),
+            Self::Responses(body) => body.is_end_stream(),
             Self::Router(body) => body.is_end_stream(),
             Self::Discard(_) => false,
         }
@@ -75,6 +80,7 @@ impl Body for ResponseBody {
         match self {
             Self::Full(body) => body.size_hint(),
             Self::Stream(body) => body.size_hint(),
+            Self::Responses(body) => body.size_hint(),
             Self::Router(body) => body.size_hint(),
             Self::Discard(_) => SizeHint::default(),
         }

@@ -63,11 +63,13 @@ pub(super) fn of_request(error: RequestError) -> ApiError {
             format!("{asked} choices are asked for; this coordinator allows {limit}."),
         )
         .with_param("n"),
+        RequestError::ModelNotAllowed(model) => ApiError::model_not_allowed(&model),
         RequestError::UnknownModel(model) => ApiError::model_not_found(&model),
         RequestError::Feature { model, feature } => ApiError::feature_unavailable(&model, feature),
         RequestError::Context { model, needed, longest } => {
             ApiError::context_length_exceeded(&model, needed.get(), longest.get())
         }
+        RequestError::AboveLimit(model) => ApiError::price_limit_too_low(&model),
         RequestError::NoOffer { model, retry_after } => ApiError::new(
             ErrorCode::NoCapacity,
             format!("No node offers the model '{model}' right now. Try again in a moment."),
@@ -89,6 +91,19 @@ fn of_hold(error: HoldError, field: &'static str) -> ApiError {
         HoldError::Expired(_) => ApiError::allowance_expired(),
         HoldError::Released => ApiError::allowance_released(),
         HoldError::Empty => ApiError::insufficient_quota(),
+        HoldError::KeyEnded => ApiError::revoked_api_key(),
+        HoldError::KeyBudget { needed, available } => {
+            ApiError::key_budget_exceeded(field, &rounded_up(needed), &rounded_down(available))
+        }
+        HoldError::KeyTokens { needed, limit } => ApiError::new(
+            ErrorCode::HoldExceeded,
+            format!(
+                "This request may take up to {needed} tokens, but this API key may use {limit} a \
+                 minute. Lower {field} or shorten the prompt."
+            ),
+        )
+        .with_param(field),
+        HoldError::KeyRate(wait) => ApiError::rate_limited(wait),
         HoldError::Exceeded { needed, available } => {
             ApiError::hold_exceeded(field, &rounded_up(needed), &rounded_down(available))
         }
@@ -112,6 +127,7 @@ pub(super) fn of_key(error: KeyError) -> ApiError {
     match error {
         KeyError::Unknown => ApiError::invalid_api_key(),
         KeyError::Revoked => ApiError::revoked_api_key(),
+        KeyError::Expired => ApiError::expired_api_key(),
         KeyError::Store(error) => of_store(&error),
     }
 }
@@ -131,6 +147,8 @@ pub(super) fn of_command(error: CommandError) -> ApiError {
         | CommandError::Signature(_)
         | CommandError::Replayed
         | CommandError::Label
+        | CommandError::Text(_)
+        | CommandError::Models
         | CommandError::TooManyKeys => ErrorCode::InvalidValue,
     };
     ApiError::new(code, format!("The key command is refused: {error}.")).with_param("command")

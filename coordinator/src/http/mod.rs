@@ -1,15 +1,26 @@
 //! The public HTTP surface: OpenAI's routes, receipts, keys, health and network.
 //!
-//! `POST /v1/chat/completions` goes straight through hyper; everything else through an axum router on
+//! What models serve (chat, completions, embeddings, responses) goes straight through hyper; everything else through an axum router on
 //! the same listener. Handlers parse, call and map: decisions are the engine's.
 
+mod account;
+mod ask;
+mod blobs;
 mod body;
-mod chat;
+mod cors;
 mod error;
+mod figures;
+mod keys;
+mod nodes;
+mod query;
+mod receipts;
+mod responses;
 mod routes;
 mod server;
+mod web;
 
 pub use server::{ListenError, Listener};
+pub use web::{Web, WebError};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +31,7 @@ use pinaivu_protocol::ids::{
 use pinaivu_protocol::units::Bps;
 use tokio::sync::watch;
 
-use crate::accounts::{ApiKeys, KeyService};
+use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
 use crate::engine::Engine;
@@ -50,6 +61,18 @@ pub struct Network {
     pub tunnel: SocketAddr,
     /// Its fee.
     pub fee: Bps,
+    /// The token that is paid with.
+    pub mint: Option<PublicKey>,
+    /// What browsers are told.
+    pub web: crate::config::Web,
+}
+
+impl Network {
+    /// The same with the market's mint.
+    #[must_use]
+    pub fn with_mint(self, mint: PublicKey) -> Self {
+        Self { mint: Some(mint), ..self }
+    }
 }
 
 /// What handlers work with.
@@ -61,6 +84,12 @@ pub struct App {
     pub keys: ApiKeys,
     /// Carries out key commands.
     pub key_service: KeyService,
+    /// Who has signed in.
+    pub sessions: Sessions,
+    /// What allowances can still take.
+    pub accounts: Accounts,
+    /// The web application, when there is one.
+    pub web: Option<Web>,
     /// Shows receipts.
     pub receipts: Receipts,
     /// Reads the log's head and totals.

@@ -1,37 +1,34 @@
-//! Every route but the hot one. All of them are public; keys are asked for only where money is spent.
+//! Every route but the hot ones, and the short handlers among them. Keys are asked for only where money is
+//! spent or somebody's own usage is shown.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use pinaivu_openai::{ApiError, Model, ModelList};
+use pinaivu_openai::{ApiError, Endpoint, Model, ModelList};
+use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::ids::RequestId;
-use pinaivu_protocol::key_command::KeyCommand;
-use pinaivu_protocol::signed::Signed;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::App;
-use super::chat::authenticate;
-use super::error::{of_command, of_store, status};
-use crate::accounts::CommandResult;
-use crate::engine::CHAT_PATH;
+use super::ask::authenticate;
+use super::error::{of_store, status};
+use super::query::{Extracted, Parameters};
+use super::responses::RESPONSES_PATH;
+use super::{App, account, blobs, figures, keys, nodes, receipts};
 use crate::receipts::ReceiptsView;
-use crate::store::ApiKey;
+use crate::store::{SettlementId, SettlementKind, SettlementRecord, SettlementState, StoreError};
 
-/// Longest body of a key command.
-const MAX_COMMAND_BYTES: usize = 16 * 1024;
+/// Digits of a USDC behind the point, which `Amount` counts in.
+const USDC_DECIMALS: u8 = 6;
 
 /// An error of a route.
-struct Failure(ApiError);
+pub(super) struct Failure(ApiError);
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
@@ -56,17 +53,62 @@ impl IntoResponse for Failure {
 /// The router.
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
-        // Only reached with another method; the hot route is taken before the router.
-        .route(CHAT_PATH, post(not_found))
+        // Only reached with another method; what models serve is taken before the router.
+        .route(Endpoint::Chat.path(), post(not_found))
+        .route(Endpoint::Completions.path(), post(not_found))
+        .route(Endpoint::Embeddings.path(), post(not_found))
+        .route(RESPONSES_PATH, post(not_found))
         .route("/v1/models", get(models))
         .route("/v1/models/{*model}", get(model))
-        .route("/v1/receipts/{request}", get(receipts))
-        .route("/v1/keys", post(keys).layer(DefaultBodyLimit::max(MAX_COMMAND_BYTES)))
+        .route("/v1/receipts", get(receipts::list))
+        .route("/v1/receipts/{request}", get(receipt))
+        .route(
+            "/v1/keys",
+            post(keys::command)
+                .get(keys::list)
+                .layer(DefaultBodyLimit::max(keys::MAX_COMMAND_BYTES)),
+        )
+        .route(
+            "/v1/sessions",
+            post(account::sign_in).layer(DefaultBodyLimit::max(keys::MAX_COMMAND_BYTES)),
+        )
+        .route("/v1/account", get(account::show))
+        .route("/v1/account/receipts", get(receipts::own))
+        .route("/v1/account/figures", get(figures::own))
+        .route("/v1/figures", get(figures::all))
+        .route("/v1/nodes", get(nodes::list))
+        .route("/v1/nodes/{node}", get(nodes::one))
+        .route("/v1/settlements", get(settlements))
+        .route("/v1/blobs/{namespace}", get(blobs::list))
+        .route(
+            "/v1/blobs/{namespace}/{id}",
+            get(blobs::get)
+                .put(blobs::put)
+                .delete(blobs::delete)
+                .layer(DefaultBodyLimit::max(blobs::MAX_BLOB_BYTES)),
+        )
         .route("/v1/network", get(network))
         .route("/healthz", get(health))
-        .fallback(not_found)
+        .fallback(elsewhere)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)
+}
+
+/// The web application's files, and nothing else.
+async fn elsewhere(
+    State(app): State<Arc<App>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let path = uri.path();
+    let ours = path == "/v1" || path.starts_with("/v1/") || path == "/metrics";
+    if let Some(web) = app.web.as_ref().filter(|_| !ours)
+        && let Some(file) = web.serve(&method, path, &headers).await
+    {
+        return Ok(file);
+    }
+    Err(ApiError::not_found(method.as_str(), path).into())
 }
 
 async fn not_found(method: Method, uri: Uri) -> Failure {
@@ -85,20 +127,44 @@ async fn check_given_key(app: &App, headers: &HeaderMap) -> Result<(), Failure> 
     Ok(())
 }
 
+/// What features are called in lists.
+const FEATURES: [(Features, &str); 7] = [
+    (Features::CHAT, "chat"),
+    (Features::TOOLS, "tools"),
+    (Features::STRUCTURED, "structured_outputs"),
+    (Features::LOGPROBS, "logprobs"),
+    (Features::IMAGES, "images"),
+    (Features::EMBEDDINGS, "embeddings"),
+    (Features::COMPLETIONS, "completions"),
+];
+
+fn names(features: Features) -> Vec<&'static str> {
+    let known = FEATURES.iter().filter(|(feature, _)| features.contains(*feature));
+    known.map(|(_, name)| *name).collect()
+}
+
 fn offered(app: &App) -> Vec<Model> {
-    app.nodes
-        .book()
-        .models(app.clock.now())
+    let (book, now) = (app.nodes.book(), app.clock.now());
+    book.models(now)
         .filter(|summary| summary.offers > 0)
         .map(|summary| {
             let mut model = Model::new(summary.model, "pinaivu");
             model.extra.insert("context_length".into(), summary.context_length.into());
             model.extra.insert("nodes".into(), summary.offers.into());
+            model.extra.insert("features".into(), names(summary.features).into());
             let lowest = summary.lowest_ask.map(|price| price.get());
+            let highest = book
+                .model(summary.model)
+                .into_iter()
+                .flat_map(|offers| offers.offers())
+                .filter(|offer| offer.expires > now)
+                .map(|offer| offer.price.get())
+                .max();
             let pricing = json!({
                 "currency": "USDC",
                 "unit": "millionths of a USDC for one million weighted tokens",
                 "lowest_ask": lowest,
+                "highest_ask": highest,
                 "input_weight": summary.weights.input,
                 "output_weight": summary.weights.output,
             });
@@ -133,7 +199,7 @@ struct ReceiptQuery {
     size: Option<u64>,
 }
 
-async fn receipts(
+async fn receipt(
     State(app): State<Arc<App>>,
     Path(request): Path<String>,
     query: Result<Query<ReceiptQuery>, QueryRejection>,
@@ -151,49 +217,6 @@ async fn receipts(
         }
         ReceiptsView::Unknown => Err(unknown()),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyRequest {
-    /// base64 of `Signed<KeyCommand>`.
-    command: String,
-}
-
-async fn keys(
-    State(app): State<Arc<App>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Failure> {
-    let body = body.map_err(|_| ApiError::body_too_large(MAX_COMMAND_BYTES))?;
-    let request: KeyRequest = serde_json::from_slice(&body)
-        .map_err(|_| ApiError::invalid_json("expected an object with the field 'command'."))?;
-    let not_a_command = || ApiError::invalid_value("command", "base64 of a signed key command");
-    let bytes = STANDARD.decode(&request.command).map_err(|_| not_a_command())?;
-    let command = Signed::<KeyCommand>::decode(&bytes).map_err(|_| not_a_command())?;
-    let result = app.key_service.execute(&command).await.map_err(of_command)?;
-    Ok(Json(match result {
-        CommandResult::Created { key, secret } => {
-            let mut shown = show_key(&key);
-            if let Some(fields) = shown.as_object_mut() {
-                fields.insert("key".into(), Value::from(secret.as_str()));
-            }
-            shown
-        }
-        CommandResult::Listed(keys) => {
-            json!({ "object": "list", "data": keys.iter().map(show_key).collect::<Vec<_>>() })
-        }
-        CommandResult::Revoked(id) => json!({ "id": id.to_string(), "revoked": true }),
-    }))
-}
-
-fn show_key(key: &ApiKey) -> Value {
-    json!({
-        "id": key.id.to_string(),
-        "label": key.label,
-        "allowance": key.allowance.to_string(),
-        "created": key.created,
-        "revoked": key.revoked,
-    })
 }
 
 async fn health(State(app): State<Arc<App>>) -> Json<Value> {
@@ -226,5 +249,51 @@ async fn network(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
         "log": { "epoch": log.epoch, "size": log.size, "root": log.root.to_string() },
         "totals": { "charged": totals.charged.to_string(), "fees": totals.fees.to_string() },
         "settlement": *app.settlement.borrow(),
+        "rpc": match &info.web.rpc_url {
+            Some(url) => json!({ "url": url, "ws_url": info.web.rpc_ws_url }),
+            None => Value::Null,
+        },
+        "mint": info.mint,
+        "decimals": USDC_DECIMALS,
+        "local": info.web.local,
+        "faucet": info.web.faucet,
+        "software": concat!("pinaivu-coordinator ", env!("CARGO_PKG_VERSION")),
+        "attestation": null,
     })))
+}
+
+/// `GET /v1/settlements`: what this coordinator has put on chain, for when RPC servers have forgotten.
+async fn settlements(
+    State(app): State<Arc<App>>,
+    query: Extracted,
+) -> Result<Json<Value>, Failure> {
+    let query = Parameters::read(query, &["limit", "before"])?;
+    let limit = query.limit()?;
+    let before = query.value("before", "a cursor of an earlier page")?.map(SettlementId);
+    let mut found = app
+        .store
+        .read(move |look| look.list_settlements(before, limit.saturating_add(1)))
+        .await
+        .map_err(|error: StoreError| of_store(&error))?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| last.id.0.to_string());
+    let data: Vec<Value> = found.iter().map(show_settlement).collect();
+    Ok(Json(json!({ "object": "list", "data": data, "next": next })))
+}
+
+fn show_settlement(record: &SettlementRecord) -> Value {
+    let kind = match record.kind {
+        SettlementKind::LogExtend => "log_extend",
+        SettlementKind::Debit => "debit",
+        SettlementKind::PayoutOpen => "payout_open",
+        SettlementKind::Credit => "credit",
+    };
+    json!({
+        "signature": solana_signature::Signature::from(record.signature).to_string(),
+        "slot": record.slot,
+        "at": record.created,
+        "finalized": record.state == SettlementState::Finalized,
+        "kinds": [kind],
+    })
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::header::{CACHE_CONTROL, HeaderValue, ORIGIN};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::ask::{self, Route};
 use super::body::ResponseBody;
+use super::cors::{self, Sharing};
 use super::error::{REQUEST_ID_HEADER, request_id};
-use super::{App, chat, routes};
-use crate::engine::CHAT_PATH;
+use super::{App, routes};
 use crate::tasks::Tasks;
 
 /// For a client to send the head of its request.
@@ -152,16 +154,35 @@ async fn serve(stream: TcpStream, gateway: Gateway, finish: CancellationToken) {
 
 impl Gateway {
     async fn call(self, request: Request<Incoming>) -> Response<ResponseBody> {
-        if request.method() == Method::POST && request.uri().path() == CHAT_PATH {
-            return chat::serve(&self.app, request).await;
+        let shared = request.headers().contains_key(ORIGIN);
+        if request.method() == Method::POST
+            && let Some(route) = Route::at(request.uri().path())
+        {
+            let mut response = ask::serve(&self.app, route, request).await;
+            if shared {
+                cors::grant(response.headers_mut());
+            }
+            return response;
+        }
+        if let Some(response) = cors::preflight(&request) {
+            return response;
         }
         let id = self.app.engine.new_request();
+        let path = request.uri().path();
+        let (api, sharing) = (path.starts_with("/v1/"), cors::sharing(path));
         let response = match self.router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         let mut response = response.map(ResponseBody::Router);
-        response.headers_mut().entry(REQUEST_ID_HEADER).or_insert_with(|| request_id(id));
+        let headers = response.headers_mut();
+        headers.entry(REQUEST_ID_HEADER).or_insert_with(|| request_id(id));
+        if api {
+            headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        }
+        if shared && sharing != Sharing::None {
+            cors::grant(headers);
+        }
         response
     }
 }

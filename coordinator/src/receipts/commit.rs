@@ -12,18 +12,18 @@ use pinaivu_protocol::commitment::{Salt, value_commitment};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId};
 use pinaivu_protocol::merkle::{CompactRange, MerkleError, Subtree, subtree_decomposition};
-use pinaivu_protocol::proof::ProofOfInference;
+use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::receipt::{
     AuctionDigest, NodeStatement, OwnerCommitments, Receipt, ReceiptBody, ReceiptHead, fee_floor,
     leaf,
 };
 use pinaivu_protocol::ticket::Ticket;
-use pinaivu_protocol::units::{Bps, FineAmount, UnixMillis};
+use pinaivu_protocol::units::{Bps, FineAmount, Tariff, UnixMillis};
 use tokio::sync::oneshot;
 
 use super::pipeline::mismatch;
 use super::{Flight, Metered, Receipted, Signer};
-use crate::store::{Identity, NewReceipt, OwnerSalts, StoreError, Write};
+use crate::store::{ApiKeyId, Identity, NewFigure, NewReceipt, OwnerSalts, StoreError, Write};
 
 /// Tag of the commitment to the escrow that paid.
 pub const OWNER_ESCROW_TAG: &str = "pinaivu/owner-escrow/v1";
@@ -39,6 +39,7 @@ pub(super) struct Facts {
     pub(super) ticket_hash: Hash32,
     pub(super) allowance: AllowanceId,
     pub(super) escrow: EscrowId,
+    pub(super) api_key: Option<ApiKeyId>,
     pub(super) metered: Metered,
     pub(super) auction: AuctionDigest,
     pub(super) statement: Option<NodeStatement>,
@@ -138,7 +139,12 @@ struct Appender<'a> {
     completed: Vec<(Subtree, Hash32)>,
     accounts: HashMap<AllowanceId, FineAmount>,
     nodes: HashMap<NodeId, FineAmount>,
+    keys: HashMap<ApiKeyId, FineAmount>,
+    figures: HashMap<FigureKey, NewFigure>,
 }
+
+/// What receipts of one commit are summed up by.
+type FigureKey = (AllowanceId, Option<ApiKeyId>, NodeId, String, Tariff);
 
 impl<'a> Appender<'a> {
     fn begin(transaction: &'a mut dyn Write, issuer: &'a Issuer) -> Result<Self, StoreError> {
@@ -160,6 +166,8 @@ impl<'a> Appender<'a> {
             completed: Vec::new(),
             accounts: HashMap::new(),
             nodes: HashMap::new(),
+            keys: HashMap::new(),
+            figures: HashMap::new(),
         })
     }
 
@@ -236,6 +244,9 @@ impl<'a> Appender<'a> {
             allowance_cumulative,
             amount,
             fee,
+            api_key: facts.api_key,
+            model: receipt.body.model.clone(),
+            outcome: metered.outcome,
             salts: facts.salts,
             signer: self.issuer.signer.public(),
             bytes: receipt.encode(),
@@ -246,10 +257,15 @@ impl<'a> Appender<'a> {
             .map_err(full)?;
         self.accounts.insert(facts.allowance, allowance_cumulative);
         self.nodes.insert(ticket.node, node_cumulative);
+        let api_key = self.spent(facts.api_key, amount)?;
+        self.count(facts, amount, fee);
         Ok(Fate::Made(Box::new(Receipted {
             allowance: facts.allowance,
             allowance_cumulative,
             amount,
+            api_key,
+            tokens: u64::from(metered.input_tokens.0)
+                .saturating_add(metered.output_tokens.0.into()),
             node: ticket.node,
             ticket: facts.ticket_hash,
             head: receipt.head,
@@ -260,10 +276,59 @@ impl<'a> Appender<'a> {
         for (subtree, hash) in &self.completed {
             self.transaction.put_node(subtree.level, subtree.index, hash)?;
         }
+        if !self.figures.is_empty() {
+            let figures: Vec<NewFigure> = self.figures.into_values().collect();
+            self.transaction.add_figures(&figures)?;
+        }
         if self.tree.size() > self.before {
             self.transaction.set_log_head(self.tree.size(), &self.tree.root())?;
         }
         Ok(())
+    }
+
+    /// What the key has spent with this receipt. The store adds the same in [`Self::finish`].
+    fn spent(
+        &mut self,
+        key: Option<ApiKeyId>,
+        amount: FineAmount,
+    ) -> Result<Option<(ApiKeyId, FineAmount)>, StoreError> {
+        let Some(id) = key else { return Ok(None) };
+        let before = match self.keys.get(&id) {
+            Some(known) => *known,
+            None => {
+                let key = self.transaction.api_key_by_id(&id)?;
+                key.ok_or(StoreError::Missing("API key"))?.spent
+            }
+        };
+        let spent = before.checked_add(amount).ok_or(StoreError::Range("what a key spent"))?;
+        self.keys.insert(id, spent);
+        Ok(Some((id, spent)))
+    }
+
+    fn count(&mut self, facts: &Facts, amount: FineAmount, fee: FineAmount) {
+        let Facts { ticket, metered, allowance, api_key, .. } = facts;
+        let key = (*allowance, *api_key, ticket.node, ticket.model.clone(), ticket.tariff);
+        let figure = self.figures.entry(key).or_insert_with(|| NewFigure {
+            at: self.issuer.now,
+            allowance: *allowance,
+            api_key: *api_key,
+            node: ticket.node,
+            model: ticket.model.clone(),
+            tariff: ticket.tariff,
+            requests: 0,
+            failed: 0,
+            input_tokens: 0,
+            output_tokens: 0,
+            charged: FineAmount::ZERO,
+            fees: FineAmount::ZERO,
+        });
+        figure.requests = figure.requests.saturating_add(1);
+        figure.failed = figure.failed.saturating_add(u32::from(metered.outcome == Outcome::Failed));
+        figure.input_tokens = figure.input_tokens.saturating_add(metered.input_tokens.0.into());
+        figure.output_tokens = figure.output_tokens.saturating_add(metered.output_tokens.0.into());
+        // Each amount fits well below; a sum that did not would have failed the receipt's cumulative.
+        figure.charged = FineAmount(figure.charged.0.saturating_add(amount.0));
+        figure.fees = FineAmount(figure.fees.0.saturating_add(fee.0));
     }
 
     fn charged(&self, allowance: &AllowanceId) -> Result<Option<FineAmount>, StoreError> {

@@ -10,6 +10,7 @@ use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::TokenCount;
 
 use super::Flight;
+use crate::store::ApiKeyId;
 
 /// What the engine counted, within the ticket's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Draft {
     pub allowance: AllowanceId,
     /// The escrow it is part of.
     pub escrow: EscrowId,
+    /// The API key it is charged through.
+    pub api_key: Option<ApiKeyId>,
     /// What was delivered.
     pub metered: Metered,
     /// What the auction decided.

@@ -223,6 +223,7 @@ pub(crate) async fn commit_now(store: &Store, charges: &[Charge]) {
                 ticket_hash: ticket.hash(),
                 allowance: account(charge.account).allowance,
                 escrow: account(charge.account).escrow,
+                api_key: None,
                 metered: metered(charge.input, charge.output),
                 auction: auction(),
                 statement: None,

@@ -57,6 +57,8 @@ use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::FineAmount;
 
+use crate::store::ApiKeyId;
+
 /// How receipts are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptsConfig {
@@ -93,6 +95,10 @@ pub struct Receipted {
     pub allowance_cumulative: FineAmount,
     /// What this receipt charges.
     pub amount: FineAmount,
+    /// The API key it was charged through, and everything charged through that, this receipt included.
+    pub api_key: Option<(ApiKeyId, FineAmount)>,
+    /// Prompt and generated tokens charged.
+    pub tokens: u64,
     /// Who served.
     pub node: NodeId,
     /// Hash of the ticket answered.

@@ -143,7 +143,8 @@ impl Receipts {
         draft: Draft,
         evidence: Option<NodeEvidence>,
     ) -> Result<(), InvalidDraft> {
-        let Draft { ticket, allowance, escrow, metered, auction, proof, flight, hold } = draft;
+        let Draft { ticket, allowance, escrow, api_key, metered, auction, proof, flight, hold } =
+            draft;
         if (ticket.deployment, ticket.coordinator)
             != (self.inner.identity.deployment, self.inner.identity.coordinator)
         {
@@ -178,6 +179,7 @@ impl Receipts {
             ticket_hash,
             allowance,
             escrow,
+            api_key,
             metered,
             auction,
             statement,
@@ -226,6 +228,12 @@ impl Receipts {
     /// Remembers the newest log head seen on chain, for those who ask for receipts.
     pub fn set_anchor(&self, anchor: Anchor) {
         self.inner.anchor.store(Some(Arc::new(anchor)));
+    }
+
+    /// The newest log head seen on chain.
+    #[must_use]
+    pub fn anchor(&self) -> Option<Arc<Anchor>> {
+        self.inner.anchor.load_full()
     }
 
     /// Stops for good: no request is begun and no receipt signed any more. For when the chain shows that

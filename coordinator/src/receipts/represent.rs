@@ -20,7 +20,7 @@ use pinaivu_protocol::units::{TokenCount, UnixMillis};
 use super::commit::{self, Facts, Fate, Guard, Ready};
 use super::pipeline::{self, Inner, mismatch};
 use super::{Metered, Receipts, RepresentOutcome, RepresentRefusal};
-use crate::store::{Account, StoreError};
+use crate::store::{Billed, StoreError};
 
 /// The most generated tokens that this much text can be: every token of a byte-level vocabulary leaves
 /// at least one byte, but for the one that ends each choice.
@@ -34,7 +34,7 @@ pub fn output_bound(output_bytes: usize, choices: usize) -> TokenCount {
 enum Known {
     Receipted(Box<Signed<ReceiptHead>>),
     Superseded,
-    Account(Box<Account>),
+    Billed(Box<Billed>),
     NoAccount,
 }
 
@@ -75,11 +75,11 @@ impl Receipts {
         // Held until the end: while the engine serves the request, only the engine receipts it.
         let Ok(flight) = self.inner.flights.begin(ticket.request) else { return Ok(None) };
         let billing = self.inner.signer.billing(ticket);
-        let account = match self.look_up(&represented, ticket_hash, billing.account).await {
+        let billed = match self.look_up(&represented, ticket_hash, billing.account).await {
             Ok(Known::Receipted(head)) => return Ok(Some(head)),
             Ok(Known::Superseded) => return Err(RepresentRefusal::Superseded),
             Ok(Known::NoAccount) => return Err(RepresentRefusal::UnknownAccount),
-            Ok(Known::Account(account)) => account,
+            Ok(Known::Billed(billed)) => billed,
             Err(error) => {
                 tracing::warn!(%error, "a proof presented again could not be looked up");
                 return Ok(None);
@@ -105,8 +105,9 @@ impl Receipts {
             facts: Facts {
                 ticket,
                 ticket_hash,
-                allowance: account.allowance,
-                escrow: account.escrow,
+                allowance: billed.account.allowance,
+                escrow: billed.account.escrow,
+                api_key: billed.api_key,
                 metered,
                 auction,
                 statement: Some(NodeStatement { proof, evidence }),
@@ -148,8 +149,8 @@ impl Receipts {
                         .map_err(|_| StoreError::Corrupt("a receipt does not decode"))?;
                     return Ok(Known::Receipted(Box::new(receipt.head)));
                 }
-                let account = look.account(&account)?;
-                Ok(account.map_or(Known::NoAccount, |account| Known::Account(Box::new(account))))
+                let billed = look.billed(&account)?;
+                Ok(billed.map_or(Known::NoAccount, |billed| Known::Billed(Box::new(billed))))
             })
             .await
     }

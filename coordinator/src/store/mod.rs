@@ -31,9 +31,12 @@ use std::sync::Arc;
 
 pub use operations::{Read, Write};
 pub use records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Entry, EntryKind, Identity, LogHead,
-    NewAccount, NewReceipt, NewSettlement, NodeTotal, OwnerSalts, SettlementId, SettlementKind,
-    SettlementRecord, SettlementState, StoredReceipt, Totals,
+    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Billed, BlobEntry, BlobExpectation,
+    BlobId, BlobNamespace, BlobOutcome, Entry, EntryKind, FIGURE_MINUTES_KEPT, FigureQuery,
+    FigureRow, FigureStep, FiguresOf, Identity, KeyLimits, LogHead, NewAccount, NewBlob, NewFigure,
+    NewReceipt, NewSettlement, NodeFigures, NodeTotal, OwnerSalts, ReceiptCursor,
+    ReceiptCursorError, ReceiptFilter, SettlementId, SettlementKind, SettlementRecord,
+    SettlementState, StoredReceipt, Totals,
 };
 
 /// Where the database is and how much memory it may use.

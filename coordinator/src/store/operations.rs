@@ -9,9 +9,10 @@ use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 
 use super::StoreError;
 use super::records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, LogHead, NewAccount, NewReceipt,
-    NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
-    Totals,
+    Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
+    BlobNamespace, BlobOutcome, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits, LogHead,
+    NewAccount, NewBlob, NewFigure, NewReceipt, NewSettlement, NodeFigures, NodeTotal,
+    ReceiptFilter, SettlementId, SettlementRecord, SettlementState, StoredReceipt, Totals,
 };
 
 /// Looks at one consistent state. Every method fails only when the database does, or when what it finds
@@ -23,8 +24,14 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// All keys of a wallet, oldest first, revoked ones included.
     fn api_keys_of(&self, owner: &PublicKey) -> Result<Vec<ApiKey>, StoreError>;
 
-    /// The account a ticket names.
-    fn account(&self, handle: &AccountHandle) -> Result<Option<Account>, StoreError>;
+    /// A key by its name, also when it is revoked.
+    fn api_key_by_id(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Who pays for the tickets that carry this handle.
+    fn billed(&self, handle: &AccountHandle) -> Result<Option<Billed>, StoreError>;
+
+    /// The accounts of a wallet, newest first.
+    fn accounts_of(&self, owner: &PublicKey) -> Result<Vec<Account>, StoreError>;
 
     /// The account of an allowance.
     fn account_of(&self, allowance: &AllowanceId) -> Result<Option<Account>, StoreError>;
@@ -37,6 +44,30 @@ pub trait Read: NodeSource<Error = StoreError> {
 
     /// What a node has earned; nothing when it never served.
     fn node_total(&self, node: &NodeId) -> Result<Option<NodeTotal>, StoreError>;
+
+    /// Every node that ever earned, in no order.
+    fn nodes(&self) -> Result<Vec<NodeFigures>, StoreError>;
+
+    /// At most `limit` durable receipts, newest first. With `after` alone those are still the newest.
+    fn list_receipts(
+        &self,
+        filter: &ReceiptFilter,
+        limit: usize,
+    ) -> Result<Vec<StoredReceipt>, StoreError>;
+
+    /// Sums over receipts by time, in order of time.
+    fn figures(&self, query: &FigureQuery) -> Result<Vec<FigureRow>, StoreError>;
+
+    /// All blobs of a box, by name, and the bytes they take; nothing when there is no such box.
+    fn blobs(&self, namespace: &BlobNamespace)
+    -> Result<Option<(Vec<BlobEntry>, u64)>, StoreError>;
+
+    /// A blob and its version.
+    fn blob(
+        &self,
+        namespace: &BlobNamespace,
+        id: &BlobId,
+    ) -> Result<Option<(Vec<u8>, u64)>, StoreError>;
 
     /// Nodes whose earnings, rounded **down**, exceed the credit last seen finalized.
     fn nodes_to_credit(&self) -> Result<Vec<NodeTotal>, StoreError>;
@@ -82,6 +113,14 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// The newest settlement transactions, newest first.
     fn recent_settlements(&self, limit: usize) -> Result<Vec<SettlementRecord>, StoreError>;
 
+    /// At most `limit` settlement transactions that were seen on chain, newest first, older than
+    /// `before`.
+    fn list_settlements(
+        &self,
+        before: Option<SettlementId>,
+        limit: usize,
+    ) -> Result<Vec<SettlementRecord>, StoreError>;
+
     /// What a transaction is meant to reach; nothing once it failed or expired.
     fn settlement_entries(&self, id: SettlementId) -> Result<Vec<Entry>, StoreError>;
 
@@ -114,6 +153,16 @@ pub trait Write: Read {
         now: UnixMillis,
     ) -> Result<bool, StoreError>;
 
+    /// Changes label and limits of a key of `owner` that was not revoked, and gives it as it is then.
+    /// Nothing when the owner has no such key.
+    fn change_api_key(
+        &mut self,
+        id: &ApiKeyId,
+        owner: &PublicKey,
+        label: &str,
+        limits: &KeyLimits,
+    ) -> Result<Option<ApiKey>, StoreError>;
+
     /// Takes a command's nonce. False when it was taken before. Forgets nonces that expired before
     /// `now`.
     fn take_nonce(
@@ -130,6 +179,32 @@ pub trait Write: Read {
     /// [`StoreError::Exists`] when the segment has a receipt; [`StoreError::Corrupt`] when epoch, index
     /// or a cumulative do not continue what is stored.
     fn append_receipt(&mut self, receipt: &NewReceipt) -> Result<(), StoreError>;
+
+    /// Adds what appended receipts come to: figures, what nodes served and what keys spent.
+    fn add_figures(&mut self, figures: &[NewFigure]) -> Result<(), StoreError>;
+
+    /// Makes a box for blobs, vouched for by an allowance that has an account here. Does nothing when
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the allowance has no account.
+    fn open_blob_namespace(
+        &mut self,
+        namespace: &BlobNamespace,
+        allowance: &AllowanceId,
+        now: UnixMillis,
+    ) -> Result<(), StoreError>;
+
+    /// Stores a blob when what is there is what was expected.
+    fn put_blob(&mut self, blob: &NewBlob) -> Result<BlobOutcome, StoreError>;
+
+    /// Deletes a blob when what is there is what was expected; one that is not there is no fault.
+    fn delete_blob(
+        &mut self,
+        namespace: &BlobNamespace,
+        id: &BlobId,
+        expected: BlobExpectation,
+    ) -> Result<BlobOutcome, StoreError>;
 
     /// Stores a complete subtree of the open epoch's tree.
     fn put_node(&mut self, level: u8, index: u64, hash: &Hash32) -> Result<(), StoreError>;

@@ -8,7 +8,8 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
     AllowanceId, CoordinatorId, DeploymentId, EscrowId, NodeId, PublicKey, RequestId, Segment,
 };
-use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
+use pinaivu_protocol::proof::Outcome;
+use pinaivu_protocol::units::{Amount, FineAmount, Slot, Tariff, TokenPrice, UnixMillis};
 
 /// Whose database this is. Fixed when it is created; another coordinator cannot open it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub struct Identity {
     pub coordinator: CoordinatorId,
 }
 
-/// Names an [`Account`] in tickets: 12 random bytes that mean nothing to anyone else.
+/// Names an [`Account`], and the key it was charged through, in tickets: 12 random bytes that mean
+/// nothing to anyone else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountHandle(pub [u8; 12]);
 
@@ -98,9 +100,36 @@ impl FromStr for ApiKeyId {
     }
 }
 
+/// What a key may do, beyond what its allowance allows. Absent means no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// The most it may ever spend.
+    pub budget: Option<Amount>,
+    /// When it ends.
+    pub expires: Option<UnixMillis>,
+    /// The only models it may ask for.
+    pub models: Option<Vec<String>>,
+    /// Requests a minute, at least 1.
+    pub requests_per_minute: Option<u32>,
+    /// Prompt and generated tokens a minute, at least 1.
+    pub tokens_per_minute: Option<u32>,
+}
+
 /// An API key; its secret is known only by its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
+    /// Its name in tickets.
+    pub handle: AccountHandle,
+    /// What it may do.
+    pub limits: KeyLimits,
+    /// How often label or limits were changed.
+    pub revision: u32,
+    /// The sum of all receipts charged through it. Never falls.
+    pub spent: FineAmount,
+    /// How many receipts those are.
+    pub requests: u64,
+    /// When the newest of them was made.
+    pub last_used: Option<UnixMillis>,
     /// Its public name.
     pub id: ApiKeyId,
     /// SHA-256 of the secret text.
@@ -164,6 +193,12 @@ pub struct NewReceipt {
     pub amount: FineAmount,
     /// The coordinator's part.
     pub fee: FineAmount,
+    /// The key it was charged through, when that is known.
+    pub api_key: Option<ApiKeyId>,
+    /// What it was asked for as.
+    pub model: String,
+    /// How the answer ended.
+    pub outcome: Outcome,
     /// Salts of the owner commitments.
     pub salts: OwnerSalts,
     /// Whose signature is on it.
@@ -193,6 +228,8 @@ pub struct StoredReceipt {
     pub allowance: AllowanceId,
     /// The allowance's cumulative charges with it. Not public.
     pub allowance_cumulative: FineAmount,
+    /// The key it was charged through, when that is known. Not public.
+    pub api_key: Option<ApiKeyId>,
     /// Salts of the owner commitments. Not public.
     pub salts: OwnerSalts,
     /// Whose signature is on it.
@@ -221,6 +258,242 @@ pub struct Totals {
     pub fees: FineAmount,
     /// Fees that an earlier database had settled; they come on top.
     pub fees_baseline: FineAmount,
+    /// How many receipts there are.
+    pub requests: u64,
+    /// Prompt tokens charged.
+    pub input_tokens: u64,
+    /// Generated tokens charged.
+    pub output_tokens: u64,
+}
+
+/// Who pays for a ticket: what its handle names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Billed {
+    /// The account.
+    pub account: Account,
+    /// The key, unless the ticket is older than handles of keys.
+    pub api_key: Option<ApiKeyId>,
+}
+
+/// Position of a receipt: epoch and index, which order receipts as they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReceiptCursor {
+    /// Epoch of the log.
+    pub epoch: u32,
+    /// Position in it.
+    pub index: u64,
+}
+
+impl fmt::Display for ReceiptCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.index)
+    }
+}
+
+/// The text is not two numbers with a dot between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected EPOCH.INDEX")]
+pub struct ReceiptCursorError;
+
+impl FromStr for ReceiptCursor {
+    type Err = ReceiptCursorError;
+
+    fn from_str(text: &str) -> Result<Self, ReceiptCursorError> {
+        let (epoch, index) = text.split_once('.').ok_or(ReceiptCursorError)?;
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| ReceiptCursorError)?,
+            index: index.parse().map_err(|_| ReceiptCursorError)?,
+        })
+    }
+}
+
+/// Which receipts to list, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceiptFilter {
+    /// Only older ones than this.
+    pub before: Option<ReceiptCursor>,
+    /// Only newer ones than this.
+    pub after: Option<ReceiptCursor>,
+    /// Only of this node.
+    pub node: Option<NodeId>,
+    /// Only for this model.
+    pub model: Option<String>,
+    /// Only with this outcome.
+    pub outcome: Option<Outcome>,
+    /// Only paid by this allowance.
+    pub allowance: Option<AllowanceId>,
+    /// Only charged through this key.
+    pub api_key: Option<ApiKeyId>,
+}
+
+/// What receipts of one commit add to the figures, for one combination of who, what and price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFigure {
+    /// When they were made.
+    pub at: UnixMillis,
+    /// Who paid.
+    pub allowance: AllowanceId,
+    /// Through which key.
+    pub api_key: Option<ApiKeyId>,
+    /// Who served.
+    pub node: NodeId,
+    /// What was asked for.
+    pub model: String,
+    /// At which price and weights.
+    pub tariff: Tariff,
+    /// How many.
+    pub requests: u32,
+    /// How many of them the node failed in the middle of.
+    pub failed: u32,
+    /// Prompt tokens charged.
+    pub input_tokens: u64,
+    /// Generated tokens charged.
+    pub output_tokens: u64,
+    /// What was charged.
+    pub charged: FineAmount,
+    /// The coordinator's part of it.
+    pub fees: FineAmount,
+}
+
+/// How finely figures are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FigureStep {
+    /// Minutes of the last [`FIGURE_MINUTES_KEPT`].
+    Minute,
+    /// Hours, for ever.
+    Hour,
+}
+
+/// How long figures by the minute are kept, in milliseconds: a week.
+pub const FIGURE_MINUTES_KEPT: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Whose figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FiguresOf {
+    /// Everybody's.
+    All,
+    /// One payer's, told apart by key.
+    Allowance(AllowanceId),
+    /// One node's.
+    Node(NodeId),
+}
+
+/// Which figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FigureQuery {
+    /// Whose.
+    pub of: FiguresOf,
+    /// From which table.
+    pub step: FigureStep,
+    /// From here, a multiple of `width`.
+    pub from: UnixMillis,
+    /// Up to but not including this.
+    pub to: UnixMillis,
+    /// Length of a bucket in milliseconds, a multiple of the step.
+    pub width: u64,
+}
+
+/// Sums over the receipts of one bucket, model, price and, of an allowance, key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FigureRow {
+    /// When the bucket begins.
+    pub at: UnixMillis,
+    /// What was asked for.
+    pub model: String,
+    /// At which price.
+    pub price: TokenPrice,
+    /// Through which key; only for an allowance.
+    pub api_key: Option<ApiKeyId>,
+    /// How many.
+    pub requests: u64,
+    /// How many of them failed in the middle.
+    pub failed: u64,
+    /// Prompt tokens charged.
+    pub input_tokens: u64,
+    /// Generated tokens charged.
+    pub output_tokens: u64,
+    /// What was charged.
+    pub charged: FineAmount,
+    /// The coordinator's part of it.
+    pub fees: FineAmount,
+}
+
+/// Sums over one node's receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeFigures {
+    /// Earned and credited.
+    pub total: NodeTotal,
+    /// How many receipts.
+    pub requests: u64,
+    /// How many of them it failed in the middle of.
+    pub failed: u64,
+    /// Prompt tokens charged.
+    pub input_tokens: u64,
+    /// Generated tokens charged.
+    pub output_tokens: u64,
+    /// When the newest was made.
+    pub last_served: Option<UnixMillis>,
+}
+
+/// A box of blobs: whoever holds its Ed25519 key.
+pub type BlobNamespace = PublicKey;
+
+/// Names a blob in its namespace; the owner's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId(pub [u8; 16]);
+
+/// A blob without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobEntry {
+    /// Its name.
+    pub id: BlobId,
+    /// Rises with every change.
+    pub version: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// When it was last changed.
+    pub updated: UnixMillis,
+}
+
+/// What a change of a blob expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobExpectation {
+    /// Nothing.
+    Absent,
+    /// This version.
+    Version(u64),
+    /// Whatever there is.
+    Any,
+}
+
+/// A blob about to be stored.
+#[derive(Clone, Debug)]
+pub struct NewBlob {
+    /// In which box.
+    pub namespace: BlobNamespace,
+    /// Under which name.
+    pub id: BlobId,
+    /// What must be there now.
+    pub expected: BlobExpectation,
+    /// The new content.
+    pub bytes: Vec<u8>,
+    /// Most bytes of all blobs of the box together.
+    pub limit: u64,
+    /// Now.
+    pub now: UnixMillis,
+}
+
+/// What became of a change of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobOutcome {
+    /// It is stored as this version; 0 when it was deleted.
+    Done(u64),
+    /// Something else is there than expected.
+    Conflict,
+    /// There is no such box.
+    NoNamespace,
+    /// The box would hold more than it may.
+    Full,
 }
 
 /// Row of a settlement transaction.

@@ -1,6 +1,8 @@
 //! What a database must give back, and what it must refuse.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod views;
+
 use std::path::PathBuf;
 
 use pinaivu_protocol::hash::Hash32;
@@ -65,7 +67,7 @@ async fn database_of_another_coordinator_or_of_newer_software_is_refused() {
     connection.pragma_update(None, "user_version", 1_000).unwrap();
     drop(connection);
     let refused = reopen(&directory);
-    assert!(matches!(refused, Err(StoreError::SchemaTooNew { found: 1_000, known: 1 })));
+    assert!(matches!(refused, Err(StoreError::SchemaTooNew { found: 1_000, known: 2 })));
 }
 
 #[tokio::test]
@@ -189,6 +191,9 @@ async fn receipt_that_does_not_continue_what_is_stored_is_refused_and_nothing_ch
         allowance_cumulative: last.allowance_cumulative.checked_add(FineAmount(100)).unwrap(),
         amount: FineAmount(100),
         fee: FineAmount(10),
+        api_key: None,
+        model: "smollm2".to_owned(),
+        outcome: pinaivu_protocol::proof::Outcome::Completed,
         salts: last.salts,
         signer: last.signer,
         bytes: last.bytes.clone(),
@@ -230,8 +235,8 @@ async fn account_opened_twice_is_the_first_one_and_starts_at_what_was_debited() 
     let again = super::NewAccount { debited: Amount(9), handle: account(1).handle, ..account(0) };
     let same = write(&store, move |transaction| transaction.open_account(&again)).await.unwrap();
     assert_eq!(same, opened);
-    let named = store.read(|state| state.account(&account(0).handle)).await.unwrap();
-    assert_eq!(named, Some(opened));
+    let named = store.read(|state| state.billed(&account(0).handle)).await.unwrap();
+    assert_eq!(named, Some(super::Billed { account: opened, api_key: None }));
     assert!(store.read(|state| state.accounts_to_debit()).await.unwrap().is_empty());
     drop(store);
     reopen(&directory).unwrap();
@@ -265,6 +270,12 @@ async fn unsettled_accounts_and_nodes_are_those_above_what_is_finalized() {
 
 fn key(number: u8) -> ApiKey {
     ApiKey {
+        handle: super::AccountHandle([0xf0 + number; 12]),
+        limits: super::KeyLimits::default(),
+        revision: 0,
+        spent: FineAmount::ZERO,
+        requests: 0,
+        last_used: None,
         id: ApiKeyId([number; 16]),
         hash: Hash32([number; 32]),
         owner: account(0).owner,

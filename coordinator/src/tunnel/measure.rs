@@ -42,6 +42,15 @@ struct History {
     standing: Standing,
 }
 
+/// How fast a node was of late; nothing where that was not measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Speed {
+    /// Median time to the first byte.
+    pub first_byte_millis: Option<u32>,
+    /// Median speed of generation, in thousandths of a token a second.
+    pub millitokens_per_second: Option<u32>,
+}
+
 /// All measurements of one process.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
@@ -64,6 +73,18 @@ impl Measured {
         if matches!(sample, Sample::Served { .. }) {
             history.last_success = Some(now);
         }
+    }
+
+    /// How fast a node was for a model.
+    pub(super) fn speed(&self, model: &str, node: &NodeId) -> Speed {
+        let histories = self.histories.lock();
+        let history = histories.get(model).and_then(|nodes| nodes.get(node));
+        history.map_or(Speed::default(), |history| Speed {
+            first_byte_millis: median(history.samples.iter().filter_map(first_byte_millis)),
+            millitokens_per_second: median(
+                history.samples.iter().filter_map(millitokens_per_second),
+            ),
+        })
     }
 
     /// The standings that have changed since the last call. `load` gives a node's requests in flight
@@ -130,7 +151,7 @@ fn reference<'a>(nodes: impl Iterator<Item = &'a History>) -> Reference {
     }
 }
 
-fn first_byte_millis(sample: &Sample) -> Option<u32> {
+pub(super) fn first_byte_millis(sample: &Sample) -> Option<u32> {
     match sample {
         Sample::Served { first_byte, .. } => {
             Some(u32::try_from(first_byte.as_millis()).unwrap_or(u32::MAX).max(1))
@@ -140,7 +161,7 @@ fn first_byte_millis(sample: &Sample) -> Option<u32> {
 }
 
 /// Speed counts only where there is enough to measure: a handful of tokens says more about buffering.
-fn millitokens_per_second(sample: &Sample) -> Option<u32> {
+pub(super) fn millitokens_per_second(sample: &Sample) -> Option<u32> {
     match sample {
         Sample::Served { streaming, output, .. } if output.get() >= 8 => {
             let micros = streaming.as_micros().max(1);

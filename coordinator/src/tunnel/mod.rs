@@ -10,12 +10,14 @@ mod listener;
 mod measure;
 mod nodes;
 mod session;
+mod timeline;
 mod tls;
 
 pub use directory::{Census, Directory, Refusal};
 pub use listener::{Door, OpenError, open};
-pub use measure::Sample;
-pub use nodes::{DispatchError, LiveNode, Nodes};
+pub use measure::{Sample, Speed};
+pub use nodes::{DispatchError, LiveNode, Nodes, Presence};
+pub use timeline::{Histogram, NodeHour};
 pub use tls::TlsError;
 
 use async_trait::async_trait;

@@ -3,6 +3,7 @@
 //! A node stands in the book exactly while it has a session: a new session of the same node replaces
 //! the old one, and the end of a session that was replaced leaves the new one alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +23,12 @@ use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
 use pinaivu_protocol::tunnel::{CoordinatorMessage, Goodbye, TunnelMac};
+use pinaivu_protocol::units::UnixMillis;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::measure::{Measured, Sample};
+use super::measure::{Measured, Sample, Speed};
+use super::timeline::{Histogram, NodeHour, Timeline};
 use crate::clock::SharedClock;
 use crate::config::Models;
 
@@ -46,6 +49,12 @@ pub struct LiveNode {
     pub(super) sender: Sender,
     pub(super) outbox: mpsc::Sender<CoordinatorMessage>,
     pub(super) stop: CancellationToken,
+    /// What it says it runs.
+    pub(super) software: String,
+    /// When it connected.
+    pub(super) since: UnixMillis,
+    /// Its asks that were taken, by model, as it signed them.
+    pub(super) asks: Mutex<BTreeMap<String, Signed<Ask>>>,
     /// Why it is being stopped, to be said to it.
     pub(super) goodbye: Mutex<Option<Goodbye>>,
 }
@@ -87,6 +96,17 @@ impl LiveNode {
         Ok(self.sender.clone().send_request(request).await?)
     }
 
+    fn presence(&self, now: UnixMillis) -> Presence {
+        let asks = self.asks.lock();
+        let standing = asks.values().filter(|ask| ask.record.expires > now);
+        Presence {
+            node: self.node,
+            software: self.software.clone(),
+            since: self.since,
+            asks: standing.cloned().collect(),
+        }
+    }
+
     /// Ends the session, telling the node why.
     pub(super) fn end(&self, goodbye: Goodbye) {
         self.goodbye.lock().get_or_insert(goodbye);
@@ -101,8 +121,22 @@ pub struct Nodes {
     book: SharedBook,
     occupancy: Arc<Occupancy>,
     measured: Measured,
+    timeline: Timeline,
     models: Models,
     clock: SharedClock,
+}
+
+/// A connected node, for people to look at.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// Which.
+    pub node: NodeId,
+    /// What it says it runs.
+    pub software: String,
+    /// Since when.
+    pub since: UnixMillis,
+    /// Its standing asks, as it signed them, by model.
+    pub asks: Vec<Signed<Ask>>,
 }
 
 /// What became of an ask.
@@ -153,6 +187,7 @@ impl Nodes {
             book: SharedBook::new(book),
             occupancy: Arc::new(Occupancy::new(u32::from(requests_per_node))),
             measured: Measured::default(),
+            timeline: Timeline::default(),
             models,
             clock,
         }
@@ -195,7 +230,33 @@ impl Nodes {
 
     /// Records how a request ended at a node.
     pub fn record(&self, node: NodeId, model: &str, sample: Sample) {
-        self.measured.record(node, model, sample, self.clock.now());
+        let now = self.clock.now();
+        self.timeline.record(node, &sample, now);
+        self.measured.record(node, model, sample, now);
+    }
+
+    /// How fast a node was for a model of late.
+    #[must_use]
+    pub fn speed(&self, model: &str, node: &NodeId) -> Speed {
+        self.measured.speed(model, node)
+    }
+
+    /// The connected nodes, in no order.
+    #[must_use]
+    pub fn present(&self) -> Vec<Presence> {
+        self.live.iter().map(|live| live.presence(self.clock.now())).collect()
+    }
+
+    /// Milliseconds to the first byte over all nodes, as far as they are remembered.
+    #[must_use]
+    pub fn first_bytes(&self, from: UnixMillis, to: UnixMillis) -> Histogram {
+        self.timeline.first_bytes(from, to)
+    }
+
+    /// What is remembered of a node, by the hour, in order of time.
+    #[must_use]
+    pub fn hours(&self, node: &NodeId) -> Vec<(UnixMillis, NodeHour)> {
+        self.timeline.node(node)
     }
 
     /// Carries what was measured since the last call into the book, and takes expired asks out.
@@ -276,6 +337,15 @@ impl Nodes {
                 }
                 result => result?,
             };
+            match &effect {
+                // Unchanged in the book may still be new to a session that replaced another.
+                AskEffect::Standing(_) | AskEffect::Unchanged { .. } => {
+                    live.asks.lock().insert(ask.record.model.clone(), ask.clone());
+                }
+                AskEffect::Withdrawn(_) => {
+                    live.asks.lock().remove(&ask.record.model);
+                }
+            }
             Ok(AskTaken { effect, weights })
         })
     }

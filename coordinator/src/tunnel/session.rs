@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pinaivu_auction::AskEffect;
-use pinaivu_protocol::ids::{NodeId, PublicKey};
+use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::tunnel::{
     CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameError, FrameReader, GOODBYE_PATH, Goodbye,
     HELLO_PATH, Hello, HelloReply, NodeMessage, TunnelMac, binding, encode_frame,
@@ -165,7 +165,7 @@ async fn admit(
     door: &Door,
     stop: &CancellationToken,
 ) -> Result<Admitted, SessionEnd> {
-    let node = in_time(hello(sender, peer, door)).await?;
+    let HelloReply { node, software } = in_time(hello(sender, peer, door)).await?;
     let facts = in_time(async { Ok(door.directory.admit(node, peer.key).await) })
         .await?
         .map_err(|refusal| SessionEnd::Refused(refusal.goodbye()))?;
@@ -182,6 +182,9 @@ async fn admit(
         mac: TunnelMac::new(&peer.exporter),
         sender: sender.clone(),
         outbox,
+        software,
+        since: door.clock.now(),
+        asks: parking_lot::Mutex::default(),
         stop: stop.child_token(),
         goodbye: parking_lot::Mutex::default(),
     });
@@ -195,7 +198,7 @@ async fn admit(
 }
 
 /// Proves to the node who we are and learns who it says it is.
-async fn hello(sender: &Sender, peer: &Peer, door: &Door) -> Result<NodeId, SessionEnd> {
+async fn hello(sender: &Sender, peer: &Peer, door: &Door) -> Result<HelloReply, SessionEnd> {
     let hello = door.signer.sign_hello(Hello {
         deployment: door.deployment,
         coordinator: door.coordinator,
@@ -208,7 +211,7 @@ async fn hello(sender: &Sender, peer: &Peer, door: &Door) -> Result<NodeId, Sess
     let body = body.map_err(|_| SessionEnd::HelloReply)?.to_bytes();
     let reply = HelloReply::try_from_slice(&body).map_err(|_| SessionEnd::HelloReply)?;
     tracing::debug!(node = %reply.node, software = %reply.software, "hello answered");
-    Ok(reply.node)
+    Ok(reply)
 }
 
 async fn read_events(mut events: Incoming, live: &Arc<LiveNode>, door: &Arc<Door>) -> SessionEnd {

@@ -9,9 +9,12 @@
 )]
 
 mod bad_input;
+mod blobs;
 mod failures;
 mod keys;
 mod nodes;
 mod serving;
 mod slow_reader;
 mod support;
+mod views;
+mod web;

@@ -76,6 +76,8 @@ codes! {
     InvalidValue = "invalid_value", 400, "invalid_request_error", Never;
     /// A required field is not there.
     MissingRequiredParameter = "missing_required_parameter", 400, "invalid_request_error", Never;
+    /// The request asks for something this gateway does not do.
+    UnsupportedParameter = "unsupported_parameter", 400, "invalid_request_error", Never;
     /// The model is offered, but by no node with a feature the request needs.
     FeatureUnavailable = "feature_unavailable", 400, "invalid_request_error", Never;
     /// Prompt and answer do not fit in the context of any node that offers the model.
@@ -90,12 +92,20 @@ codes! {
     InvalidApiKey = "invalid_api_key", 401, "authentication_error", Never;
     /// The API key was revoked.
     RevokedApiKey = "revoked_api_key", 401, "authentication_error", Never;
+    /// The API key's time is over.
+    ExpiredApiKey = "expired_api_key", 401, "authentication_error", Never;
+    /// The session is unknown or has ended.
+    InvalidSession = "invalid_session", 401, "authentication_error", Never;
+    /// The request for a blob is not signed by the key of its namespace.
+    BlobUnauthorized = "blob_unauthorized", 401, "authentication_error", Never;
     /// The key's escrow has no allowance for this coordinator.
     AllowanceMissing = "allowance_missing", 403, "permission_error", Never;
     /// The allowance has expired.
     AllowanceExpired = "allowance_expired", 403, "permission_error", Never;
     /// The owner released the allowance.
     AllowanceReleased = "allowance_released", 403, "permission_error", Never;
+    /// The key may not ask for this model.
+    ModelNotAllowed = "model_not_allowed", 403, "permission_error", Never;
     /// The ticket is missing or is not a ticket.
     TicketMalformed = "ticket_malformed", 403, "permission_error", Never;
     /// The ticket's MAC or signature does not verify.
@@ -118,14 +128,20 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405, "invalid_request_error", Never;
     /// The body did not arrive in time.
     RequestTimeout = "request_timeout", 408, "invalid_request_error", Yes;
+    /// Something else is stored than the change expects.
+    VersionConflict = "version_conflict", 412, "invalid_request_error", Never;
     /// The body is longer than the gateway takes.
     BodyTooLarge = "body_too_large", 413, "invalid_request_error", Never;
     /// The body is not declared as JSON.
     UnsupportedMediaType = "unsupported_media_type", 415, "invalid_request_error", Never;
     /// Nothing is left of the allowance.
     InsufficientQuota = "insufficient_quota", 429, "insufficient_quota", Never;
+    /// The request may cost more than what is left of the key's budget.
+    KeyBudgetExceeded = "key_budget_exceeded", 429, "insufficient_quota", Never;
     /// Too many requests with this key or from this address.
     RateLimited = "rate_limited", 429, "rate_limit_error", Yes;
+    /// Too many requests of this allowance wait for a node.
+    QueueFull = "queue_full", 429, "rate_limit_error", Yes;
     /// Our own fault.
     Internal = "internal_error", 500, "server_error", Yes;
     /// Every node that was tried failed before its first byte.
@@ -138,6 +154,8 @@ codes! {
     Unavailable = "unavailable", 503, "server_error", Yes;
     /// No node answered in time.
     UpstreamTimeout = "upstream_timeout", 504, "server_error", Yes;
+    /// The namespace holds as many bytes of blobs as it may.
+    StorageFull = "storage_full", 507, "invalid_request_error", Never;
 }
 
 impl fmt::Display for ErrorCode {

@@ -365,4 +365,81 @@ impl ApiError {
     pub fn internal() -> Self {
         Self::new(ErrorCode::Internal, "Something went wrong on our side. Try again.")
     }
+
+    /// [`ErrorCode::UnsupportedParameter`]; `why` says what cannot be done.
+    #[must_use]
+    pub fn unsupported_parameter(param: impl Into<Cow<'static, str>>, why: &str) -> Self {
+        let param = param.into();
+        Self::new(
+            ErrorCode::UnsupportedParameter,
+            format!("Unsupported parameter: '{param}'. {why}"),
+        )
+        .with_param(param)
+    }
+
+    /// [`ErrorCode::ExpiredApiKey`].
+    #[must_use]
+    pub fn expired_api_key() -> Self {
+        Self::new(ErrorCode::ExpiredApiKey, "This API key has expired. Create a new one.")
+    }
+
+    /// [`ErrorCode::InvalidSession`].
+    #[must_use]
+    pub fn invalid_session() -> Self {
+        Self::new(ErrorCode::InvalidSession, "This session has ended. Sign in again.")
+    }
+
+    /// [`ErrorCode::BlobUnauthorized`]; `why` says what is wrong with the signature.
+    #[must_use]
+    pub fn blob_unauthorized(why: &str) -> Self {
+        Self::new(ErrorCode::BlobUnauthorized, format!("The request is not authorised: {why}."))
+    }
+
+    /// [`ErrorCode::ModelNotAllowed`].
+    #[must_use]
+    pub fn model_not_allowed(model: &str) -> Self {
+        Self::new(
+            ErrorCode::ModelNotAllowed,
+            format!("This API key may not ask for the model '{model}'."),
+        )
+        .with_param("model")
+    }
+
+    /// [`ErrorCode::VersionConflict`].
+    #[must_use]
+    pub fn version_conflict() -> Self {
+        Self::new(
+            ErrorCode::VersionConflict,
+            "Another version is stored than the request expects. Read it and try again.",
+        )
+    }
+
+    /// [`ErrorCode::KeyBudgetExceeded`]; amounts as the person reads them.
+    #[must_use]
+    pub fn key_budget_exceeded(param: &'static str, needed: &str, free: &str) -> Self {
+        Self::new(
+            ErrorCode::KeyBudgetExceeded,
+            format!(
+                "This request may cost up to {needed}, but only {free} of this key's budget is \
+                 free. Lower {param}, wait for running requests to finish, or raise the budget."
+            ),
+        )
+        .with_param(param)
+    }
+
+    /// [`ErrorCode::QueueFull`].
+    #[must_use]
+    pub fn queue_full(delay: Duration) -> Self {
+        Self::new(
+            ErrorCode::QueueFull,
+            "Too many requests of yours wait for a node. Try again in a moment.",
+        )
+        .with_retry_after(delay)
+    }
+
+    /// [`ErrorCode::StorageFull`].
+    #[must_use]
+    pub fn storage_full(limit: u64) -> Self {
+        Self::new(ErrorCode::StorageFull, format!("A namespace holds at most {limit} bytes."))
+    }
 }

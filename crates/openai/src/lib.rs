@@ -11,21 +11,26 @@
 
 mod code;
 mod completion;
+mod endpoint;
 mod error;
 mod event;
 mod field;
 mod message;
 mod model;
+mod preferences;
+mod prompt;
 mod request;
 mod upstream;
 
 pub use code::{ErrorCode, RetryAdvice};
 pub use completion::{AnswerFacts, Usage};
+pub use endpoint::Endpoint;
 pub use error::{ApiError, ErrorBody, ErrorDetail};
 pub use event::{
     DONE, DONE_EVENT, Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, encode_event,
 };
 pub use field::{NotAnObject, ObjectField, get_field, set_fields};
 pub use model::{Model, ModelList};
+pub use preferences::{Preferences, Sort};
 pub use request::{ChatRequest, MAX_CHOICES, OutputLimit};
 pub use upstream::UpstreamError;

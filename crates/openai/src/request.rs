@@ -1,4 +1,4 @@
-//! What routing and billing need to know of a chat completion request.
+//! What routing and billing need to know of a request to a model.
 //!
 //! The body itself is forwarded as it came. A field the gateway reads must not stand there twice: two
 //! parsers could take different ones, and somebody would pay for the difference.
@@ -11,11 +11,17 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::message::Messages;
+use crate::preferences::Preferences;
+use crate::prompt::Prompts;
 
 /// Most alternatives (`n`) one request may ask for, as OpenAI has it.
 pub const MAX_CHOICES: u32 = 128;
+
+/// Most of the likeliest tokens a completion may tell, as servers have it.
+const MAX_LOGPROBS: u32 = 20;
 
 /// The client's own limit on generated tokens, and which field holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +32,11 @@ pub struct OutputLimit {
     pub tokens: u32,
 }
 
-/// The facts of a `POST /v1/chat/completions` body.
+/// The facts of a body for one of the [`Endpoint`]s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatRequest {
+    /// What is asked of the model.
+    pub endpoint: Endpoint,
     /// The model, as the client named it. Not empty.
     pub model: String,
     /// Whether to stream.
@@ -37,8 +45,10 @@ pub struct ChatRequest {
     pub include_usage: bool,
     /// The client's limit on generated tokens for each choice.
     pub output_limit: Option<OutputLimit>,
-    /// How many alternatives, 1 to [`MAX_CHOICES`].
+    /// How many alternatives over all prompts, at least 1; for one prompt at most [`MAX_CHOICES`].
     pub choices: u32,
+    /// Where the client wants it to go.
+    pub preferences: Option<Box<Preferences>>,
     /// Whether tools (or the older functions) are offered to the model.
     pub tools: bool,
     /// Whether the answer must follow a format other than text.
@@ -47,7 +57,7 @@ pub struct ChatRequest {
     pub logprobs: bool,
     /// Whether a message holds an image.
     pub images: bool,
-    /// How many messages.
+    /// How many messages or prompts.
     pub messages: u32,
     /// Bytes of text in messages, tools and format, escapes resolved in messages: what an estimate of
     /// the prompt's tokens starts from. A tokenizer over bytes makes no more tokens than bytes, apart
@@ -56,12 +66,20 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// Reads the body of a chat completion request.
+    ///
+    /// # Errors
+    /// As [`Self::parse_for`].
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        Self::parse_for(Endpoint::Chat, body)
+    }
+
     /// Reads a body.
     ///
     /// # Errors
     /// `invalid_json`, `missing_required_parameter`, `invalid_type` or `invalid_value`, naming the
     /// field; the message never quotes the body.
-    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+    pub fn parse_for(endpoint: Endpoint, body: &[u8]) -> Result<Self, ApiError> {
         let fields = TopLevel::parse(body)?;
         let model = match present(fields.model) {
             None => return Err(ApiError::missing_parameter("model")),
@@ -78,32 +96,46 @@ impl ChatRequest {
             None => false,
             Some(raw) => include_usage(raw)?,
         };
-        let messages = match present(fields.messages) {
-            None => return Err(ApiError::missing_parameter("messages")),
-            Some(raw) => Messages::parse(raw)?,
-        };
+        let messages = contents(endpoint, &fields)?;
         let structured = match present(fields.response_format) {
             None => false,
             Some(raw) => format_type(raw)? != "text",
         };
         let logprobs = match present(fields.logprobs) {
             None => false,
-            Some(raw) => boolean(raw, "logprobs")?,
+            Some(raw) if endpoint == Endpoint::Chat => boolean(raw, "logprobs")?,
+            // How many of the likeliest tokens to tell.
+            Some(raw) => integer(raw, "logprobs", 0, MAX_LOGPROBS).map(|_| true)?,
         };
+        let choices = match present(fields.n) {
+            None => 1,
+            Some(raw) => integer(raw, "n", 1, MAX_CHOICES)?,
+        };
+        if let Some(raw) = present(fields.best_of)
+            && integer(raw, "best_of", 1, MAX_CHOICES)? > choices
+        {
+            let why = "Completions that are not returned cannot be charged; ask for them with n.";
+            return Err(ApiError::unsupported_parameter("best_of", why));
+        }
         let tools = is_filled_array(present(fields.tools), "tools")?
             | is_filled_array(present(fields.functions), "functions")?;
         let extra = [fields.tools, fields.functions, fields.response_format];
         let extra_bytes: usize =
             extra.into_iter().filter_map(present).map(|raw| raw.get().len()).sum();
         Ok(Self {
+            endpoint,
             model: model.into_owned(),
-            stream,
+            stream: stream && endpoint != Endpoint::Embeddings,
             include_usage: stream && include_usage,
             output_limit: output_limit(&fields)?,
-            choices: match present(fields.n) {
-                None => 1,
-                Some(raw) => integer(raw, "n", 1, MAX_CHOICES)?,
+            choices: match endpoint {
+                Endpoint::Chat => choices,
+                Endpoint::Completions => choices.saturating_mul(messages.count),
+                Endpoint::Embeddings => 1,
             },
+            preferences: present(fields.provider)
+                .map(|raw| Preferences::parse(raw).map(Box::new))
+                .transpose()?,
             tools,
             structured,
             logprobs,
@@ -128,6 +160,25 @@ struct TopLevel<'a> {
     functions: Option<&'a RawValue>,
     response_format: Option<&'a RawValue>,
     logprobs: Option<&'a RawValue>,
+    prompt: Option<&'a RawValue>,
+    input: Option<&'a RawValue>,
+    best_of: Option<&'a RawValue>,
+    provider: Option<&'a RawValue>,
+}
+
+/// What the model is to read.
+fn contents(endpoint: Endpoint, fields: &TopLevel<'_>) -> Result<Messages, ApiError> {
+    let (raw, param) = match endpoint {
+        Endpoint::Chat => {
+            let raw = present(fields.messages);
+            return Messages::parse(raw.ok_or_else(|| ApiError::missing_parameter("messages"))?);
+        }
+        Endpoint::Completions => (present(fields.prompt), "prompt"),
+        Endpoint::Embeddings => (present(fields.input), "input"),
+    };
+    let raw = raw.ok_or_else(|| ApiError::missing_parameter(param))?;
+    let Prompts { count, text_bytes } = Prompts::parse(raw, param)?;
+    Ok(Messages { count, text_bytes, images: false })
 }
 
 impl<'a> TopLevel<'a> {
@@ -160,6 +211,10 @@ impl<'a> TopLevel<'a> {
             "functions" => &mut self.functions,
             "response_format" => &mut self.response_format,
             "logprobs" => &mut self.logprobs,
+            "prompt" => &mut self.prompt,
+            "input" => &mut self.input,
+            "best_of" => &mut self.best_of,
+            "provider" => &mut self.provider,
             _ => return None,
         })
     }

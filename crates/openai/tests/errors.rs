@@ -21,6 +21,7 @@ fn every_error() -> Vec<ApiError> {
         ApiError::invalid_type("max_tokens", "an integer", "a string"),
         ApiError::invalid_value("n", "an integer from 1 to 128"),
         ApiError::missing_parameter("model"),
+        ApiError::unsupported_parameter("background", "Leave it out."),
         ApiError::feature_unavailable("smollm2-135m-instruct", "images"),
         ApiError::context_length_exceeded("smollm2-135m-instruct", 9_000, 8_192),
         ApiError::price_limit_too_low("smollm2-135m-instruct"),
@@ -28,9 +29,13 @@ fn every_error() -> Vec<ApiError> {
         ApiError::missing_api_key(),
         ApiError::invalid_api_key(),
         ApiError::revoked_api_key(),
+        ApiError::expired_api_key(),
+        ApiError::invalid_session(),
+        ApiError::blob_unauthorized("its nonce was used before"),
         ApiError::allowance_missing(),
         ApiError::allowance_expired(),
         ApiError::allowance_released(),
+        ApiError::model_not_allowed("smollm2-135m-instruct"),
         ticket(ErrorCode::TicketMalformed),
         ticket(ErrorCode::TicketForged),
         ticket(ErrorCode::TicketWrongParty),
@@ -42,16 +47,20 @@ fn every_error() -> Vec<ApiError> {
         ApiError::receipt_not_found("req_00000000000000000000000000000000"),
         ApiError::method_not_allowed("GET", "/v1/chat/completions"),
         ApiError::request_timeout(),
+        ApiError::version_conflict(),
         ApiError::body_too_large(8_388_608),
         ApiError::unsupported_media_type(),
         ApiError::insufficient_quota(),
+        ApiError::key_budget_exceeded("max_completion_tokens", "1.250000 USDC", "0.100000 USDC"),
         ApiError::rate_limited(second),
+        ApiError::queue_full(second),
         ApiError::internal(),
         ApiError::upstream_failed(),
         ApiError::answer_interrupted(),
         ApiError::no_capacity("smollm2-135m-instruct", Duration::from_millis(1_500)),
         ApiError::unavailable(),
         ApiError::upstream_timeout(),
+        ApiError::storage_full(16_777_216),
     ]
 }
 
@@ -116,7 +125,10 @@ fn statuses_that_sdks_retry_by_themselves_are_those_worth_retrying_or_overruled(
         let retried_by_status = matches!(code.status(), 408 | 409 | 429) || code.status() >= 500;
         let worth_it = code.retry() == RetryAdvice::Yes;
         // Without our header a client would err only here, as it does with OpenAI.
-        let overruled = *code == ErrorCode::InsufficientQuota;
+        let overruled = matches!(
+            code,
+            ErrorCode::InsufficientQuota | ErrorCode::KeyBudgetExceeded | ErrorCode::StorageFull
+        );
         assert_eq!(retried_by_status, worth_it || overruled, "{code}");
     }
 }

@@ -1,7 +1,7 @@
 //! What is read of a request, and how a bad one is refused.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use pinaivu_openai::{ChatRequest, ErrorCode, OutputLimit};
+use pinaivu_openai::{ChatRequest, Endpoint, ErrorCode, OutputLimit, Preferences, Sort};
 use serde_json::{Value, json};
 
 fn parse(body: &Value) -> ChatRequest {
@@ -31,6 +31,8 @@ fn smallest_request_has_openais_defaults() {
     assert_eq!(
         parse(&with(&json!({}))),
         ChatRequest {
+            endpoint: Endpoint::Chat,
+            preferences: None,
             model: "m".to_owned(),
             stream: false,
             include_usage: false,
@@ -233,4 +235,77 @@ fn deep_nesting_in_unknown_fields_is_skipped_without_harm() {
         r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],"metadata":{deep}}}"#
     );
     assert_eq!(ChatRequest::parse(body.as_bytes()).unwrap().model, "m");
+}
+
+fn parse_for(
+    endpoint: Endpoint,
+    fields: &Value,
+) -> Result<ChatRequest, (ErrorCode, Option<String>)> {
+    let mut body = json!({ "model": "m" });
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    ChatRequest::parse_for(endpoint, body.to_string().as_bytes())
+        .map_err(|error| (error.code, error.param.map(Into::into)))
+}
+
+#[test]
+fn prompts_are_counted_with_their_alternatives() {
+    for (prompt, count, bytes) in [
+        (json!("four"), 1, 4),
+        (json!(["a", "bc"]), 2, 3),
+        (json!([1, 2, 3]), 1, 12),
+        (json!([[1, 2], [3]]), 2, 12),
+    ] {
+        let fields = json!({ "prompt": prompt, "n": 2, "logprobs": 3 });
+        let request = parse_for(Endpoint::Completions, &fields).unwrap();
+        assert_eq!(
+            (request.choices, request.messages, request.text_bytes),
+            (2 * count, count, bytes)
+        );
+        assert!(request.logprobs);
+    }
+    for (fields, code, param) in [
+        (json!({}), ErrorCode::MissingRequiredParameter, "prompt"),
+        (json!({ "prompt": [] }), ErrorCode::InvalidValue, "prompt"),
+        (json!({ "prompt": [1, "a"] }), ErrorCode::InvalidValue, "prompt"),
+        (json!({ "prompt": {} }), ErrorCode::InvalidValue, "prompt"),
+        (json!({ "prompt": "a", "best_of": 2 }), ErrorCode::UnsupportedParameter, "best_of"),
+        (json!({ "prompt": "a", "logprobs": true }), ErrorCode::InvalidType, "logprobs"),
+    ] {
+        let refused = parse_for(Endpoint::Completions, &fields).unwrap_err();
+        assert_eq!(refused, (code, Some(param.into())), "{fields}");
+    }
+    let fields = json!({ "input": ["a", "bc"], "n": 9, "stream": true });
+    let request = parse_for(Endpoint::Embeddings, &fields).unwrap();
+    assert_eq!((request.choices, request.messages, request.stream), (1, 2, false));
+}
+
+#[test]
+fn provider_says_where_to_go_and_its_faults_are_named() {
+    let provider = json!({
+        "max_price": 250000, "sort": "latency", "only": ["a"], "ignore": ["b", "c"],
+        "allow_fallbacks": false, "data_collection": "deny",
+    });
+    let request = parse(&with(&json!({ "provider": provider })));
+    assert_eq!(
+        *request.preferences.unwrap(),
+        Preferences {
+            max_price: Some(250_000),
+            sort: Sort::Latency,
+            only: vec!["a".into()],
+            ignore: vec!["b".into(), "c".into()],
+            no_fallbacks: true,
+        }
+    );
+    for (provider, param) in [
+        (json!(7), "provider"),
+        (json!({ "max_price": "1" }), "provider.max_price"),
+        (json!({ "max_price": 1.5 }), "provider.max_price"),
+        (json!({ "sort": "luck" }), "provider.sort"),
+        (json!({ "only": "a" }), "provider.only"),
+        (json!({ "ignore": [1] }), "provider.ignore"),
+        (json!({ "allow_fallbacks": 1 }), "provider.allow_fallbacks"),
+    ] {
+        let (code, found, _) = refused_with(&json!({ "provider": provider }));
+        assert_eq!((code, found.as_deref()), (ErrorCode::InvalidValue, Some(param)));
+    }
 }

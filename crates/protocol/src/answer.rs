@@ -21,6 +21,9 @@
 //!   empty;
 //! - a missing `finish_reason` is null; a missing `usage` is left out; a missing `total_tokens` is the
 //!   sum;
+//! - the `text` of a choice, as completions without a chat have it, is read as `content`;
+//! - an embeddings answer is one choice for each vector, whose `content` is the `embedding` as canonical
+//!   JSON (an array of numbers, or a string where base64 was asked for);
 //! - nothing else is kept: no ids, times, model, fingerprints, log-probabilities, annotations or the
 //!   deprecated `function_call`.
 //!
@@ -36,7 +39,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::units::TokenCount;
-use wire::{CompletionWire, MessageWire};
+use wire::{ChoiceWire, CompletionWire, EmbeddingWire};
 
 /// Why JSON is not a chat completion.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,9 @@ pub enum AnswerError {
     /// A unary answer without `choices`.
     #[error("a chat completion without choices")]
     NoChoices,
+    /// A vector that canonical JSON cannot hold.
+    #[error("an embedding is no canonical JSON")]
+    Embedding,
     /// Two choices of a unary answer, or of one chunk, have the same index.
     #[error("two choices with index {index}")]
     DuplicateChoice {
@@ -160,12 +166,18 @@ impl Answer {
 
     fn from_wire(wire: CompletionWire<'_>) -> Result<Self, AnswerError> {
         let mut assembler = AnswerAssembler::new();
-        assembler.add(
-            wire.choices.ok_or(AnswerError::NoChoices)?,
-            wire.usage,
-            // Positions tell tool calls of a unary answer apart; it has no indices for them.
-            |choice| choice.message.map(MessageWire::with_calls_by_position),
-        )?;
+        match (wire.choices, wire.data) {
+            (Some(choices), _) => assembler.add(choices, wire.usage, ChoiceWire::whole)?,
+            (None, Some(vectors)) => {
+                let choices = vectors
+                    .into_iter()
+                    .map(EmbeddingWire::as_choice)
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|_| AnswerError::Embedding)?;
+                assembler.add(choices, wire.usage, ChoiceWire::whole)?;
+            }
+            (None, None) => return Err(AnswerError::NoChoices),
+        }
         Ok(assembler.finish())
     }
 

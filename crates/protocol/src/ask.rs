@@ -31,6 +31,8 @@ impl Features {
     pub const IMAGES: Self = Self(1 << 4);
     /// `/v1/embeddings`.
     pub const EMBEDDINGS: Self = Self(1 << 5);
+    /// `/v1/completions`: a prompt as it is, without a chat template.
+    pub const COMPLETIONS: Self = Self(1 << 6);
 
     /// Both sets together.
     #[must_use]

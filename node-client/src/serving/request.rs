@@ -2,7 +2,7 @@
 //! for. Nothing else is touched.
 
 use bytes::Bytes;
-use pinaivu_openai::{ApiError, ChatRequest, NotAnObject, get_field, set_fields};
+use pinaivu_openai::{ApiError, ChatRequest, Endpoint, NotAnObject, get_field, set_fields};
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::tunnel::TicketRefusal;
 
@@ -19,15 +19,30 @@ pub(super) struct Prepared {
 /// llama.cpp's own name for the limit, which it takes before OpenAI's.
 const LLAMA_LIMIT: &str = "n_predict";
 
+/// What the client tells the gateway of its wishes: no business of the server.
+const PREFERENCES: &str = "provider";
+
 pub(super) fn prepare(
+    endpoint: Endpoint,
     body: &Bytes,
     ticket: &Ticket,
     backend_name: &str,
     kind: BackendKind,
 ) -> Result<Prepared, Rejection> {
-    let request = ChatRequest::parse(body)?;
+    let request = ChatRequest::parse_for(endpoint, body)?;
     if request.model != ticket.model {
         return Err(TicketRefusal::WrongBody.into());
+    }
+    let mut fields: Vec<(&str, &str)> = Vec::new();
+    if request.preferences.is_some() {
+        fields.push((PREFERENCES, "null"));
+    }
+    let name = serde_json::Value::from(backend_name).to_string();
+    if backend_name != ticket.model {
+        fields.push(("model", &name));
+    }
+    if endpoint == Endpoint::Embeddings {
+        return Ok(Prepared { body: with(body, &fields)?, stream: false });
     }
     // Rounded down, so that all choices together stay within the ticket.
     let each = ticket.max_output.0.checked_div(request.choices).unwrap_or_default();
@@ -35,7 +50,6 @@ pub(super) fn prepare(
         return Err(ApiError::invalid_value("n", "no more choices than tokens").into());
     }
     let limit = request.output_limit.map_or(each, |limit| limit.tokens.min(each)).to_string();
-    let mut fields: Vec<(&str, &str)> = Vec::new();
     match request.output_limit {
         Some(asked) if asked.tokens <= each => {}
         Some(asked) => fields.push((asked.field, &limit)),
@@ -49,10 +63,6 @@ pub(super) fn prepare(
             fields.push((LLAMA_LIMIT, &limit));
         }
     }
-    let name = serde_json::Value::from(backend_name).to_string();
-    if backend_name != ticket.model {
-        fields.push(("model", &name));
-    }
     let options;
     if request.stream && !request.include_usage {
         let asked = get_field(body, "stream_options").map_err(invalid)?;
@@ -62,12 +72,14 @@ pub(super) fn prepare(
         options = String::from_utf8(with_usage).map_err(|_| invalid(NotAnObject))?;
         fields.push(("stream_options", &options));
     }
-    let body = if fields.is_empty() {
-        body.clone()
-    } else {
-        Bytes::from(set_fields(body, &fields).map_err(invalid)?)
-    };
-    Ok(Prepared { body, stream: request.stream })
+    Ok(Prepared { body: with(body, &fields)?, stream: request.stream })
+}
+
+fn with(body: &Bytes, fields: &[(&str, &str)]) -> Result<Bytes, Rejection> {
+    match fields {
+        [] => Ok(body.clone()),
+        fields => set_fields(body, fields).map(Bytes::from).map_err(invalid),
+    }
 }
 
 /// Not reached for a body that [`ChatRequest`] has read.
@@ -80,7 +92,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use bytes::Bytes;
-    use pinaivu_openai::ErrorCode;
+    use pinaivu_openai::{Endpoint, ErrorCode};
     use pinaivu_protocol::tunnel::TicketRefusal;
 
     use super::{Rejection, prepare};
@@ -90,7 +102,7 @@ mod tests {
     fn prepared(extra: &str, kind: BackendKind, backend_name: &str) -> Result<String, Rejection> {
         let body =
             format!(r#"{{"model":"tiny","messages":[{{"role":"user","content":"Hi"}}]{extra}}}"#);
-        let prepared = prepare(&Bytes::from(body), &ticket(1), backend_name, kind)?;
+        let prepared = prepare(Endpoint::Chat, &Bytes::from(body), &ticket(1), backend_name, kind)?;
         let text = std::str::from_utf8(&prepared.body).unwrap();
         let added = text.split_once(']').unwrap().1;
         Ok(added.to_owned())
@@ -143,16 +155,46 @@ mod tests {
     #[test]
     fn model_is_renamed_for_a_backend_that_names_it_otherwise() {
         let body = r#"{"model":"tiny","messages":[{"role":"user","content":"Hi"}],"max_tokens":1}"#;
-        let prepared =
-            prepare(&Bytes::from(body), &ticket(1), "/m/tiny.gguf", BackendKind::Openai).unwrap();
+        let prepared = prepare(
+            Endpoint::Chat,
+            &Bytes::from(body),
+            &ticket(1),
+            "/m/tiny.gguf",
+            BackendKind::Openai,
+        )
+        .unwrap();
         assert!(prepared.body.starts_with(br#"{"model":"/m/tiny.gguf","messages""#));
     }
 
     #[test]
     fn model_other_than_the_tickets_is_the_wrong_body() {
         let body = Bytes::from(r#"{"model":"other","messages":[{"role":"user","content":"Hi"}]}"#);
-        let rejection = prepare(&body, &ticket(1), "tiny", BackendKind::Openai).unwrap_err();
+        let rejection =
+            prepare(Endpoint::Chat, &body, &ticket(1), "tiny", BackendKind::Openai).unwrap_err();
         assert_eq!(rejection, Rejection::Ticket(TicketRefusal::WrongBody));
+    }
+
+    #[test]
+    fn completion_is_limited_as_a_chat_is_and_embeddings_have_nothing_to_limit() {
+        for (endpoint, content, expected) in [
+            (Endpoint::Completions, r#""prompt":["a","b"]"#, r#","max_tokens":32}"#),
+            (Endpoint::Embeddings, r#""input":"a""#, "}"),
+        ] {
+            let body = format!(r#"{{"model":"tiny",{content}}}"#);
+            let prepared =
+                prepare(endpoint, &Bytes::from(body), &ticket(1), "tiny", BackendKind::Vllm)
+                    .unwrap();
+            assert!(!prepared.stream);
+            let text = std::str::from_utf8(&prepared.body).unwrap();
+            assert_eq!(text, format!(r#"{{"model":"tiny",{content}{expected}"#));
+        }
+    }
+
+    #[test]
+    fn preferences_are_not_shown_to_the_server() {
+        let added =
+            prepared(r#","max_tokens":1,"provider":{"max_price":7}"#, BackendKind::Vllm, "tiny");
+        assert_eq!(added.unwrap(), r#","max_tokens":1,"provider":null}"#);
     }
 
     #[test]

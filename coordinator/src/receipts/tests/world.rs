@@ -81,6 +81,7 @@ impl World {
             ticket: ticket.clone(),
             allowance: account(account_number).allowance,
             escrow: account(account_number).escrow,
+            api_key: None,
             metered,
             auction: auction(),
             proof: None,

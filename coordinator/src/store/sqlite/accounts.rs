@@ -4,10 +4,12 @@ use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId, PublicKey};
 use pinaivu_protocol::units::{Amount, FineAmount};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::codec::{fine, get_amount, get_bytes, get_fine, get_millis, integer};
+use super::codec::{fine, get_amount, get_bytes, get_fine, get_millis, integer, unsigned};
 use super::while_doing;
 use crate::store::StoreError;
-use crate::store::records::{Account, AccountHandle, NewAccount, NodeTotal, Totals};
+use crate::store::records::{
+    Account, AccountHandle, ApiKeyId, Billed, NewAccount, NodeTotal, Totals,
+};
 
 macro_rules! select_accounts {
     ($rest:literal) => {
@@ -18,7 +20,7 @@ macro_rules! select_accounts {
     };
 }
 
-fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     Ok(Account {
         handle: get_bytes(row, 0, AccountHandle)?,
         allowance: get_bytes(row, 1, AllowanceId)?,
@@ -30,14 +32,45 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     })
 }
 
-pub(super) fn by_handle(
+/// Handles of keys first: tickets carry those of accounts only until keys had their own.
+pub(super) fn billed(
     connection: &Connection,
     handle: &AccountHandle,
-) -> Result<Option<Account>, StoreError> {
+) -> Result<Option<Billed>, StoreError> {
+    let through_key = connection
+        .prepare_cached(
+            "SELECT a.handle, a.allowance, a.escrow, a.owner, a.created, a.receipted, a.debited,
+                    k.id
+             FROM api_keys k JOIN accounts a ON a.id = k.account WHERE k.handle = ?1",
+        )
+        .and_then(|mut statement| {
+            let billed = |row: &Row<'_>| {
+                let api_key = Some(get_bytes(row, 7, ApiKeyId)?);
+                Ok(Billed { account: account(row)?, api_key })
+            };
+            statement.query_row([handle.0], billed).optional()
+        })
+        .map_err(while_doing("reading who pays for a ticket"))?;
+    if through_key.is_some() {
+        return Ok(through_key);
+    }
     connection
         .prepare_cached(select_accounts!("WHERE handle = ?1"))
-        .and_then(|mut statement| statement.query_row([handle.0], account).optional())
+        .and_then(|mut statement| {
+            let billed = |row: &Row<'_>| Ok(Billed { account: account(row)?, api_key: None });
+            statement.query_row([handle.0], billed).optional()
+        })
         .map_err(while_doing("reading an account"))
+}
+
+pub(super) fn of_owner(
+    connection: &Connection,
+    owner: &PublicKey,
+) -> Result<Vec<Account>, StoreError> {
+    connection
+        .prepare_cached(select_accounts!("WHERE owner = ?1 ORDER BY id DESC"))
+        .and_then(|mut statement| statement.query_map([owner.0], account)?.collect())
+        .map_err(while_doing("listing the accounts of a wallet"))
 }
 
 pub(super) fn by_allowance(
@@ -176,7 +209,7 @@ fn floor(value: FineAmount) -> Result<i64, StoreError> {
     integer(whole.0, "a cumulative earning")
 }
 
-fn node_total_of(row: &Row<'_>) -> rusqlite::Result<NodeTotal> {
+pub(super) fn node_total_of(row: &Row<'_>) -> rusqlite::Result<NodeTotal> {
     Ok(NodeTotal {
         node: get_bytes(row, 0, NodeId)?,
         earned: get_fine(row, 1)?,
@@ -203,13 +236,18 @@ pub(super) fn to_credit(connection: &Connection) -> Result<Vec<NodeTotal>, Store
 
 pub(super) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
     connection
-        .prepare_cached("SELECT charged, fees, fees_baseline FROM totals")
+        .prepare_cached(
+            "SELECT charged, fees, fees_baseline, requests, input_tokens, output_tokens FROM totals",
+        )
         .and_then(|mut statement| {
             statement.query_row([], |row| {
                 Ok(Totals {
                     charged: get_fine(row, 0)?,
                     fees: get_fine(row, 1)?,
                     fees_baseline: get_fine(row, 2)?,
+                    requests: unsigned(row, 3)?,
+                    input_tokens: unsigned(row, 4)?,
+                    output_tokens: unsigned(row, 5)?,
                 })
             })
         })

@@ -2,18 +2,20 @@
 
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, PublicKey};
-use pinaivu_protocol::units::UnixMillis;
+use pinaivu_protocol::units::{Amount, UnixMillis};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row};
 
-use super::codec::{get_bytes, get_millis, integer};
+use super::codec::{get_bytes, get_fine, get_millis, integer, unsigned};
 use super::while_doing;
 use crate::store::StoreError;
-use crate::store::records::{ApiKey, ApiKeyId};
+use crate::store::records::{AccountHandle, ApiKey, ApiKeyId, KeyLimits};
 
 macro_rules! select_keys {
     ($rest:literal) => {
         concat!(
-            "SELECT k.id, k.hash, k.owner, a.allowance, k.label, k.created, k.revoked
+            "SELECT k.id, k.hash, k.owner, a.allowance, k.label, k.created, k.revoked, k.handle,
+                    k.budget, k.expires, k.models, k.requests_per_minute, k.tokens_per_minute,
+                    k.revision, k.spent, k.requests, k.last_used
              FROM api_keys k JOIN accounts a ON a.id = k.account ",
             $rest
         )
@@ -21,16 +23,94 @@ macro_rules! select_keys {
 }
 
 fn key(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
-    let revoked: Option<i64> = row.get(6)?;
+    let models: Option<String> = row.get(10)?;
+    let models = models.map(|text| {
+        serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                10,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })
+    });
     Ok(ApiKey {
+        handle: get_bytes(row, 7, AccountHandle)?,
+        limits: KeyLimits {
+            budget: optional(row, 8)?.map(Amount),
+            expires: optional(row, 9)?.map(UnixMillis),
+            models: models.transpose()?,
+            requests_per_minute: row.get(11)?,
+            tokens_per_minute: row.get(12)?,
+        },
+        revision: row.get(13)?,
+        spent: get_fine(row, 14)?,
+        requests: unsigned(row, 15)?,
+        last_used: optional(row, 16)?.map(UnixMillis),
         id: get_bytes(row, 0, ApiKeyId)?,
         hash: get_bytes(row, 1, Hash32)?,
         owner: get_bytes(row, 2, PublicKey)?,
         allowance: get_bytes(row, 3, AllowanceId)?,
         label: row.get(4)?,
         created: get_millis(row, 5)?,
-        revoked: revoked.map(|_| get_millis(row, 6)).transpose()?,
+        revoked: optional(row, 6)?.map(UnixMillis),
     })
+}
+
+fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    value.map(|_| unsigned(row, column)).transpose()
+}
+
+/// As the columns hold them, in the order of the table.
+struct LimitColumns {
+    budget: Option<i64>,
+    expires: Option<i64>,
+    models: Option<String>,
+}
+
+fn columns(limits: &KeyLimits) -> Result<LimitColumns, StoreError> {
+    Ok(LimitColumns {
+        budget: limits.budget.map(|budget| integer(budget.0, "a budget")).transpose()?,
+        expires: limits.expires.map(|at| integer(at.0, "a time")).transpose()?,
+        models: limits.models.as_ref().map(|models| serde_json::Value::from(&**models).to_string()),
+    })
+}
+
+pub(super) fn by_id(connection: &Connection, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    connection
+        .prepare_cached(select_keys!("WHERE k.id = ?1"))
+        .and_then(|mut statement| statement.query_row([id.0], key).optional())
+        .map_err(while_doing("reading an API key"))
+}
+
+pub(super) fn change(
+    connection: &Connection,
+    id: &ApiKeyId,
+    owner: &PublicKey,
+    label: &str,
+    limits: &KeyLimits,
+) -> Result<Option<ApiKey>, StoreError> {
+    let LimitColumns { budget, expires, models } = columns(limits)?;
+    let changed = connection
+        .prepare_cached(
+            "UPDATE api_keys SET label = ?3, budget = ?4, expires = ?5, models = ?6,
+                 requests_per_minute = ?7, tokens_per_minute = ?8, revision = revision + 1
+             WHERE id = ?1 AND owner = ?2 AND revoked IS NULL",
+        )
+        .and_then(|mut statement| {
+            statement.execute((
+                id.0,
+                owner.0,
+                label,
+                budget,
+                expires,
+                models,
+                limits.requests_per_minute,
+                limits.tokens_per_minute,
+            ))
+        })
+        .map_err(while_doing("changing an API key"))?;
+    if changed == 0 { Ok(None) } else { by_id(connection, id) }
 }
 
 pub(super) fn by_hash(
@@ -56,10 +136,13 @@ pub(super) fn of_owner(
 pub(super) fn insert(connection: &Connection, key: &ApiKey) -> Result<(), StoreError> {
     let created = integer(key.created.0, "a time")?;
     let revoked = key.revoked.map(|at| integer(at.0, "a time")).transpose()?;
+    let LimitColumns { budget, expires, models } = columns(&key.limits)?;
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO api_keys (id, hash, owner, account, label, created, revoked)
-             SELECT ?1, ?2, ?3, id, ?5, ?6, ?7 FROM accounts WHERE allowance = ?4",
+            "INSERT INTO api_keys (id, hash, owner, account, label, created, revoked, handle, budget,
+                                   expires, models, requests_per_minute, tokens_per_minute)
+             SELECT ?1, ?2, ?3, id, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+             FROM accounts WHERE allowance = ?4",
         )
         .and_then(|mut statement| {
             statement.execute((
@@ -70,6 +153,12 @@ pub(super) fn insert(connection: &Connection, key: &ApiKey) -> Result<(), StoreE
                 &key.label,
                 created,
                 revoked,
+                key.handle.0,
+                budget,
+                expires,
+                models,
+                key.limits.requests_per_minute,
+                key.limits.tokens_per_minute,
             ))
         });
     match inserted {

@@ -4,13 +4,16 @@ use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
 use pinaivu_protocol::merkle::empty_root;
+use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::units::UnixMillis;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row};
 
 use super::codec::{fine, get_bytes, get_fine, integer, unsigned};
-use super::{accounts, while_doing};
+use super::{accounts, figures, while_doing};
 use crate::store::StoreError;
-use crate::store::records::{LogHead, NewReceipt, OwnerSalts, StoredReceipt};
+use crate::store::records::{
+    ApiKeyId, LogHead, NewReceipt, OwnerSalts, ReceiptCursor, ReceiptFilter, StoredReceipt,
+};
 
 /// An epoch as it is stored.
 #[derive(Clone, Copy, Debug)]
@@ -164,11 +167,13 @@ pub(super) fn append(connection: &Connection, receipt: &NewReceipt) -> Result<()
     }
     let position = integer(position, "a position")?;
     let signer = signer_row(connection, &receipt.signer)?;
+    let model = figures::model_row(connection, &receipt.model)?;
     let inserted = connection
         .prepare_cached(
             "INSERT INTO receipts (position, request, segment, ticket, node, node_cumulative,
-                                   account, account_cumulative, salts, signer, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                                   account, account_cumulative, salts, signer, bytes, model,
+                                   outcome, api_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )
         .and_then(|mut statement| {
             statement.execute((
@@ -183,9 +188,21 @@ pub(super) fn append(connection: &Connection, receipt: &NewReceipt) -> Result<()
                 salts,
                 signer,
                 receipt.bytes.as_slice(),
+                model,
+                outcome_number(receipt.outcome),
+                receipt.api_key.map(|key| key.0),
             ))
         });
     unique(inserted, "the segment's receipt", "storing a receipt")
+}
+
+/// As the column holds it, and as the wire does.
+pub(super) const fn outcome_number(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Completed => 0,
+        Outcome::Cancelled => 1,
+        Outcome::Failed => 2,
+    }
 }
 
 fn signer_row(connection: &Connection, signer: &PublicKey) -> Result<i64, StoreError> {
@@ -206,7 +223,8 @@ macro_rules! select_receipts {
     ($rest:literal) => {
         concat!(
             "SELECT e.epoch, r.position - e.first, r.request, r.segment, r.ticket, n.node,
-                    r.node_cumulative, a.allowance, r.account_cumulative, r.salts, r.bytes, s.key
+                    r.node_cumulative, a.allowance, r.account_cumulative, r.salts, r.bytes, s.key,
+                    r.api_key
              FROM receipts r JOIN nodes n ON n.id = r.node JOIN accounts a ON a.id = r.account
                   JOIN signers s ON s.id = r.signer
                   JOIN epochs e ON e.epoch =
@@ -234,6 +252,7 @@ fn receipt_of(row: &Row<'_>) -> rusqlite::Result<StoredReceipt> {
         allowance: get_bytes(row, 7, AllowanceId)?,
         allowance_cumulative: get_fine(row, 8)?,
         salts: OwnerSalts { escrow, allowance, cumulative },
+        api_key: row.get::<_, Option<[u8; 16]>>(12)?.map(ApiKeyId),
         signer: get_bytes(row, 11, PublicKey)?,
         bytes: row.get(10)?,
     })
@@ -290,6 +309,88 @@ pub(super) fn receipt_at(
         .prepare_cached(select_receipts!("WHERE r.position = ?1"))
         .and_then(|mut statement| statement.query_row([position], receipt_of).optional())
         .map_err(while_doing("reading a receipt"))
+}
+
+/// A page of receipts, newest first. Which conditions there are decides which index serves; each
+/// combination is one constant text, prepared once.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &ReceiptFilter,
+    limit: usize,
+) -> Result<Vec<StoredReceipt>, StoreError> {
+    let doing = || while_doing("listing receipts");
+    let mut conditions = vec!["r.position < ?1", "r.position > ?2"];
+    let before = match filter.before {
+        Some(cursor) => position_of(connection, cursor)?,
+        None => i64::MAX,
+    };
+    let after = match filter.after {
+        Some(cursor) => position_of(connection, cursor)?,
+        None => -1,
+    };
+    let node = match &filter.node {
+        None => 0,
+        Some(node) => match figures::node_row(connection, node)? {
+            None => return Ok(Vec::new()),
+            Some(row) => {
+                conditions.push("r.node = ?3");
+                row
+            }
+        },
+    };
+    let model = match &filter.model {
+        None => "",
+        Some(model) => {
+            conditions.push("r.model = (SELECT id FROM models WHERE name = ?4)");
+            model
+        }
+    };
+    let outcome = match filter.outcome {
+        None => 0,
+        Some(outcome) => {
+            // The index of those that did not complete serves only whom this says so.
+            conditions.push(match outcome {
+                Outcome::Completed => "r.outcome = ?5",
+                _ => "r.outcome <> 0 AND r.outcome = ?5",
+            });
+            outcome_number(outcome)
+        }
+    };
+    let allowance = match filter.allowance {
+        None => [0; 32],
+        Some(allowance) => {
+            conditions.push("r.account = (SELECT id FROM accounts WHERE allowance = ?6)");
+            allowance.0
+        }
+    };
+    let key = match filter.api_key {
+        None => [0; 16],
+        Some(key) => {
+            conditions.push("r.api_key = ?7");
+            key.0
+        }
+    };
+    let sql = format!(
+        "{} {} ORDER BY r.position DESC LIMIT ?8",
+        select_receipts!("WHERE"),
+        conditions.join(" AND "),
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(&sql)
+        .and_then(|mut statement| {
+            let parameters =
+                rusqlite::params![before, after, node, model, outcome, allowance, key, limit];
+            statement.query_map(parameters, receipt_of)?.collect()
+        })
+        .map_err(doing())
+}
+
+/// Where a cursor stands among all receipts; beyond all of them for an epoch that was never opened.
+fn position_of(connection: &Connection, cursor: ReceiptCursor) -> Result<i64, StoreError> {
+    let Some(epoch) = epoch(connection, cursor.epoch)? else { return Ok(i64::MAX) };
+    let position = epoch.first.saturating_add(cursor.index);
+    Ok(i64::try_from(position).unwrap_or(i64::MAX))
 }
 
 pub(super) fn is_abandoned(connection: &Connection, ticket: &Hash32) -> Result<bool, StoreError> {

@@ -4,7 +4,10 @@
 //! inside a transaction; who begins and ends it is the writer's and the readers' business.
 
 mod accounts;
+mod backfill;
+mod blobs;
 mod codec;
+mod figures;
 mod keys;
 mod log;
 mod open;

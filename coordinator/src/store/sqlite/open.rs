@@ -4,15 +4,28 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use super::while_doing;
 use crate::store::StoreError;
 use crate::store::records::Identity;
 
+/// One step of the schema.
+struct Step {
+    sql: &'static str,
+    /// What SQL cannot do, in the same transaction.
+    then: Option<fn(&Transaction<'_>) -> Result<(), StoreError>>,
+}
+
 /// Every schema step, in order; `user_version` counts how many the file has had. Steps that were
 /// published never change.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[Step] = &[
+    Step { sql: include_str!("../../../migrations/0001_initial.sql"), then: None },
+    Step {
+        sql: include_str!("../../../migrations/0002_views.sql"),
+        then: Some(super::backfill::views),
+    },
+];
 
 /// How long to wait for a lock that another connection holds; only the checkpointer ever does.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +35,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECKPOINT_PAGES: u32 = 4_096;
 
 /// Statements kept prepared; there are fewer.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 192;
 
 /// Takes the lock file beside the database. The system releases it when the process ends.
 pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
@@ -102,7 +115,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(failed())?;
-            transaction.execute_batch(step).map_err(failed())?;
+            transaction.execute_batch(step.sql).map_err(failed())?;
+            if let Some(then) = step.then {
+                then(&transaction)?;
+            }
             transaction.pragma_update(None, "user_version", version).map_err(failed())?;
             transaction.commit().map_err(failed())?;
         }

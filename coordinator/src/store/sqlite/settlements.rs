@@ -118,6 +118,21 @@ pub(super) fn recent(
         .map_err(while_doing("listing settlements"))
 }
 
+pub(super) fn list(
+    connection: &Connection,
+    before: Option<SettlementId>,
+    limit: usize,
+) -> Result<Vec<SettlementRecord>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let before = before.map_or(i64::MAX, |id| id.0);
+    connection
+        .prepare_cached(select_settlements!(
+            "WHERE s.id < ?1 AND s.state IN ('landed', 'finalized') ORDER BY s.id DESC LIMIT ?2"
+        ))
+        .and_then(|mut statement| statement.query_map((before, limit), settlement)?.collect())
+        .map_err(while_doing("listing settlements"))
+}
+
 pub(super) fn entries(connection: &Connection, id: SettlementId) -> Result<Vec<Entry>, StoreError> {
     connection
         .prepare_cached(

@@ -6,11 +6,12 @@ use pinaivu_protocol::merkle::NodeSource;
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 
-use super::{accounts, keys, log, settlements, while_doing};
+use super::{accounts, blobs, figures, keys, log, settlements, while_doing};
 use crate::store::records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, LogHead, NewAccount, NewReceipt,
-    NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
-    Totals,
+    Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
+    BlobNamespace, BlobOutcome, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits, LogHead,
+    NewAccount, NewBlob, NewFigure, NewReceipt, NewSettlement, NodeFigures, NodeTotal,
+    ReceiptFilter, SettlementId, SettlementRecord, SettlementState, StoredReceipt, Totals,
 };
 use crate::store::{Read, StoreError, Write};
 
@@ -64,8 +65,47 @@ macro_rules! read_operations {
                 keys::of_owner(self.connection, owner)
             }
 
-            fn account(&self, handle: &AccountHandle) -> Result<Option<Account>, StoreError> {
-                accounts::by_handle(self.connection, handle)
+            fn api_key_by_id(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+                keys::by_id(self.connection, id)
+            }
+
+            fn billed(&self, handle: &AccountHandle) -> Result<Option<Billed>, StoreError> {
+                accounts::billed(self.connection, handle)
+            }
+
+            fn accounts_of(&self, owner: &PublicKey) -> Result<Vec<Account>, StoreError> {
+                accounts::of_owner(self.connection, owner)
+            }
+
+            fn nodes(&self) -> Result<Vec<NodeFigures>, StoreError> {
+                figures::nodes(self.connection)
+            }
+
+            fn list_receipts(
+                &self,
+                filter: &ReceiptFilter,
+                limit: usize,
+            ) -> Result<Vec<StoredReceipt>, StoreError> {
+                log::list(self.connection, filter, limit)
+            }
+
+            fn figures(&self, query: &FigureQuery) -> Result<Vec<FigureRow>, StoreError> {
+                figures::query(self.connection, query)
+            }
+
+            fn blobs(
+                &self,
+                namespace: &BlobNamespace,
+            ) -> Result<Option<(Vec<BlobEntry>, u64)>, StoreError> {
+                blobs::list(self.connection, namespace)
+            }
+
+            fn blob(
+                &self,
+                namespace: &BlobNamespace,
+                id: &BlobId,
+            ) -> Result<Option<(Vec<u8>, u64)>, StoreError> {
+                blobs::read(self.connection, namespace, id)
             }
 
             fn account_of(&self, allowance: &AllowanceId) -> Result<Option<Account>, StoreError> {
@@ -147,6 +187,14 @@ macro_rules! read_operations {
                 settlements::recent(self.connection, limit)
             }
 
+            fn list_settlements(
+                &self,
+                before: Option<SettlementId>,
+                limit: usize,
+            ) -> Result<Vec<SettlementRecord>, StoreError> {
+                settlements::list(self.connection, before, limit)
+            }
+
             fn settlement_entries(&self, id: SettlementId) -> Result<Vec<Entry>, StoreError> {
                 settlements::entries(self.connection, id)
             }
@@ -182,6 +230,42 @@ impl Write for WriteTransaction<'_> {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         keys::revoke(self.connection, id, owner, now)
+    }
+
+    fn change_api_key(
+        &mut self,
+        id: &ApiKeyId,
+        owner: &PublicKey,
+        label: &str,
+        limits: &KeyLimits,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        keys::change(self.connection, id, owner, label, limits)
+    }
+
+    fn add_figures(&mut self, figures: &[NewFigure]) -> Result<(), StoreError> {
+        figures::add(self.connection, figures)
+    }
+
+    fn open_blob_namespace(
+        &mut self,
+        namespace: &BlobNamespace,
+        allowance: &AllowanceId,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        blobs::open(self.connection, namespace, allowance, now)
+    }
+
+    fn put_blob(&mut self, blob: &NewBlob) -> Result<BlobOutcome, StoreError> {
+        blobs::put(self.connection, blob)
+    }
+
+    fn delete_blob(
+        &mut self,
+        namespace: &BlobNamespace,
+        id: &BlobId,
+        expected: BlobExpectation,
+    ) -> Result<BlobOutcome, StoreError> {
+        blobs::delete(self.connection, namespace, id, expected)
     }
 
     fn take_nonce(

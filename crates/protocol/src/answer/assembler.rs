@@ -51,7 +51,7 @@ impl AnswerAssembler {
     }
 
     fn push_wire(&mut self, wire: CompletionWire<'_>) -> Result<(), AnswerError> {
-        self.add(wire.choices.unwrap_or_default(), wire.usage, |choice| choice.delta)
+        self.add(wire.choices.unwrap_or_default(), wire.usage, ChoiceWire::piece)
     }
 
     /// Adds choices, a unary answer being a single chunk whose deltas are the messages.

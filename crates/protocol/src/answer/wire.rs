@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::Usage;
+use crate::jcs::{JsonError, canonical_bytes};
 use crate::units::TokenCount;
 
 /// Borrowed where the JSON has no escapes. A type of its own because serde borrows for a field
@@ -20,6 +21,15 @@ pub(super) struct CompletionWire<'a> {
     #[serde(borrow)]
     pub(super) choices: Option<Vec<ChoiceWire<'a>>>,
     pub(super) usage: Option<UsageWire>,
+    /// The vectors of an embeddings answer.
+    pub(super) data: Option<Vec<EmbeddingWire>>,
+}
+
+/// One vector: an array of numbers, or base64.
+#[derive(Deserialize)]
+pub(super) struct EmbeddingWire {
+    pub(super) index: Option<u32>,
+    pub(super) embedding: serde_json::Value,
 }
 
 /// One choice: `message` in a completion, `delta` in a chunk.
@@ -32,6 +42,39 @@ pub(super) struct ChoiceWire<'a> {
     pub(super) message: Option<MessageWire<'a>>,
     #[serde(borrow)]
     pub(super) delta: Option<MessageWire<'a>>,
+    /// What a completion without a chat has in place of both.
+    #[serde(borrow)]
+    pub(super) text: Option<Text<'a>>,
+}
+
+impl EmbeddingWire {
+    /// The vector as what a model said.
+    pub(super) fn as_choice<'a>(self) -> Result<ChoiceWire<'a>, JsonError> {
+        let json = canonical_bytes(&self.embedding)?;
+        let text = String::from_utf8_lossy(&json).into_owned();
+        Ok(ChoiceWire {
+            index: self.index,
+            finish_reason: None,
+            message: None,
+            delta: None,
+            text: Some(Text(Cow::Owned(text))),
+        })
+    }
+}
+
+impl<'a> ChoiceWire<'a> {
+    /// The message of a whole answer.
+    pub(super) fn whole(self) -> Option<MessageWire<'a>> {
+        match self.message {
+            Some(message) => Some(message.with_calls_by_position()),
+            None => self.text.map(MessageWire::of_text),
+        }
+    }
+
+    /// The piece in a chunk.
+    pub(super) fn piece(self) -> Option<MessageWire<'a>> {
+        self.delta.or_else(|| self.text.map(MessageWire::of_text))
+    }
 }
 
 /// A message or a piece of one.
@@ -79,7 +122,18 @@ pub(super) struct UsageWire {
     total_tokens: Option<TokenCount>,
 }
 
-impl MessageWire<'_> {
+impl<'a> MessageWire<'a> {
+    fn of_text(text: Text<'a>) -> Self {
+        Self {
+            role: None,
+            content: Some(text),
+            refusal: None,
+            reasoning_content: None,
+            reasoning: None,
+            tool_calls: None,
+        }
+    }
+
     /// Drops the tool calls' own indices, so that their positions count.
     pub(super) fn with_calls_by_position(mut self) -> Self {
         for call in self.tool_calls.iter_mut().flatten() {

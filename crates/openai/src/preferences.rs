@@ -1,0 +1,147 @@
+//! Where a client wants its request to go: an optional `provider` object in the body, or headers.
+//!
+//! Clients that know nothing of it send nothing; servers that know nothing of it ignore it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::ApiError;
+
+/// Most nodes a request may name.
+const MAX_NODES: usize = 64;
+
+/// In which order to try nodes that could serve the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// As the auction ranks them: by price and quality together.
+    #[default]
+    Auction,
+    /// The cheapest first.
+    Price,
+    /// The one whose answers began soonest first.
+    Latency,
+    /// The one that generated fastest first.
+    Throughput,
+}
+
+/// A client's preferences. The default is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preferences {
+    /// The most to pay for one million weighted tokens, in millionths of a USDC.
+    pub max_price: Option<u64>,
+    /// In which order to try.
+    pub sort: Sort,
+    /// Addresses of the only nodes to take; empty: any.
+    pub only: Vec<String>,
+    /// Addresses of nodes not to take.
+    pub ignore: Vec<String>,
+    /// Whether another node may be tried when the first fails.
+    pub no_fallbacks: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Wire<'a> {
+    #[serde(borrow)]
+    max_price: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sort: Option<&'a RawValue>,
+    #[serde(borrow)]
+    only: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ignore: Option<&'a RawValue>,
+    #[serde(borrow)]
+    allow_fallbacks: Option<&'a RawValue>,
+}
+
+impl Preferences {
+    /// Reads the value of `provider`. Members that are not ours are left to whom they belong to.
+    pub(crate) fn parse(raw: &RawValue) -> Result<Self, ApiError> {
+        let wire: Wire<'_> = serde_json::from_str(raw.get())
+            .map_err(|_| ApiError::invalid_value("provider", "an object, no field twice"))?;
+        let mut read = Self::default();
+        if let Some(raw) = present(wire.max_price) {
+            read.set_max_price(raw.get(), "provider.max_price")?;
+        }
+        if let Some(raw) = present(wire.sort) {
+            read.set_sort(&text(raw, "provider.sort")?, "provider.sort")?;
+        }
+        read.only = nodes(wire.only, "provider.only")?;
+        read.ignore = nodes(wire.ignore, "provider.ignore")?;
+        read.no_fallbacks = match present(wire.allow_fallbacks).map(RawValue::get) {
+            None | Some("true") => false,
+            Some("false") => true,
+            Some(_) => {
+                return Err(ApiError::invalid_value("provider.allow_fallbacks", "a boolean"));
+            }
+        };
+        Ok(read)
+    }
+
+    /// Sets the limit from its digits.
+    ///
+    /// # Errors
+    /// `invalid_value` about `param`.
+    pub fn set_max_price(&mut self, digits: &str, param: &'static str) -> Result<(), ApiError> {
+        let expected = "an integer: millionths of a USDC for one million weighted tokens";
+        let price = digits.trim().parse().map_err(|_| ApiError::invalid_value(param, expected))?;
+        self.max_price = Some(price);
+        Ok(())
+    }
+
+    /// Sets the order from its name.
+    ///
+    /// # Errors
+    /// `invalid_value` about `param`.
+    pub fn set_sort(&mut self, name: &str, param: &'static str) -> Result<(), ApiError> {
+        self.sort = match name.trim() {
+            "auction" => Sort::Auction,
+            "price" => Sort::Price,
+            "latency" => Sort::Latency,
+            "throughput" => Sort::Throughput,
+            _ => {
+                let expected = "price, latency, throughput or auction";
+                return Err(ApiError::invalid_value(param, expected));
+            }
+        };
+        Ok(())
+    }
+
+    /// Reads a list of addresses as headers have it, separated by commas.
+    ///
+    /// # Errors
+    /// `invalid_value` about `param`.
+    pub fn list(value: &str, param: &'static str) -> Result<Vec<String>, ApiError> {
+        let names: Vec<String> =
+            value.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+        check_length(names, param)
+    }
+}
+
+fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
+    raw.filter(|raw| raw.get() != "null")
+}
+
+fn text<'a>(raw: &'a RawValue, param: &'static str) -> Result<Cow<'a, str>, ApiError> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str::<Text<'a>>(raw.get())
+        .map(|text| text.0)
+        .map_err(|_| ApiError::invalid_value(param, "a string"))
+}
+
+fn nodes(raw: Option<&RawValue>, param: &'static str) -> Result<Vec<String>, ApiError> {
+    let Some(raw) = present(raw) else { return Ok(Vec::new()) };
+    let names: Vec<String> = serde_json::from_str(raw.get())
+        .map_err(|_| ApiError::invalid_value(param, "an array of nodes' addresses"))?;
+    check_length(names, param)
+}
+
+fn check_length(names: Vec<String>, param: &'static str) -> Result<Vec<String>, ApiError> {
+    if names.len() > MAX_NODES {
+        return Err(ApiError::invalid_value(param, "at most 64 nodes"));
+    }
+    Ok(names)
+}
