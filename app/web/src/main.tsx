@@ -1,0 +1,24 @@
+/** Starts the application. */
+import "@fontsource-variable/archivo/wdth.css";
+import "@fontsource-variable/jetbrains-mono/index.css";
+import "./styles.css";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { router } from "./router.tsx";
+
+const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTime: 1_000 } } });
+const root = document.getElementById("root");
+if (!root) throw new Error("the page has no root element");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  </StrictMode>,
+);
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  // Keeps the application at hand while the coordinator that served it is down. Optional: it may be refused.
+  void navigator.serviceWorker.register("/worker.js").catch(() => undefined);
+}
