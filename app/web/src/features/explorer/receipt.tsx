@@ -131,7 +131,7 @@ function Slip({ receipt, of, served }: { receipt: Receipt; of: number; served: S
   return (
     <article className="slip" aria-label={`Receipt of ${body.model}`}>
       <header className="slip-head">
-        <span className="slip-model">{body.model}</span>
+        <h2 className="slip-model">{body.model}</h2>
         <span className="quiet">{time(Number(body.created))}</span>
         {of > 1 && (
           <Badge>

@@ -1,0 +1,279 @@
+/** The journeys of people through the application, in a real browser on a real network. */
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ask, open } from "./stage.mjs";
+import { injectWallet } from "./wallet.mjs";
+
+const shots = process.env.PINAIVU_SHOTS ?? fileURLToPath(new URL("./shots", import.meta.url));
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+let stage;
+let wallet;
+let served;
+
+before(
+  async () => {
+    await mkdir(shots, { recursive: true });
+    stage = await open();
+    wallet = await injectWallet(stage.context, JSON.parse(await readFile(stage.ready.wallet, "utf8")));
+    served = await ask(stage.ready, "Say hello to the auditors.");
+    await ask(stage.ready, "And once more.");
+  },
+  { timeout: 400_000 },
+);
+
+after(async () => stage?.close(), { timeout: 60_000 });
+
+async function visit(path, options = {}) {
+  const page = await stage.context.newPage();
+  page.setDefaultTimeout(20_000);
+  if (options.narrow) await page.setViewportSize({ width: 390, height: 820 });
+  await page.emulateMedia({ colorScheme: options.dark ? "dark" : "light" });
+  await page.goto(stage.web.url + path);
+  return page;
+}
+
+async function picture(page, name) {
+  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+}
+
+/** Nothing that axe calls serious, in what is on the page now. */
+async function accessible(page) {
+  await page.locator("h1").first().waitFor({ state: "attached" });
+  const violations = await page.evaluate(
+    `(async () => { ${axe}; const found = await axe.run(document, { resultTypes: ["violations"] }); return found.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ") + " " + (n.failureSummary ?? "")).slice(0, 3).join(" | ")); })()`,
+  );
+  assert.deepEqual(violations, []);
+}
+
+const verdict = (page, name) =>
+  page.locator(".check", { has: page.locator(".check-name", { hasText: name }) }).first();
+
+describe("explorer", () => {
+  test("the front page shows what the chain has, and finds a request", { timeout: 60_000 }, async () => {
+    const page = await visit("/");
+    await page.getByText("Log grew from").first().waitFor();
+    await accessible(page);
+    await picture(page, "front");
+    await page.getByLabel("Search by request id").fill("nonsense");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").getByText("Not an id this network uses").waitFor();
+    await page.getByLabel("Search by request id").fill(served.id);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(`**/receipts/${served.id}`);
+    await page.close();
+  });
+
+  test("a receipt is verified in the browser, request and answer included", { timeout: 60_000 }, async () => {
+    const page = await visit(`/receipts/${served.id}`);
+    await page.getByLabel("Request body").fill(served.request);
+    await page.getByLabel("Answer", { exact: true }).fill(served.answer);
+    // The chain's log follows within the settlement interval; until then that check is open, not passed.
+    for (;;) {
+      await page.getByRole("button", { name: "Check against the commitments" }).click();
+      await page.getByText("This receipt holds").waitFor();
+      if ((await verdict(page, "Log head on chain").getAttribute("class")).includes("passed")) break;
+      await page.waitForTimeout(500);
+    }
+    for (const name of [
+      "Coordinator's signature",
+      "Node's signature",
+      "Node's key",
+      "Place in the log",
+      "Your request",
+      "Your answer",
+    ]) {
+      assert.match(await verdict(page, name).getAttribute("class"), /passed/, name);
+    }
+    for (const name of ["Auction replay", "Attestation"]) {
+      assert.match(await verdict(page, name).getAttribute("class"), /not_checked/, name);
+    }
+    await accessible(page);
+    await picture(page, "receipt");
+    await page
+      .getByLabel("Answer", { exact: true })
+      .fill(served.answer.replace(/"content":"/, '"content":"not '));
+    await page.getByRole("button", { name: "Check against the commitments" }).click();
+    await page.getByText("This receipt does not hold").waitFor();
+    assert.match(await verdict(page, "Your answer").getAttribute("class"), /failed/);
+    await page.close();
+  });
+
+  test("a receipt with one changed byte is called a lie", { timeout: 60_000 }, async () => {
+    stage.web.control.change = (path, body) => {
+      if (!path.startsWith("/v1/receipts/")) return body;
+      const document = JSON.parse(body);
+      for (const entry of document.receipts ?? []) {
+        const bytes = Buffer.from(entry.bytes, "base64");
+        bytes[250] ^= 1; // a byte of the body
+        entry.bytes = bytes.toString("base64");
+      }
+      return JSON.stringify(document);
+    };
+    try {
+      const page = await visit(`/receipts/${served.id}`);
+      const button = page.getByRole("button", { name: "Verify this receipt" });
+      const broken = page.getByText("What was served is no receipt");
+      await button.or(broken).waitFor();
+      if (await button.isVisible()) {
+        await button.click();
+        await page.getByText("This receipt does not hold").waitFor();
+        assert.match(await verdict(page, "Body").getAttribute("class"), /failed/);
+        await picture(page, "receipt-lie");
+      }
+      await page.close();
+    } finally {
+      stage.web.control.change = null;
+    }
+  });
+
+  test("without an RPC the page says what it did not check", { timeout: 60_000 }, async () => {
+    const page = await visit("/");
+    await page.evaluate(() => localStorage.setItem("pinaivu.rpc", "http://127.0.0.1:1"));
+    await page.goto(`${stage.web.url}/receipts/${served.id}`);
+    await page.getByRole("button", { name: "Verify this receipt" }).click();
+    await page.getByText("Consistent, but the chain was not read").waitFor();
+    assert.match(await verdict(page, "Coordinator's signature").getAttribute("class"), /not_checked/);
+    await page.evaluate((rpc) => localStorage.setItem("pinaivu.rpc", rpc), stage.ready.rpc_url);
+    await page.close();
+  });
+
+  test("an unknown request, node, coordinator and settlement have their pages", {
+    timeout: 90_000,
+  }, async () => {
+    const unknown = await visit(`/receipts/req_${"0".repeat(32)}`);
+    await unknown.getByText("has no receipt of that request").waitFor();
+    await unknown.close();
+    const node = await visit(`/nodes/${stage.ready.nodes[0]}`, { narrow: true, dark: true });
+    await node.getByText("Operator").waitFor();
+    await accessible(node);
+    await picture(node, "node-narrow-dark");
+    await node.close();
+    const coordinator = await visit("/coordinator", { dark: true });
+    await coordinator.getByText("adds up").waitFor();
+    await coordinator.getByText("This coordinator is not attested").waitFor();
+    await accessible(coordinator);
+    await picture(coordinator, "coordinator-dark");
+    await coordinator.getByText("Log grew from").first().waitFor();
+    await coordinator.locator('a[href^="/transactions/"]').first().click();
+    await coordinator.getByText("What it did").waitFor();
+    await accessible(coordinator);
+    await picture(coordinator, "settlement-dark");
+    await coordinator.close();
+  });
+});
+
+describe("console", () => {
+  const connect = async (page) => {
+    await page.getByRole("button", { name: "Connect a wallet" }).click();
+    await page.getByRole("button", { name: "Test Wallet" }).click();
+    await page.getByRole("tab", { name: "Funds" }).waitFor();
+  };
+  const sign = async (page) => {
+    await page.getByText("The simulation succeeded").waitFor();
+    await page.getByRole("button", { name: "Sign with Test Wallet" }).click();
+    await page.getByText("Confirmed by the cluster").waitFor();
+    await page.getByRole("button", { name: "Done" }).click();
+  };
+
+  test("deposit, refuse, limit, key, exit and take out", { timeout: 180_000 }, async () => {
+    const page = await visit("/console");
+    await accessible(page);
+    await connect(page);
+    await page.getByText("Free in escrow").waitFor();
+
+    const deposit = page.locator(".card", { has: page.getByRole("heading", { name: "Deposit" }) });
+    await deposit.getByLabel("Amount").fill("2.5");
+    await deposit.getByRole("button", { name: "Deposit" }).click();
+    await page.getByText("The simulation succeeded").waitFor();
+    await accessible(page);
+    await picture(page, "console-deposit");
+    wallet.refuse = true;
+    await page.getByRole("button", { name: "Sign with Test Wallet" }).click();
+    await page.getByText("The wallet did not sign").waitFor();
+    wallet.refuse = false;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await sign(page);
+
+    const limit = page.locator(".card", { has: page.getByRole("heading", { name: "Limit" }) });
+    await limit.getByLabel("Raise by").fill("1");
+    await limit.getByRole("button", { name: "Raise the limit" }).click();
+    await sign(page);
+
+    await page.getByRole("tab", { name: "Keys" }).click();
+    await page.getByLabel("Label").fill("from the browser");
+    await page.getByRole("button", { name: "Create a key" }).click();
+    const key = await page.locator(".secret code").textContent();
+    assert.match(key, /^sk-pnv-[A-Za-z0-9_-]{48}$/);
+    const used = await ask({ ...stage.ready, api_key: key }, "Hi.");
+    assert.match(used.id, /^req_/);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.getByText("from the browser").waitFor();
+    await accessible(page);
+
+    await page.getByRole("tab", { name: "Snippets" }).click();
+    await page.getByLabel("Your key").fill(key);
+    assert.ok((await page.locator(".snippet pre").first().textContent()).includes(key));
+    await page.getByRole("tab", { name: "Operator" }).click();
+    await page.getByText("Run a node").waitFor();
+
+    // The rest without the coordinator: money leaves straight through the RPC.
+    stage.web.control.down = true;
+    try {
+      await page.getByRole("tab", { name: "Funds" }).click();
+      await page.getByText("The coordinator cannot be reached").waitFor();
+      const withdraw = page.locator(".card", { has: page.getByRole("heading", { name: "Withdraw" }) });
+      await withdraw.getByLabel("Amount").fill("1");
+      await withdraw.getByRole("button", { name: "Withdraw" }).click();
+      await sign(page);
+      const exit = page.locator(".card", { has: page.getByRole("heading", { name: "Exit" }) });
+      await exit.getByLabel("Ask back").fill("3");
+      await exit.getByRole("button", { name: "Ask for it back" }).click();
+      await sign(page);
+      await exit.getByRole("timer").waitFor();
+      await picture(page, "console-exit");
+      const takeOut = exit.getByRole("button", { name: "Take it out" });
+      if (!process.env.PINAIVU_READY) {
+        await page.waitForFunction(
+          () =>
+            [...document.querySelectorAll("button")].some(
+              (b) => b.textContent === "Take it out" && !b.disabled,
+            ),
+          null,
+          { timeout: 60_000 },
+        );
+        await takeOut.click();
+        await sign(page);
+        await exit.getByLabel("Ask back").waitFor();
+      }
+    } finally {
+      stage.web.control.down = false;
+    }
+    await page.close();
+  });
+
+  test("too much is refused before anything is signed, in words", { timeout: 60_000 }, async () => {
+    const page = await visit("/console");
+    const before = wallet.signed;
+    const deposit = page.locator(".card", { has: page.getByRole("heading", { name: "Deposit" }) });
+    await deposit.getByLabel("Amount").fill("999999999");
+    await deposit.getByText("At most").waitFor();
+    assert.ok(await deposit.getByRole("button", { name: "Deposit" }).isDisabled());
+    assert.equal(wallet.signed, before);
+    await page.close();
+  });
+});
+
+describe("the application", () => {
+  test("asks nobody but its coordinator and the chosen RPC, and breaks no policy", () => {
+    // The dead RPC of the test above is the only other address, and a person's own choice there.
+    assert.deepEqual(
+      stage.outside.filter((url) => url !== "http://127.0.0.1:1/"),
+      [],
+    );
+    assert.deepEqual(stage.violations, []);
+  });
+});
