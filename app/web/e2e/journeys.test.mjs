@@ -70,7 +70,7 @@ describe("explorer", () => {
   test("a receipt is verified in the browser, request and answer included", { timeout: 60_000 }, async () => {
     const page = await visit(`/receipts/${served.id}`);
     await page.getByLabel("Request body").fill(served.request);
-    await page.getByLabel("Answer", { exact: true }).fill(served.answer);
+    await page.getByPlaceholder("The completion as JSON").fill(served.answer);
     // The chain's log follows within the settlement interval; until then that check is open, not passed.
     for (;;) {
       await page.getByRole("button", { name: "Check against the commitments" }).click();
@@ -94,7 +94,7 @@ describe("explorer", () => {
     await accessible(page);
     await picture(page, "receipt");
     await page
-      .getByLabel("Answer", { exact: true })
+      .getByPlaceholder("The completion as JSON")
       .fill(served.answer.replace(/"content":"/, '"content":"not '));
     await page.getByRole("button", { name: "Check against the commitments" }).click();
     await page.getByText("This receipt does not hold").waitFor();
@@ -264,6 +264,148 @@ describe("console", () => {
     assert.ok(await deposit.getByRole("button", { name: "Deposit" }).isDisabled());
     assert.equal(wallet.signed, before);
     await page.close();
+  });
+});
+
+describe("chat", () => {
+  const start = async (path = "/chat") => {
+    const page = await visit(path);
+    await page.getByRole("button", { name: "Add a key", exact: true }).click();
+    await page.getByLabel("API key").fill(stage.ready.api_key);
+    await page.getByRole("button", { name: "Use this key" }).click();
+    return page;
+  };
+  const ask = async (page, text) => {
+    await page.locator(".composer textarea").fill(text);
+    await page.keyboard.press("Enter");
+  };
+  const answered = (page) => page.locator('.answer[aria-busy="false"]').last();
+
+  test("ask, verify, edit, branch, try again", { timeout: 120_000 }, async () => {
+    const page = await visit("/chat");
+    await accessible(page);
+    await picture(page, "chat-empty");
+    await page.close();
+    const chat = await start();
+    await ask(chat, "Say hello in one short sentence.");
+    await answered(chat).waitFor();
+    await chat.locator(".receipt-badge", { hasText: "verified" }).waitFor();
+    assert.match(await chat.locator(".receipt-badge").textContent(), /0\.0000\d+ USDC/);
+    await accessible(chat);
+    await picture(chat, "chat");
+
+    await chat.getByRole("button", { name: "Edit" }).click();
+    await chat.getByLabel("Edit your question").fill("Say goodbye in one short sentence.");
+    await chat.getByRole("button", { name: "Ask this instead" }).click();
+    await chat.getByText("2 / 2").first().waitFor();
+    await answered(chat).waitFor();
+    await chat.getByRole("button", { name: "Previous version" }).first().click();
+    await chat.locator(".question", { hasText: "Say hello" }).waitFor();
+    await chat.getByRole("button", { name: "Try again" }).last().click();
+    await answered(chat).waitFor();
+    assert.equal(await chat.locator(".answer .branches").textContent(), "2 / 2");
+    await chat.locator(".receipt-badge").click();
+    await chat.waitForURL("**/receipts/req_*");
+    await chat.close();
+  });
+
+  test("stopping leaves what came, and a receipt for it", { timeout: 120_000 }, async () => {
+    const chat = await start();
+    await ask(chat, "Write a very long story about a lighthouse, with many chapters.");
+    await chat.locator(".answer .markdown").waitFor();
+    await chat.getByRole("button", { name: "Stop" }).click();
+    await chat.getByText("Stopped.").waitFor();
+    assert.ok((await chat.locator(".answer .markdown").textContent()).length > 0);
+    await chat.locator(".receipt-badge", { hasText: "USDC" }).waitFor();
+    assert.doesNotMatch(await chat.locator(".receipt-badge").textContent(), /does not hold/);
+    await chat.close();
+  });
+
+  test("history and memory are kept encrypted, and only the wallet opens them", { timeout: 120_000 }, async () => {
+    const chat = await start();
+    await chat.getByRole("button", { name: "Unlock history" }).click();
+    await chat.getByText("kept encrypted").waitFor();
+    await ask(chat, "Remember that my dog is called Brunhilde.");
+    await answered(chat).waitFor();
+    await ask(chat, "What is my dog called?");
+    await chat.getByText("1 remembered").first().waitFor();
+    await answered(chat).waitFor();
+    await chat.waitForTimeout(1_500); // the vault writes a moment after the last change
+    const kept = await chat.evaluate(async () => {
+      const database = await new Promise((resolve) => {
+        const opening = indexedDB.open("pinaivu-vault");
+        opening.onsuccess = () => resolve(opening.result);
+      });
+      const all = await new Promise((resolve) => {
+        const asked = database.transaction("boxes").objectStore("boxes").getAll();
+        asked.onsuccess = () => resolve(asked.result);
+      });
+      const decoder = new TextDecoder();
+      return { boxes: all.length, readable: all.some((box) => decoder.decode(box.data).includes("Brunhilde")) || JSON.stringify(localStorage).includes("Brunhilde") };
+    });
+    assert.ok(kept.boxes >= 3);
+    assert.equal(kept.readable, false);
+    await chat.reload();
+    assert.equal(await chat.getByText("Brunhilde").count(), 0);
+    await chat.getByRole("button", { name: "Unlock history" }).click();
+    await chat.getByLabel("Search conversations").fill("brunhilde dog");
+    await chat.getByRole("button", { name: "Remember that my dog", exact: false }).first().click();
+    await chat.locator(".question", { hasText: "What is my dog called?" }).waitFor();
+    await chat.getByRole("button", { name: "Memory (1)" }).click();
+    await accessible(chat);
+    await picture(chat, "chat-memory");
+    await chat.getByRole("button", { name: "Forget: my dog" }).click();
+    await chat.getByText("Nothing is remembered").waitFor();
+    await chat.close();
+  });
+
+  test("what a model writes cannot act as markup, and is drawn as markdown", { timeout: 60_000 }, async () => {
+    const content = [
+      "<img src=x onerror=\"globalThis.hacked=1\"><script>globalThis.hacked=1</script>",
+      "[click](javascript:globalThis.hacked=1) ![x](https://outside.invalid/pixel.png)",
+      "",
+      "| a | b |\n|---|---|\n| 1 | 2 |",
+      "",
+      "```js\nconst one = 1;\n```",
+      "",
+      "$$e^{i\\pi} + 1 = 0$$",
+    ].join("\n");
+    stage.web.control.change = (path, body) =>
+      path === "/v1/chat/completions" ? `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\ndata: [DONE]\n\n` : body;
+    try {
+      const chat = await start();
+      await ask(chat, "Attack me.");
+      await answered(chat).locator("table").waitFor();
+      await answered(chat).locator(".katex").first().waitFor();
+      await answered(chat).locator("pre code.hljs").waitFor();
+      assert.equal(await chat.evaluate(() => globalThis.hacked), undefined);
+      assert.equal(await answered(chat).locator("img, script").count(), 0);
+      assert.equal(await chat.locator('a[href^="javascript:"]').count(), 0);
+      // The answer is not the one that was served, and the badge says so.
+      await chat.locator(".receipt-badge", { hasText: "does not hold" }).waitFor();
+      await accessible(chat);
+      await picture(chat, "chat-markdown");
+      await chat.close();
+    } finally {
+      stage.web.control.change = null;
+    }
+  });
+
+  test("a wrong key and a coordinator that is down are said in words", { timeout: 60_000 }, async () => {
+    const chat = await start();
+    stage.web.control.down = true;
+    try {
+      await ask(chat, "Anybody there?");
+      await chat.locator(".notice-text", { hasText: "The coordinator cannot be reached." }).waitFor();
+    } finally {
+      stage.web.control.down = false;
+    }
+    await chat.evaluate(() => sessionStorage.setItem("pinaivu.chat.key", `sk-pnv-${"A".repeat(48)}`));
+    await chat.reload();
+    await ask(chat, "Anybody there?");
+    await chat.locator(".notice.bad").waitFor();
+    assert.match(await chat.locator(".notice.bad").textContent(), /key/i);
+    await chat.close();
   });
 });
 

@@ -27,7 +27,7 @@ export function Keys({ allowance }: { allowance: string | null }) {
     },
     onSuccess: ({ key: _, ...shown }) => {
       setLabel("");
-      queries.setQueryData<(typeof shown)[]>(name, (known) => [...(known ?? []), shown]);
+      queries.setQueryData<(typeof shown)[]>(name, (known) => known && [...known, shown]);
     },
   });
   const revoke = useMutation({
