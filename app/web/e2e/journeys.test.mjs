@@ -217,6 +217,8 @@ describe("console", () => {
     await page.getByRole("tab", { name: "Snippets" }).click();
     await page.getByLabel("Your key").fill(key);
     assert.ok((await page.locator(".snippet pre").first().textContent()).includes(key));
+    await page.getByRole("tab", { name: "Usage" }).click();
+    await page.getByText("All that was ever debited from your limit").waitFor();
     await page.getByRole("tab", { name: "Operator" }).click();
     await page.getByText("Run a node").waitFor();
 
@@ -321,7 +323,9 @@ describe("chat", () => {
     await chat.close();
   });
 
-  test("history and memory are kept encrypted, and only the wallet opens them", { timeout: 120_000 }, async () => {
+  test("history and memory are kept encrypted, and only the wallet opens them", {
+    timeout: 120_000,
+  }, async () => {
     const chat = await start();
     await chat.getByRole("button", { name: "Unlock history" }).click();
     await chat.getByText("kept encrypted").waitFor();
@@ -341,7 +345,12 @@ describe("chat", () => {
         asked.onsuccess = () => resolve(asked.result);
       });
       const decoder = new TextDecoder();
-      return { boxes: all.length, readable: all.some((box) => decoder.decode(box.data).includes("Brunhilde")) || JSON.stringify(localStorage).includes("Brunhilde") };
+      return {
+        boxes: all.length,
+        readable:
+          all.some((box) => decoder.decode(box.data).includes("Brunhilde")) ||
+          JSON.stringify(localStorage).includes("Brunhilde"),
+      };
     });
     assert.ok(kept.boxes >= 3);
     assert.equal(kept.readable, false);
@@ -359,9 +368,11 @@ describe("chat", () => {
     await chat.close();
   });
 
-  test("what a model writes cannot act as markup, and is drawn as markdown", { timeout: 60_000 }, async () => {
+  test("what a model writes cannot act as markup, and is drawn as markdown", {
+    timeout: 60_000,
+  }, async () => {
     const content = [
-      "<img src=x onerror=\"globalThis.hacked=1\"><script>globalThis.hacked=1</script>",
+      '<img src=x onerror="globalThis.hacked=1"><script>globalThis.hacked=1</script>',
       "[click](javascript:globalThis.hacked=1) ![x](https://outside.invalid/pixel.png)",
       "",
       "| a | b |\n|---|---|\n| 1 | 2 |",
@@ -371,7 +382,9 @@ describe("chat", () => {
       "$$e^{i\\pi} + 1 = 0$$",
     ].join("\n");
     stage.web.control.change = (path, body) =>
-      path === "/v1/chat/completions" ? `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\ndata: [DONE]\n\n` : body;
+      path === "/v1/chat/completions"
+        ? `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\ndata: [DONE]\n\n`
+        : body;
     try {
       const chat = await start();
       await ask(chat, "Attack me.");
@@ -410,6 +423,49 @@ describe("chat", () => {
 });
 
 describe("the application", () => {
+  test("opens while the coordinator that served it is down, and still takes money out", {
+    timeout: 60_000,
+  }, async () => {
+    const first = await visit("/console");
+    await first.evaluate(() => navigator.serviceWorker.ready);
+    // The files of the pages are kept as they are used: once more, with the worker in control.
+    await first.reload();
+    await first.getByRole("tab", { name: "Funds" }).waitFor();
+    await first.close();
+    stage.web.control.down = true;
+    try {
+      const page = await visit("/console");
+      await page.getByText("The coordinator cannot be reached").waitFor();
+      const withdraw = page.locator(".card", { has: page.getByRole("heading", { name: "Withdraw" }) });
+      await withdraw.getByLabel("Amount").fill("0.5");
+      await withdraw.getByRole("button", { name: "Withdraw" }).click();
+      await page.getByText("The simulation succeeded").waitFor();
+      await page.getByRole("button", { name: "Sign with Test Wallet" }).click();
+      await page.getByText("Confirmed by the cluster").waitFor();
+      await page.close();
+    } finally {
+      stage.web.control.down = false;
+    }
+  });
+
+  test("is small where people begin", async () => {
+    const page = await visit("/");
+    await page.getByText("Log grew from").first().waitFor();
+    const { bytes, files } = await page.evaluate(() => {
+      const scripts = performance.getEntriesByType("resource").filter((entry) => entry.name.endsWith(".js"));
+      return {
+        bytes: scripts.reduce((sum, entry) => sum + entry.decodedBodySize, 0),
+        files: scripts.map((entry) => entry.name),
+      };
+    });
+    assert.ok(bytes < 700_000, `${bytes} bytes of script on the front page`);
+    assert.ok(
+      !files.some((file) => file.includes("markdown")),
+      "the chat's markdown is loaded on the front page",
+    );
+    await page.close();
+  });
+
   test("asks nobody but its coordinator and the chosen RPC, and breaks no policy", () => {
     // The dead RPC of the test above is the only other address, and a person's own choice there.
     assert.deepEqual(

@@ -6,10 +6,14 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { ApiFailure } from "./entities/coordinator.ts";
 import { WalletProvider } from "./entities/wallet.tsx";
 import { router } from "./router.tsx";
 
-const queries = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTime: 1_000 } } });
+/** What the coordinator refused or does not have will be the same a second later. */
+const retry = (failures: number, error: Error) =>
+  failures < 1 && !(error instanceof ApiFailure && error.kind !== "unreachable");
+const queries = new QueryClient({ defaultOptions: { queries: { retry, staleTime: 1_000 } } });
 const root = document.getElementById("root");
 if (!root) throw new Error("the page has no root element");
 createRoot(root).render(

@@ -1,9 +1,9 @@
 /** Chat: conversations on this network, each answer with its price and its receipt. */
 import { Link } from "@tanstack/react-router";
 import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { listAllowancesOf, useChain } from "../../entities/chain.ts";
 import { type Model, useNetwork } from "../../entities/coordinator.ts";
 import { createKey, looksLikeKey } from "../../entities/keys.ts";
-import { listAllowancesOf, useChain } from "../../entities/chain.ts";
 import { useWallet } from "../../entities/wallet.tsx";
 import { usdc } from "../../shared/format.ts";
 import { Badge, Button, Dialog, Field, IconButton, Notice, useTitle } from "../../shared/ui.tsx";
@@ -44,7 +44,12 @@ export default function Chat() {
       <section className="chat-main" aria-label="Conversation">
         <header className="chat-bar">
           <span className="only-narrow">
-            <IconButton icon="menu" label="Conversations" aria-expanded={side} onClick={() => setSide(!side)} />
+            <IconButton
+              icon="menu"
+              label="Conversations"
+              aria-expanded={side}
+              onClick={() => setSide(!side)}
+            />
           </span>
           <ModelPicker models={models} chosen={chosen} onChoose={setModel} />
           <div className="button-row">
@@ -60,10 +65,20 @@ export default function Chat() {
         <Messages chat={chat} shown={shown} hasKey={key !== ""} onKey={() => setPanel("key")} />
         <Composer chat={chat} ready={key !== "" && chosen !== undefined} model={chosen} />
       </section>
-      <Dialog open={panel === "key"} onOpenChange={(open) => setPanel(open ? "key" : "none")} title="What pays for your questions" about="A key spends from the limit you set on chain, and never more.">
+      <Dialog
+        open={panel === "key"}
+        onOpenChange={(open) => setPanel(open ? "key" : "none")}
+        title="What pays for your questions"
+        about="A key spends from the limit you set on chain, and never more."
+      >
         <KeyForm current={key} onKey={takeKey} />
       </Dialog>
-      <Dialog open={panel === "memory"} onOpenChange={(open) => setPanel(open ? "memory" : "none")} title="Memory" about="Facts you keep, recalled in this browser by the words of your question and sent along with it. Say “remember that …”, or add one here.">
+      <Dialog
+        open={panel === "memory"}
+        onOpenChange={(open) => setPanel(open ? "memory" : "none")}
+        title="Memory"
+        about="Facts you keep, recalled in this browser by the words of your question and sent along with it. Say “remember that …”, or add one here."
+      >
         <MemoryForm chat={chat} on={memory} onToggle={setMemory} />
       </Dialog>
     </div>
@@ -75,7 +90,9 @@ type ChatState = ReturnType<typeof useChat>;
 function History({ chat, onChosen }: { chat: ChatState; onChosen: () => void }) {
   const { wallet } = useWallet();
   const [query, setQuery] = useState("");
-  const found = query.trim() ? chat.conversations.filter((conversation) => matches(conversation, query.trim())) : chat.conversations;
+  const found = query.trim()
+    ? chat.conversations.filter((conversation) => matches(conversation, query.trim()))
+    : chat.conversations;
   return (
     <>
       <Button
@@ -87,7 +104,14 @@ function History({ chat, onChosen }: { chat: ChatState; onChosen: () => void }) 
       >
         New conversation
       </Button>
-      <input className="side-search" type="search" value={query} onChange={(event) => setQuery(event.target.value)} placeholder="Search conversations" aria-label="Search conversations" />
+      <input
+        className="side-search"
+        type="search"
+        value={query}
+        onChange={(event) => setQuery(event.target.value)}
+        placeholder="Search conversations"
+        aria-label="Search conversations"
+      />
       <ul className="side-list">
         {found.map((conversation) => (
           <li key={conversation.id} className={chat.open?.id === conversation.id ? "chosen" : ""}>
@@ -101,10 +125,16 @@ function History({ chat, onChosen }: { chat: ChatState; onChosen: () => void }) 
             >
               {conversation.title}
             </button>
-            <IconButton icon="trash" label={`Delete ${conversation.title}`} onClick={() => chat.remove(conversation.id)} />
+            <IconButton
+              icon="trash"
+              label={`Delete ${conversation.title}`}
+              onClick={() => chat.remove(conversation.id)}
+            />
           </li>
         ))}
-        {found.length === 0 && <li className="quiet empty">{query ? "Nothing has those words" : "No conversations yet"}</li>}
+        {found.length === 0 && (
+          <li className="quiet empty">{query ? "Nothing has those words" : "No conversations yet"}</li>
+        )}
       </ul>
       <div className="side-foot">
         {chat.kept ? (
@@ -116,14 +146,19 @@ function History({ chat, onChosen }: { chat: ChatState; onChosen: () => void }) 
           </p>
         ) : wallet ? (
           <>
-            <p className="quiet">Kept only while this page is open. Your wallet's signature can encrypt it here and bring back what you had.</p>
+            <p className="quiet">
+              Kept only while this page is open. Your wallet's signature can encrypt it here and bring back
+              what you had.
+            </p>
             <Button icon="lock" onClick={() => void chat.unlock()}>
               Unlock history
             </Button>
           </>
         ) : (
           <>
-            <p className="quiet">Kept only while this page is open. Connect a wallet to keep it, encrypted.</p>
+            <p className="quiet">
+              Kept only while this page is open. Connect a wallet to keep it, encrypted.
+            </p>
             <ConnectButton tone="plain" />
           </>
         )}
@@ -137,7 +172,15 @@ function History({ chat, onChosen }: { chat: ChatState; onChosen: () => void }) 
   );
 }
 
-function ModelPicker({ models, chosen, onChoose }: { models: readonly Model[]; chosen: Model | undefined; onChoose: (id: string) => void }) {
+function ModelPicker({
+  models,
+  chosen,
+  onChoose,
+}: {
+  models: readonly Model[];
+  chosen: Model | undefined;
+  onChoose: (id: string) => void;
+}) {
   if (!chosen) return <span className="quiet">No model is offered right now</span>;
   const { lowest_ask, input_weight, output_weight } = chosen.pricing;
   return (
@@ -150,14 +193,19 @@ function ModelPicker({ models, chosen, onChoose }: { models: readonly Model[]; c
         ))}
       </select>
       <span className="quiet price-now">
-        {lowest_ask === null ? "no ask" : `from ${usdc(BigInt(lowest_ask) * BigInt(input_weight))} in · ${usdc(BigInt(lowest_ask) * BigInt(output_weight))} out per million`}
+        {lowest_ask === null
+          ? "no ask"
+          : `from ${usdc(BigInt(lowest_ask) * BigInt(input_weight))} in · ${usdc(BigInt(lowest_ask) * BigInt(output_weight))} out per million`}
       </span>
     </div>
   );
 }
 
 function save(name: string, type: string, text: string): void {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  const link = Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(new Blob([text], { type })),
+    download: name,
+  });
   link.click();
   URL.revokeObjectURL(link.href);
 }
@@ -166,13 +214,31 @@ function ExportMenu({ conversation }: { conversation: Conversation }) {
   const name = conversation.title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40) || "conversation";
   return (
     <>
-      <IconButton icon="download" label="Export as Markdown" onClick={() => save(`${name}.md`, "text/markdown", toMarkdown(conversation))} />
-      <IconButton icon="file" label="Export everything as JSON" onClick={() => save(`${name}.json`, "application/json", JSON.stringify(conversation, null, 2))} />
+      <IconButton
+        icon="download"
+        label="Export as Markdown"
+        onClick={() => save(`${name}.md`, "text/markdown", toMarkdown(conversation))}
+      />
+      <IconButton
+        icon="file"
+        label="Export everything as JSON"
+        onClick={() => save(`${name}.json`, "application/json", JSON.stringify(conversation, null, 2))}
+      />
     </>
   );
 }
 
-function Messages({ chat, shown, hasKey, onKey }: { chat: ChatState; shown: ReturnType<typeof path>; hasKey: boolean; onKey: () => void }) {
+function Messages({
+  chat,
+  shown,
+  hasKey,
+  onKey,
+}: {
+  chat: ChatState;
+  shown: ReturnType<typeof path>;
+  hasKey: boolean;
+  onKey: () => void;
+}) {
   const end = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const follow = useRef(true);
@@ -188,31 +254,59 @@ function Messages({ chat, shown, hasKey, onKey }: { chat: ChatState; shown: Retu
   }, []);
   const actions = { retry: chat.retry, edit: chat.edit, branch: chat.branch };
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <div className="messages" ref={box} onScroll={scrolled} tabIndex={0} role="log" aria-label="Messages" aria-live="off">
+    <div
+      className="messages"
+      ref={box}
+      onScroll={scrolled}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+      tabIndex={0}
+      role="log"
+      aria-label="Messages"
+      aria-live="off"
+    >
       {shown.length === 0 ? (
         <div className="chat-empty">
           <h1>Ask the network.</h1>
-          <p className="lead">Nodes compete for your question. The answer comes with its price, and a receipt that this page checks for you.</p>
+          <p className="lead">
+            Nodes compete for your question. The answer comes with its price, and a receipt that this page
+            checks for you.
+          </p>
           {!hasKey && (
             <Button tone="primary" icon="key" onClick={onKey}>
               Add a key to begin
             </Button>
           )}
-          <p className="quiet">The node that answers sees your question, and so does the coordinator. Do not send what no stranger may read.</p>
+          <p className="quiet">
+            The node that answers sees your question, and so does the coordinator. Do not send what no
+            stranger may read.
+          </p>
         </div>
       ) : (
         <>
           <h1 className="unseen">{chat.open?.title}</h1>
           {shown.map((message) => {
-          const all = chat.open ? siblings(chat.open, message) : [message];
-          return <MessageView key={message.id} message={message} place={all.findIndex((other) => other.id === message.id)} of={all.length} busy={chat.busy} actions={actions} />;
+            const all = chat.open ? siblings(chat.open, message) : [message];
+            return (
+              <MessageView
+                key={message.id}
+                message={message}
+                place={all.findIndex((other) => other.id === message.id)}
+                of={all.length}
+                busy={chat.busy}
+                actions={actions}
+              />
+            );
           })}
         </>
       )}
       <div ref={end} />
       <p className="unseen" role="status">
-        {last?.role === "assistant" && (last.state === "streaming" ? "The answer is being written" : last.state === "done" ? `Answer: ${last.content}` : (last.problem ?? "Stopped"))}
+        {last?.role === "assistant" &&
+          (last.state === "streaming"
+            ? "The answer is being written"
+            : last.state === "done"
+              ? `Answer: ${last.content}`
+              : (last.problem ?? "Stopped"))}
       </p>
     </div>
   );
@@ -264,7 +358,18 @@ function Composer({ chat, ready, model }: { chat: ChatState; ready: boolean; mod
         </button>
       ) : (
         <button type="submit" className="send" aria-label="Send" disabled={!ready || !text.trim()}>
-          <svg className="icon" viewBox="0 0 16 16" width="18" height="18" fill="none" stroke="currentColor" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+          <svg
+            className="icon"
+            viewBox="0 0 16 16"
+            width="18"
+            height="18"
+            fill="none"
+            stroke="currentColor"
+            strokeWidth="1.8"
+            strokeLinecap="round"
+            strokeLinejoin="round"
+            aria-hidden="true"
+          >
             <path d="M8 13.500v-11M3.500 7 8 2.500 12.500 7" />
           </svg>
         </button>
@@ -287,8 +392,11 @@ function KeyForm({ current, onKey }: { current: string; onKey: (key: string) => 
     try {
       const allowances = await listAllowancesOf(chain, wallet.address);
       const now = BigInt(Math.floor(Date.now() / 1000));
-      const allowance = allowances.find((found) => found.coordinator === chain.place.coordinator && found.expiryTime > now);
-      if (!allowance) return setProblem("This wallet has set no limit for the coordinator yet: do that in the console.");
+      const allowance = allowances.find(
+        (found) => found.coordinator === chain.place.coordinator && found.expiryTime > now,
+      );
+      if (!allowance)
+        return setProblem("This wallet has set no limit for the coordinator yet: do that in the console.");
       onKey((await createKey(wallet, network.data, allowance.address, "chat")).key);
     } catch (error) {
       setProblem(error instanceof Error && error.message ? error.message : "No key was made.");
@@ -303,11 +411,20 @@ function KeyForm({ current, onKey }: { current: string; onKey: (key: string) => 
         onSubmit={(event) => {
           event.preventDefault();
           const key = text.trim();
-          if (key && !looksLikeKey(key)) return setProblem("A key begins with sk-pnv- and has 55 characters.");
+          if (key && !looksLikeKey(key))
+            return setProblem("A key begins with sk-pnv- and has 55 characters.");
           onKey(key);
         }}
       >
-        <Field label="API key" type="password" value={text} onChange={(event) => setText(event.target.value)} placeholder="sk-pnv-…" error={problem} help="Kept for this tab only" />
+        <Field
+          label="API key"
+          type="password"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          placeholder="sk-pnv-…"
+          error={problem}
+          help="Kept for this tab only"
+        />
         <div className="button-row">
           <Button type="submit" tone="primary">
             {text.trim() || !current ? "Use this key" : "Remove the key"}
@@ -335,12 +452,21 @@ function KeyForm({ current, onKey }: { current: string; onKey: (key: string) => 
   );
 }
 
-function MemoryForm({ chat, on, onToggle }: { chat: ChatState; on: boolean; onToggle: (on: boolean) => void }) {
+function MemoryForm({
+  chat,
+  on,
+  onToggle,
+}: {
+  chat: ChatState;
+  on: boolean;
+  onToggle: (on: boolean) => void;
+}) {
   const [text, setText] = useState("");
   return (
     <div className="stack">
       <label className="switch">
-        <input type="checkbox" checked={on} onChange={(event) => onToggle(event.target.checked)} /> Use memory in answers
+        <input type="checkbox" checked={on} onChange={(event) => onToggle(event.target.checked)} /> Use memory
+        in answers
       </label>
       <form
         className="stack tight"
@@ -350,7 +476,14 @@ function MemoryForm({ chat, on, onToggle }: { chat: ChatState; on: boolean; onTo
           setText("");
         }}
       >
-        <Field label="Something to remember" value={text} maxLength={400} onChange={(event) => setText(event.target.value)} placeholder="I write Rust and prefer short answers" help={chat.kept ? "Kept encrypted in this browser" : "Kept only while this page is open"} />
+        <Field
+          label="Something to remember"
+          value={text}
+          maxLength={400}
+          onChange={(event) => setText(event.target.value)}
+          placeholder="I write Rust and prefer short answers"
+          help={chat.kept ? "Kept encrypted in this browser" : "Kept only while this page is open"}
+        />
         <div>
           <Button type="submit" disabled={!text.trim()}>
             Remember
@@ -363,8 +496,20 @@ function MemoryForm({ chat, on, onToggle }: { chat: ChatState; on: boolean; onTo
         <ul className="memories">
           {chat.memories.map((memory) => (
             <li key={memory.id}>
-              <input aria-label="A memory" defaultValue={memory.text} onBlur={(event) => event.target.value.trim() && event.target.value.trim() !== memory.text && chat.rewrite(memory.id, event.target.value)} />
-              <IconButton icon="trash" label={`Forget: ${memory.text}`} onClick={() => chat.forget(memory.id)} />
+              <input
+                aria-label="A memory"
+                defaultValue={memory.text}
+                onBlur={(event) =>
+                  event.target.value.trim() &&
+                  event.target.value.trim() !== memory.text &&
+                  chat.rewrite(memory.id, event.target.value)
+                }
+              />
+              <IconButton
+                icon="trash"
+                label={`Forget: ${memory.text}`}
+                onClick={() => chat.forget(memory.id)}
+              />
             </li>
           ))}
         </ul>

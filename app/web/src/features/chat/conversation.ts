@@ -40,7 +40,13 @@ export interface Conversation {
 
 export const newId = (): string => crypto.randomUUID().replaceAll("-", "");
 
-export const emptyConversation = (now: number): Conversation => ({ id: newId(), title: "", updated: now, messages: {}, chosen: {} });
+export const emptyConversation = (now: number): Conversation => ({
+  id: newId(),
+  title: "",
+  updated: now,
+  messages: {},
+  chosen: {},
+});
 
 const parentKey = (message: Pick<Message, "parent">) => message.parent ?? "";
 
@@ -99,7 +105,11 @@ export function titleOf(content: string): string {
 export function settle(conversation: Conversation): Conversation {
   const cut = Object.values(conversation.messages).filter((message) => message.state === "streaming");
   return cut.reduce(
-    (settled, message) => change(settled, message.id, { state: "stopped", problem: "The page was closed while this was being written." }),
+    (settled, message) =>
+      change(settled, message.id, {
+        state: "stopped",
+        problem: "The page was closed while this was being written.",
+      }),
     conversation,
   );
 }
@@ -120,7 +130,9 @@ export function toMarkdown(conversation: Conversation): string {
 
 /** Whether a conversation has all the words, in its title or in any branch. */
 export function matches(conversation: Conversation, query: string): boolean {
-  const text = [conversation.title, ...Object.values(conversation.messages).map((message) => message.content)].join("\n").toLowerCase();
+  const text = [conversation.title, ...Object.values(conversation.messages).map((message) => message.content)]
+    .join("\n")
+    .toLowerCase();
   return query
     .toLowerCase()
     .split(/\s+/)

@@ -16,7 +16,12 @@ function Code({ children }: { children?: ReactNode }) {
   const block = useRef<HTMLPreElement>(null);
   return (
     <div className="code-block">
-      <button type="button" className="copy" aria-label="Copy the code" onClick={() => void navigator.clipboard.writeText(block.current?.textContent ?? "")}>
+      <button
+        type="button"
+        className="copy"
+        aria-label="Copy the code"
+        onClick={() => void navigator.clipboard.writeText(block.current?.textContent ?? "")}
+      >
         <Icon name="copy" />
       </button>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
@@ -29,11 +34,15 @@ function Code({ children }: { children?: ReactNode }) {
 
 const components: Components = {
   pre: ({ children }) => <Code>{children}</Code>,
-  a: ({ href, children }) => (
-    <a href={href} target="_blank" rel="noopener noreferrer nofollow">
-      {children}
-    </a>
-  ),
+  // An address that was refused, such as javascript:, is empty here: then it is only its text.
+  a: ({ href, children }) =>
+    href ? (
+      <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+        {children}
+      </a>
+    ) : (
+      <span>{children}</span>
+    ),
   img: ({ src, alt }) => (
     <a href={typeof src === "string" ? src : undefined} target="_blank" rel="noopener noreferrer nofollow">
       {alt || "image"}
@@ -51,7 +60,10 @@ export default function Markdown({ text }: { text: string }) {
     <div className="markdown">
       <ReactMarkdown
         remarkPlugins={[remarkGfm, remarkMath]}
-        rehypePlugins={[[rehypeKatex, { throwOnError: false, trust: false, maxExpand: 100 }], [rehypeHighlight, { detect: false }]]}
+        rehypePlugins={[
+          [rehypeKatex, { throwOnError: false, trust: false, maxExpand: 100 }],
+          [rehypeHighlight, { detect: false }],
+        ]}
         components={components}
       >
         {text}

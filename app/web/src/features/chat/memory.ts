@@ -10,22 +10,31 @@ export interface Memory {
   readonly created: number;
 }
 
-export const newMemory = (text: string, now: number): Memory => ({ id: newId(), text: text.trim(), created: now });
+export const newMemory = (text: string, now: number): Memory => ({
+  id: newId(),
+  text: text.trim(),
+  created: now,
+});
 
-const COMMON = new Set("a an and are as at be by can do does for from had has have how i in is it its me my not of on or our so that the their them they this to was we were what when where which who why will with you your".split(" "));
+const COMMON = new Set(
+  "a an and are as at be by can do does for from had has have how i in is it its me my not of on or our so that the their them they this to was we were what when where which who why will with you your".split(
+    " ",
+  ),
+);
 
 /** Words that carry meaning, without their commonest endings. */
 export function words(text: string): string[] {
   return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
     .filter((word) => word.length > 1 && !COMMON.has(word))
-    .map((word) => (word.length > 4 ? word.replace(/(ing|ed|es|s)$/, "") : word));
+    .map((word) => (word.length > 3 ? word.replace(/(ing|ed|es|s)$/, "") : word));
 }
 
 /** At most `most` memories that fit the question, best first: rare shared words weigh more. */
 export function recall(memories: readonly Memory[], question: string, most = 4): Memory[] {
   const asked = new Set(words(question));
   const contents = memories.map((memory) => new Set(words(memory.text)));
-  const rarity = (word: string) => Math.log(1 + memories.length / (1 + contents.filter((content) => content.has(word)).length));
+  const rarity = (word: string) =>
+    Math.log(1 + memories.length / (1 + contents.filter((content) => content.has(word)).length));
   return memories
     .map((memory, at) => {
       const shared = [...(contents[at] ?? [])].filter((word) => asked.has(word));

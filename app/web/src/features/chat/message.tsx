@@ -18,7 +18,19 @@ export interface MessageActions {
   branch(message: Message, by: number): void;
 }
 
-export function MessageView({ message, place, of, busy, actions }: { message: Message; place: number; of: number; busy: boolean; actions: MessageActions }) {
+export function MessageView({
+  message,
+  place,
+  of,
+  busy,
+  actions,
+}: {
+  message: Message;
+  place: number;
+  of: number;
+  busy: boolean;
+  actions: MessageActions;
+}) {
   return message.role === "user" ? (
     <Question message={message} place={place} of={of} busy={busy} actions={actions} />
   ) : (
@@ -32,11 +44,21 @@ function Branches({ message, place, of, actions, busy }: Props) {
   if (of < 2) return null;
   return (
     <span className="branches">
-      <IconButton icon="left" label="Previous version" disabled={place === 0 || busy} onClick={() => actions.branch(message, -1)} />
+      <IconButton
+        icon="left"
+        label="Previous version"
+        disabled={place === 0 || busy}
+        onClick={() => actions.branch(message, -1)}
+      />
       <span>
         {place + 1} / {of}
       </span>
-      <IconButton icon="right" label="Next version" disabled={place === of - 1 || busy} onClick={() => actions.branch(message, 1)} />
+      <IconButton
+        icon="right"
+        label="Next version"
+        disabled={place === of - 1 || busy}
+        onClick={() => actions.branch(message, 1)}
+      />
     </span>
   );
 }
@@ -108,7 +130,12 @@ function Answer(props: Props) {
           <Markdown text={message.content} />
         </Suspense>
       ) : (
-        streaming && !message.reasoning && <p className="running"><span className="spinner" aria-hidden /> Waiting for the first token…</p>
+        streaming &&
+        !message.reasoning && (
+          <p className="running">
+            <span className="spinner" aria-hidden /> Waiting for the first token…
+          </p>
+        )
       )}
       {message.state === "stopped" && <p className="quiet">{message.problem ?? "Stopped."}</p>}
       {message.state === "failed" && (
@@ -123,7 +150,9 @@ function Answer(props: Props) {
           <IconButton icon="retry" label="Try again" disabled={busy} onClick={() => actions.retry(message)} />
           <span className="answer-facts">
             {message.facts?.model && <span>{message.facts.model}</span>}
-            {message.facts?.firstTokenMillis !== null && message.facts && <span>{message.facts.firstTokenMillis} ms to the first token</span>}
+            {message.facts?.firstTokenMillis !== null && message.facts && (
+              <span>{message.facts.firstTokenMillis} ms to the first token</span>
+            )}
             {message.facts && message.facts.memories.length > 0 && (
               <Tip text={message.facts.memories.join("\n")}>
                 <button type="button" className="memory-used">
@@ -150,11 +179,21 @@ function ReceiptBadge({ message }: { message: Message }) {
       const encode = (text: string) => new TextEncoder().encode(text);
       const whole = message.state === "done" && facts;
       const evidence = facts?.salt
-        ? { salt: facts.salt, request: encode(facts.request), ...(whole ? { answer: readAnswer(encode(JSON.stringify(facts.chunks))).answer } : {}) }
+        ? {
+            salt: facts.salt,
+            request: encode(facts.request),
+            ...(whole ? { answer: readAnswer(encode(JSON.stringify(facts.chunks))).answer } : {}),
+          }
         : {};
       const { report, served, chainProblem } = await verifyRequest(id, chain, evidence, () => undefined);
       const cost = readDocument(served).entries.reduce((sum, entry) => sum + entry.receipt.body.amount, 0n);
-      return { failed: report.failed, passed: report.passed, open: report.checks.some((found) => found.id === "anchor" && found.verdict === "not_checked"), cost, chainProblem };
+      return {
+        failed: report.failed,
+        passed: report.passed,
+        open: report.checks.some((found) => found.id === "anchor" && found.verdict === "not_checked"),
+        cost,
+        chainProblem,
+      };
     },
     // The receipt is written after the last byte, and anchored a little later.
     retry: 20,
@@ -163,7 +202,13 @@ function ReceiptBadge({ message }: { message: Message }) {
     staleTime: Number.POSITIVE_INFINITY,
   });
   const found = check.data;
-  const tone = !found ? "neutral" : found.failed > 0 ? "bad" : found.chainProblem || found.open ? "wait" : "good";
+  const tone = !found
+    ? "neutral"
+    : found.failed > 0
+      ? "bad"
+      : found.chainProblem || found.open
+        ? "wait"
+        : "good";
   const words = !found
     ? check.error
       ? "no receipt"

@@ -1,5 +1,5 @@
 /** One streamed answer, with everything that its receipt is checked against later. */
-import { failureOf, ApiFailure } from "../../entities/coordinator.ts";
+import { ApiFailure, failureOf } from "../../entities/coordinator.ts";
 
 /** What arrives while an answer is written. */
 export interface Piece {
@@ -39,7 +39,10 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
 export function pieceOf(chunk: unknown): Piece {
   const [choice] = (chunk as { choices?: { delta?: Record<string, unknown> }[] } | null)?.choices ?? [];
   const delta = choice?.delta ?? {};
-  return { content: text(delta["content"]), reasoning: text(delta["reasoning_content"]) || text(delta["reasoning"]) };
+  return {
+    content: text(delta["content"]),
+    reasoning: text(delta["reasoning_content"]) || text(delta["reasoning"]),
+  };
 }
 
 /**
@@ -89,7 +92,13 @@ export async function complete(
       if (data === "[DONE]") continue;
       const chunk: unknown = JSON.parse(data);
       const problem = (chunk as { error?: { message?: unknown; code?: unknown } }).error;
-      if (problem) throw new ApiFailure(text(problem.message) || "The answer was interrupted.", "refused", 200, text(problem.code) || null);
+      if (problem)
+        throw new ApiFailure(
+          text(problem.message) || "The answer was interrupted.",
+          "refused",
+          200,
+          text(problem.code) || null,
+        );
       chunks.push(chunk);
       onPiece(pieceOf(chunk), chunk);
     }

@@ -4,10 +4,10 @@ import { z } from "zod";
 import { ApiFailure } from "../../entities/coordinator.ts";
 import { useWallet } from "../../entities/wallet.tsx";
 import {
-  add,
   type AnswerFacts,
-  change,
+  add,
   type Conversation,
+  change,
   emptyConversation,
   type Message,
   newId,
@@ -16,11 +16,17 @@ import {
   switchBranch,
   turns,
 } from "./conversation.ts";
-import { asSystem, askedToRemember, type Memory, newMemory, recall } from "./memory.ts";
+import { askedToRemember, asSystem, type Memory, newMemory, recall } from "./memory.ts";
 import { complete } from "./stream.ts";
 import { Vault } from "./vault.ts";
 
-const MessageShape = z.looseObject({ id: z.string(), parent: z.string().nullable(), role: z.enum(["user", "assistant"]), content: z.string(), at: z.number() });
+const MessageShape = z.looseObject({
+  id: z.string(),
+  parent: z.string().nullable(),
+  role: z.enum(["user", "assistant"]),
+  content: z.string(),
+  at: z.number(),
+});
 const ConversationShape = z.looseObject({
   id: z.string(),
   title: z.string(),
@@ -72,7 +78,10 @@ export function useChat(settings: ChatSettings) {
       const write = () => {
         unsaved.current.delete(conversation.id);
         const newest = latest.current.get(conversation.id);
-        if (newest) void vault.write(`chat/${newest.id}`, newest).catch(() => setProblem("This browser did not keep the conversation: its storage may be full."));
+        if (newest)
+          void vault
+            .write(`chat/${newest.id}`, newest)
+            .catch(() => setProblem("This browser did not keep the conversation: its storage may be full."));
       };
       unsaved.current.set(conversation.id, setTimeout(write, SAVE_EVERY));
     },
@@ -105,11 +114,15 @@ export function useChat(settings: ChatSettings) {
       setVault(opened);
       setConversations((open) => {
         for (const conversation of open) void opened.write(`chat/${conversation.id}`, conversation);
-        return [...open, ...kept.filter((old) => !open.some((now) => now.id === old.id))].sort((a, b) => b.updated - a.updated);
+        return [...open, ...kept.filter((old) => !open.some((now) => now.id === old.id))].sort(
+          (a, b) => b.updated - a.updated,
+        );
       });
       setMemories((open) => {
         for (const memory of open) void opened.write(`memory/${memory.id}`, memory);
-        return [...open, ...known.filter((old) => !open.some((now) => now.id === old.id))].sort((a, b) => b.created - a.created);
+        return [...open, ...known.filter((old) => !open.some((now) => now.id === old.id))].sort(
+          (a, b) => b.created - a.created,
+        );
       });
     } catch (error) {
       setProblem(error instanceof Error && error.message ? error.message : "The vault was not opened.");
@@ -152,11 +165,37 @@ export function useChat(settings: ChatSettings) {
       const upTo = path(conversation);
       const asked = upTo.slice(0, upTo.findIndex((message) => message.id === question.id) + 1);
       const used = settings.memory ? recall(memories, question.content) : [];
-      const messages = [...(used.length > 0 ? [{ role: "system", content: asSystem(used) }] : []), ...turns(asked)];
-      const body = JSON.stringify({ model: settings.model, messages, stream: true, stream_options: { include_usage: true } });
+      const messages = [
+        ...(used.length > 0 ? [{ role: "system", content: asSystem(used) }] : []),
+        ...turns(asked),
+      ];
+      const body = JSON.stringify({
+        model: settings.model,
+        messages,
+        stream: true,
+        stream_options: { include_usage: true },
+      });
       const id = newId();
-      let facts: AnswerFacts = { model: settings.model, requestId: null, salt: null, request: body, chunks: [], memories: used.map((memory) => memory.text), firstTokenMillis: null };
-      const message: Message = { id, parent: question.id, role: "assistant", content: "", reasoning: "", at: Date.now(), state: "streaming", problem: null, facts };
+      let facts: AnswerFacts = {
+        model: settings.model,
+        requestId: null,
+        salt: null,
+        request: body,
+        chunks: [],
+        memories: used.map((memory) => memory.text),
+        firstTokenMillis: null,
+      };
+      const message: Message = {
+        id,
+        parent: question.id,
+        role: "assistant",
+        content: "",
+        reasoning: "",
+        at: Date.now(),
+        state: "streaming",
+        problem: null,
+        facts,
+      };
       update(conversation.id, (now) => add(now, message));
       const abort = new AbortController();
       running.current = abort;
@@ -194,8 +233,17 @@ export function useChat(settings: ChatSettings) {
       } catch (error) {
         facts = { ...facts, chunks };
         const stopped = abort.signal.aborted;
-        const why = error instanceof ApiFailure || error instanceof Error ? error.message : "It is not known why.";
-        update(conversation.id, (now) => change(now, id, { content, reasoning, facts, state: stopped ? "stopped" : "failed", problem: stopped ? null : why }));
+        const why =
+          error instanceof ApiFailure || error instanceof Error ? error.message : "It is not known why.";
+        update(conversation.id, (now) =>
+          change(now, id, {
+            content,
+            reasoning,
+            facts,
+            state: stopped ? "stopped" : "failed",
+            problem: stopped ? null : why,
+          }),
+        );
       } finally {
         if (drawn !== 0) cancelAnimationFrame(drawn);
         if (running.current === abort) {
@@ -213,7 +261,17 @@ export function useChat(settings: ChatSettings) {
       const open = conversations.find((conversation) => conversation.id === current);
       const base = open ?? emptyConversation(now);
       const last = path(base).at(-1);
-      const question: Message = { id: newId(), parent: last?.id ?? null, role: "user", content: text, reasoning: "", at: now, state: "done", problem: null, facts: null };
+      const question: Message = {
+        id: newId(),
+        parent: last?.id ?? null,
+        role: "user",
+        content: text,
+        reasoning: "",
+        at: now,
+        state: "done",
+        problem: null,
+        facts: null,
+      };
       const next = add(base, question);
       setConversations((all) => [next, ...all.filter((conversation) => conversation.id !== next.id)]);
       save(next);
@@ -251,7 +309,8 @@ export function useChat(settings: ChatSettings) {
       update(open.id, () => next);
       void answer(next, question);
     },
-    branch: (message: Message, by: number) => open && update(open.id, (now) => switchBranch(now, message, by)),
+    branch: (message: Message, by: number) =>
+      open && update(open.id, (now) => switchBranch(now, message, by)),
     remove: (id: string) => {
       clearTimeout(unsaved.current.get(id));
       unsaved.current.delete(id);

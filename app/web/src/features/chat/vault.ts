@@ -24,10 +24,21 @@ export interface VaultKeys {
 }
 
 export async function deriveKeys(signature: Uint8Array): Promise<VaultKeys> {
-  const material = await crypto.subtle.importKey("raw", Uint8Array.from(signature), "HKDF", false, ["deriveBits", "deriveKey"]);
-  const hkdf = (info: string) => ({ name: "HKDF", hash: "SHA-256", salt: encoder.encode("pinaivu/vault/v1"), info: encoder.encode(info) });
+  const material = await crypto.subtle.importKey("raw", Uint8Array.from(signature), "HKDF", false, [
+    "deriveBits",
+    "deriveKey",
+  ]);
+  const hkdf = (info: string) => ({
+    name: "HKDF",
+    hash: "SHA-256",
+    salt: encoder.encode("pinaivu/vault/v1"),
+    info: encoder.encode(info),
+  });
   const [key, name] = await Promise.all([
-    crypto.subtle.deriveKey(hkdf("contents"), material, { name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]),
+    crypto.subtle.deriveKey(hkdf("contents"), material, { name: "AES-GCM", length: 256 }, false, [
+      "encrypt",
+      "decrypt",
+    ]),
     crypto.subtle.deriveBits(hkdf("box"), material, 128),
   ]);
   const box = Array.from(new Uint8Array(name), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -44,13 +55,21 @@ const place = (keys: VaultKeys, id: string) => encoder.encode(`${keys.box}/${id}
 
 export async function seal(keys: VaultKeys, id: string, value: unknown): Promise<Sealed> {
   const iv = crypto.getRandomValues(new Uint8Array(12));
-  const data = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: place(keys, id) }, keys.key, encoder.encode(JSON.stringify(value)));
+  const data = await crypto.subtle.encrypt(
+    { name: "AES-GCM", iv, additionalData: place(keys, id) },
+    keys.key,
+    encoder.encode(JSON.stringify(value)),
+  );
   return { iv, data };
 }
 
 /** Rejects for another key, another place or changed bytes. */
 export async function unseal(keys: VaultKeys, id: string, { iv, data }: Sealed): Promise<unknown> {
-  const opened = await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData: place(keys, id) }, keys.key, data);
+  const opened = await crypto.subtle.decrypt(
+    { name: "AES-GCM", iv, additionalData: place(keys, id) },
+    keys.key,
+    data,
+  );
   return JSON.parse(new TextDecoder().decode(opened));
 }
 
@@ -75,13 +94,15 @@ export class Vault {
 
   /** Asks the wallet for its signature, twice when this browser has no box of it yet: a wallet whose signatures differ would lock itself out. */
   static async unlock(wallet: ConnectedWallet): Promise<Vault> {
-    if (!wallet.signMessage) throw new Error(`${wallet.name} cannot sign messages, so it cannot open a vault.`);
+    if (!wallet.signMessage)
+      throw new Error(`${wallet.name} cannot sign messages, so it cannot open a vault.`);
     const message = encoder.encode(UNLOCK_TEXT);
     const keys = await deriveKeys(await wallet.signMessage(message));
     const vault = new Vault(keys, await database());
     if ((await vault.read("probe").catch(() => null)) === null) {
       const again = await deriveKeys(await wallet.signMessage(message));
-      if (again.box !== keys.box) throw new Error(`${wallet.name} signs differently each time, so it cannot open a vault.`);
+      if (again.box !== keys.box)
+        throw new Error(`${wallet.name} signs differently each time, so it cannot open a vault.`);
       await vault.write("probe", "open");
     }
     return vault;
@@ -114,7 +135,9 @@ export class Vault {
   async all(prefix: string): Promise<unknown[]> {
     const range = IDBKeyRange.bound(this.at(prefix), this.at(`${prefix}\uffff`));
     const names = (await request(this.store("readonly").getAllKeys(range))) as string[];
-    const found = await Promise.all(names.map((name) => this.read(name.slice(this.keys.box.length + 1)).catch(() => null)));
+    const found = await Promise.all(
+      names.map((name) => this.read(name.slice(this.keys.box.length + 1)).catch(() => null)),
+    );
     return found.filter((value) => value !== null);
   }
 }

@@ -20,6 +20,7 @@ import { Operator } from "./operator.tsx";
 import { walletToken } from "./plans.ts";
 import { SendProvider } from "./send.tsx";
 import { Snippets } from "./snippets.tsx";
+import { Usage } from "./usage.tsx";
 
 export default function Console() {
   useTitle("Console");
@@ -105,6 +106,7 @@ function Connected({ owner }: { owner: Parameters<typeof walletToken>[0]["owner"
       <Tabs.List className="tab-list" aria-label="Console">
         <Tabs.Trigger value="funds">Funds</Tabs.Trigger>
         <Tabs.Trigger value="keys">Keys</Tabs.Trigger>
+        <Tabs.Trigger value="usage">Usage</Tabs.Trigger>
         <Tabs.Trigger value="snippets">Snippets</Tabs.Trigger>
         <Tabs.Trigger value="operator">Operator</Tabs.Trigger>
       </Tabs.List>
@@ -113,6 +115,9 @@ function Connected({ owner }: { owner: Parameters<typeof walletToken>[0]["owner"
       </Tabs.Content>
       <Tabs.Content value="keys">
         <Keys allowance={allowance?.address ?? null} />
+      </Tabs.Content>
+      <Tabs.Content value="usage">
+        <Usage allowance={allowance} />
       </Tabs.Content>
       <Tabs.Content value="snippets">
         <Snippets />
