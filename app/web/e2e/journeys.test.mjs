@@ -166,6 +166,105 @@ describe("explorer", () => {
   });
 });
 
+describe("explorer with a coordinator that lists", () => {
+  test("receipts, figures and offers in the documented shapes are shown", { timeout: 60_000 }, async () => {
+    const now = Date.now();
+    const [node] = stage.ready.nodes;
+    const rows = Array.from({ length: 8 }, (_, at) => ({
+      request_id: `req_${at.toString(16).padStart(32, "0")}`,
+      segment: 0,
+      epoch: 0,
+      index: 20 - at,
+      created: now - at * 41_000,
+      model: stage.ready.model,
+      node,
+      input_tokens: 35 + at,
+      output_tokens: 120 + 7 * at,
+      amount: String(19_000_000 + at * 1_300_000),
+      fee: "950000",
+      price: 200_000,
+      outcome: at === 3 ? "cancelled" : "completed",
+      candidates: 2,
+      anchored: at > 0,
+    }));
+    const buckets = Array.from({ length: 24 }, (_, at) => ({
+      at: now - (24 - at) * 3_600_000,
+      requests: Math.round(40 + 30 * Math.sin(at / 3)),
+      input_tokens: "1400",
+      output_tokens: "1700",
+      charged: "100",
+      fees: "5",
+      first_token_ms_p50: 180,
+      failed: 0,
+      models: [{ model: stage.ready.model, requests: 4, price: 200_000 + at * 1_000 }],
+    }));
+    stage.web.control.answers = {
+      "/v1/receipts": { object: "list", data: rows, next: null, head: "0.20" },
+      "/v1/figures": {
+        from: 0,
+        to: now,
+        step: 3_600,
+        totals: {
+          requests: 960,
+          input_tokens: "33600",
+          output_tokens: "115200",
+          charged: "1",
+          fees: "1",
+          nodes_connected: 2,
+          first_token_ms: { p50: 182, p95: 420, samples: 960 },
+        },
+        buckets,
+      },
+      [`/v1/nodes/${node}`]: {
+        node,
+        connected: true,
+        since: now,
+        software: "pinaivu-node 0.1.0",
+        asks: [
+          {
+            model: stage.ready.model,
+            price: 200_000,
+            context_length: 2048,
+            features: 3,
+            expires: 0,
+            sequence: 1,
+            bytes: "",
+          },
+        ],
+        quality: [],
+        measured: { first_token_ms_p50: 182, tokens_per_second_p50: 74.2, samples: 60, failed: 0 },
+        totals: { requests: 60, input_tokens: "1", output_tokens: "1", earned: "1" },
+        unpaid: "1",
+        last_served: now,
+        series: { step: 3_600, buckets: [] },
+      },
+    };
+    try {
+      const page = await visit("/");
+      await page.getByText("Live").waitFor();
+      assert.equal(await page.locator('.row a[href^="/receipts/req_"]').count(), 8);
+      await page.getByText("148,800").waitFor();
+      await page.getByText("182").waitFor();
+      await accessible(page);
+      await picture(page, "front-listing");
+      await page.close();
+      const narrow = await visit("/", { narrow: true, dark: true });
+      await narrow.getByText("Live").waitFor();
+      await narrow.locator(".chart").first().waitFor();
+      await accessible(narrow);
+      await picture(narrow, "front-listing-narrow-dark");
+      await narrow.close();
+      const offers = await visit(`/nodes/${node}`);
+      await offers.getByText("chat, tools").waitFor();
+      await accessible(offers);
+      await picture(offers, "node-listing");
+      await offers.close();
+    } finally {
+      stage.web.control.answers = {};
+    }
+  });
+});
+
 describe("console", () => {
   const connect = async (page) => {
     await page.getByRole("button", { name: "Connect a wallet" }).click();

@@ -75,11 +75,13 @@ async function network() {
 /** Serves `dist` as the coordinator does, and passes its routes on. `change` may falsify an answer. */
 async function serve(coordinator) {
   const csp = await policy();
-  const control = { down: false, change: null };
+  const control = { down: false, change: null, answers: {} };
   const server = createServer(async (from, to) => {
     const path = new URL(from.url, "http://x").pathname;
     if (path.startsWith("/v1/") || path === "/healthz") {
       if (control.down) return to.writeHead(502).end();
+      const given = control.answers[path];
+      if (given) return to.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(given));
       const upstream = request(
         new URL(from.url, coordinator),
         { method: from.method, headers: from.headers },

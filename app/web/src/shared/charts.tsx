@@ -158,16 +158,18 @@ function ChartTable({
   when: (at: number) => string;
 }) {
   return (
-    <table id={id} className="unseen">
-      <caption>{label}</caption>
-      <tbody>
-        {points.slice(-24).map((point, at) => (
-          <tr key={`${point.at}-${String(at)}`}>
-            <th scope="row">{when(point.at)}</th>
-            <td>{show(point.value)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div id={id} className="unseen">
+      <table>
+        <caption>{label}</caption>
+        <tbody>
+          {points.slice(-24).map((point, at) => (
+            <tr key={`${point.at}-${String(at)}`}>
+              <th scope="row">{when(point.at)}</th>
+              <td>{show(point.value)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

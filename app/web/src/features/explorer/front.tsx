@@ -134,6 +134,11 @@ export default function Front() {
           )}
         </Card>
       </div>
+      {figures.data && figures.data.buckets.length > 1 && (
+        <Card title="Prices" about="Median clearing price for a million weighted tokens">
+          <PriceChart figures={figures.data} />
+        </Card>
+      )}
     </>
   );
 }
@@ -309,6 +314,37 @@ function DebitChart({ items }: { items: readonly HistoryItem[] }) {
       show={(value) => `${usdc(BigInt(Math.round(value)))} USDC`}
       when={clock}
     />
+  );
+}
+
+/** What a million weighted tokens cost, model by model. */
+function PriceChart({ figures }: { figures: Figures }) {
+  const names = [...new Set(figures.buckets.flatMap((bucket) => bucket.models.map(({ model }) => model)))];
+  return (
+    <div className="stack">
+      {names.slice(0, 4).map((name) => {
+        const points = figures.buckets.flatMap((bucket) =>
+          bucket.models
+            .filter(({ model }) => model === name)
+            .map(({ price }) => ({ at: bucket.at, value: price })),
+        );
+        return (
+          <div key={name}>
+            <h3 className="mono">{name}</h3>
+            {points.length < 2 ? (
+              <Sparse />
+            ) : (
+              <LineChart
+                points={points}
+                label={`Price of ${name}`}
+                show={(value) => `${usdc(BigInt(Math.round(value)))} USDC`}
+                when={clock}
+              />
+            )}
+          </div>
+        );
+      })}
+    </div>
   );
 }
 
