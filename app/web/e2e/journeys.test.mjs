@@ -462,6 +462,12 @@ describe("chat", () => {
     await chat.getByRole("button", { name: "Memory (1)" }).click();
     await accessible(chat);
     await picture(chat, "chat-memory");
+    // What a small model finds is its own affair; that it was asked and answered is ours.
+    await chat.getByRole("button", { name: "Find facts in this conversation" }).click();
+    await chat
+      .getByText("It found none.")
+      .or(chat.getByRole("button", { name: "Keep" }).first())
+      .waitFor();
     await chat.getByRole("button", { name: "Forget: my dog" }).click();
     await chat.getByText("Nothing is remembered").waitFor();
     await chat.close();

@@ -34,5 +34,6 @@ test("times and durations read naturally", () => {
   expect(ago(0, 125_000)).toBe("2 min ago");
   expect(duration(0.2)).toBe("1 s");
   expect(duration(905)).toBe("15 min 05 s");
+  expect(duration(900)).toBe("15 min");
   expect(duration(7_300)).toBe("2 h 1 min");
 });

@@ -61,7 +61,9 @@ export function ago(millis: number, now: number): string {
 export function duration(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.ceil(seconds))} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+  const rest = Math.floor(seconds % 60);
+  if (minutes < 60)
+    return rest === 0 ? `${minutes} min` : `${minutes} min ${String(rest).padStart(2, "0")} s`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return `${hours} h ${minutes % 60} min`;
   return `${Math.floor(hours / 24)} d`;

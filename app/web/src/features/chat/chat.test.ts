@@ -15,7 +15,7 @@ import {
   titleOf,
   turns,
 } from "./conversation.ts";
-import { askedToRemember, newMemory, recall, words } from "./memory.ts";
+import { askedToRemember, factsOf, newMemory, recall, words } from "./memory.ts";
 import { EventReader, pieceOf } from "./stream.ts";
 import { deriveKeys, seal, UNLOCK_TEXT, unseal } from "./vault.ts";
 
@@ -167,6 +167,13 @@ describe("memory", () => {
   test("common words recall nothing", () => {
     expect(words("What is it and who are they?")).toEqual([]);
     expect(recall(memories, "is my in and I")).toEqual([]);
+  });
+
+  test("facts are read from a list, and what is known or no list item is left out", () => {
+    const answer =
+      "Sure:\n- My dog is called Brunhilde\n* Works in Lisbon\n2. Likes tea\n- works in lisbon\nnone";
+    expect(factsOf(answer, memories)).toEqual(["Works in Lisbon", "Likes tea"]);
+    expect(factsOf("none", memories)).toEqual([]);
   });
 
   test("a wish to remember is heard only when it is one", () => {

@@ -490,6 +490,7 @@ function MemoryForm({
           </Button>
         </div>
       </form>
+      <Suggestions chat={chat} />
       {chat.memories.length === 0 ? (
         <Notice icon="memory" title="Nothing is remembered" />
       ) : (
@@ -510,6 +511,50 @@ function MemoryForm({
                 label={`Forget: ${memory.text}`}
                 onClick={() => chat.forget(memory.id)}
               />
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Suggestions({ chat }: { chat: ChatState }) {
+  const [found, setFound] = useState<string[] | null>(null);
+  const [state, setState] = useState<"idle" | "busy" | "failed">("idle");
+  if (!chat.open) return null;
+  const look = async () => {
+    setState("busy");
+    try {
+      setFound(await chat.suggest());
+      setState("idle");
+    } catch {
+      setState("failed");
+    }
+  };
+  return (
+    <div className="stack tight">
+      <div className="button-row">
+        <Button icon="search" busy={state === "busy"} onClick={() => void look()}>
+          Find facts in this conversation
+        </Button>
+        <span className="quiet">asks the model, and costs a question</span>
+      </div>
+      {state === "failed" && <Notice tone="bad" icon="warn" title="The model did not answer" />}
+      {found?.length === 0 && <p className="quiet">It found none.</p>}
+      {found && found.length > 0 && (
+        <ul className="rows">
+          {found.map((fact) => (
+            <li className="row" key={fact}>
+              <span>{fact}</span>
+              <Button
+                onClick={() => {
+                  chat.remember(fact);
+                  setFound(found.filter((other) => other !== fact));
+                }}
+              >
+                Keep
+              </Button>
             </li>
           ))}
         </ul>

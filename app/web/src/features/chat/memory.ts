@@ -54,3 +54,22 @@ export const asSystem = (memories: readonly Memory[]): string =>
 export function askedToRemember(text: string): string | null {
   return /^\s*(?:please\s+)?remember(?:\s+that|:)?\s+(.{3,400}?)\s*\.?\s*$/is.exec(text)?.[1] ?? null;
 }
+
+/** What is asked of a model that shall find facts worth keeping. */
+export const EXTRACTION = [
+  "List lasting facts about the user that this conversation states: name, work, tools, tastes, people, plans.",
+  "One short sentence a line, each beginning with '- '. Only what the user said. If there is none, answer: none.",
+].join(" ");
+
+/** The facts in a model's list: short lines, none twice, none that is known already. */
+export function factsOf(answer: string, known: readonly Memory[]): string[] {
+  const seen = new Set(known.map((memory) => memory.text.toLowerCase()));
+  const facts: string[] = [];
+  for (const line of answer.split("\n")) {
+    const fact = /^\s*(?:[-*•]|\d+[.)])\s+(.{4,300}?)\s*$/.exec(line)?.[1];
+    if (!fact || seen.has(fact.toLowerCase())) continue;
+    seen.add(fact.toLowerCase());
+    facts.push(fact);
+  }
+  return facts.slice(0, 8);
+}

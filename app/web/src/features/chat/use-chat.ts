@@ -16,7 +16,7 @@ import {
   switchBranch,
   turns,
 } from "./conversation.ts";
-import { askedToRemember, asSystem, type Memory, newMemory, recall } from "./memory.ts";
+import { askedToRemember, asSystem, EXTRACTION, factsOf, type Memory, newMemory, recall } from "./memory.ts";
 import { complete } from "./stream.ts";
 import { Vault } from "./vault.ts";
 
@@ -284,7 +284,34 @@ export function useChat(settings: ChatSettings) {
   );
 
   const open = conversations.find((conversation) => conversation.id === current) ?? null;
+
+  /** Has the model look for facts in the open conversation. Paid like any question; nothing is kept by itself. */
+  const suggest = useCallback(async (): Promise<string[]> => {
+    if (!open) return [];
+    const said = path(open)
+      .filter((message) => message.role === "user")
+      .map((message) => message.content)
+      .join("\n");
+    const messages = [
+      { role: "system", content: EXTRACTION },
+      { role: "user", content: said.slice(-6_000) },
+    ];
+    const body = JSON.stringify({
+      model: settings.model,
+      messages,
+      stream: true,
+      temperature: 0,
+      max_tokens: 200,
+    });
+    let found = "";
+    const take = (piece: { content: string }) => {
+      found += piece.content;
+    };
+    await complete(settings.key, body, new AbortController().signal, take, () => undefined);
+    return factsOf(found, memories);
+  }, [open, settings, memories]);
   return {
+    suggest,
     conversations,
     open,
     busy,
