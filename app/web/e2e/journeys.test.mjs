@@ -1,6 +1,7 @@
 /** The journeys of people through the application, in a real browser on a real network. */
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -99,6 +100,38 @@ describe("explorer", () => {
     await page.getByRole("button", { name: "Check against the commitments" }).click();
     await page.getByText("This receipt does not hold").waitFor();
     assert.match(await verdict(page, "Your answer").getAttribute("class"), /failed/);
+    await page.close();
+  });
+
+  test("a bundle from the page is verified by the command, and by the page without the coordinator", {
+    timeout: 90_000,
+  }, async () => {
+    const page = await visit(`/receipts/${served.id}`);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Download bundle" }).click(),
+    ]);
+    const file = join(shots, "bundle.json");
+    await download.saveAs(file);
+    const { base_url, rpc_url } = stage.ready;
+    const said = spawnSync(
+      stage.binary,
+      ["receipt", "verify", file, "--url", new URL(base_url).origin, "--rpc", rpc_url],
+      { encoding: "utf8" },
+    );
+    assert.equal(said.status, 0, said.stdout + said.stderr);
+    // The log goes on, so the bundle's path leads to a root that is not the newest any more.
+    await ask(stage.ready, "Grow the log.");
+    stage.web.control.down = true;
+    try {
+      await page.reload();
+      await page.getByLabel("Open a bundle").setInputFiles(file);
+      await page.getByRole("button", { name: "Verify this receipt" }).click();
+      await page.getByText("This receipt holds").waitFor();
+      assert.match(await verdict(page, "Log head on chain").getAttribute("class"), / passed/);
+    } finally {
+      stage.web.control.down = false;
+    }
     await page.close();
   });
 
@@ -243,8 +276,8 @@ describe("explorer with a coordinator that lists", () => {
       const page = await visit("/");
       await page.getByText("Live").waitFor();
       assert.equal(await page.locator('.row a[href^="/receipts/req_"]').count(), 8);
-      await page.getByText("148,800").waitFor();
-      await page.getByText("182").waitFor();
+      await page.locator(".figure-value", { hasText: "148,800" }).waitFor();
+      await page.locator(".figure-value", { hasText: /^182$/ }).waitFor();
       await accessible(page);
       await picture(page, "front-listing");
       await page.close();
@@ -353,6 +386,67 @@ describe("console", () => {
     } finally {
       stage.web.control.down = false;
     }
+    await page.close();
+  });
+
+  test("the demo wallet opens a key file, on a local chain only, and says what it is", {
+    timeout: 60_000,
+  }, async () => {
+    const page = await visit("/console");
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await page.getByRole("button", { name: "Connect a wallet" }).click();
+    await page.getByText("local chain only").waitFor();
+    const chooser = page.getByLabel("Key file of the demo wallet");
+    await chooser.setInputFiles({
+      name: "wrong.json",
+      mimeType: "application/json",
+      buffer: Buffer.from("[1,2,3]"),
+    });
+    await page.getByRole("alert").getByText("That is no key file").waitFor();
+    await chooser.setInputFiles(stage.ready.wallet);
+    await page.locator(".wallet-line", { hasText: "Demo wallet" }).waitFor();
+    const withdraw = page.locator(".card", { has: page.getByRole("heading", { name: "Withdraw" }) });
+    await withdraw.getByLabel("Amount").fill("0.25");
+    await withdraw.getByRole("button", { name: "Withdraw" }).click();
+    await page.getByText("The simulation succeeded").waitFor();
+    await page.getByRole("button", { name: "Sign with Demo wallet" }).click();
+    await page.getByText("Confirmed by the cluster").waitFor();
+    assert.equal(await page.evaluate(() => JSON.stringify({ ...localStorage }).includes("Demo")), false);
+    await page.evaluate(() => localStorage.setItem("pinaivu.wallet", "Test Wallet"));
+    await page.close();
+  });
+
+  test("what an RPC refuses is said in the program's words, and a dead one as unknown", {
+    timeout: 60_000,
+  }, async () => {
+    const page = await visit("/console");
+    const withdraw = page.locator(".card", { has: page.getByRole("heading", { name: "Withdraw" }) });
+    const attempt = async () => {
+      await withdraw.getByLabel("Amount").fill("0.1");
+      await withdraw.getByRole("button", { name: "Withdraw" }).click();
+    };
+    let fail = "simulateTransaction";
+    await page.route(stage.ready.rpc_url, async (route) => {
+      const { method, id } = route.request().postDataJSON();
+      if (method !== fail) return route.continue();
+      const err = { InstructionError: [1, { Custom: 6000 }] };
+      const value = { err, logs: [], unitsConsumed: 1, accounts: null, returnData: null };
+      const body =
+        method === "simulateTransaction"
+          ? { jsonrpc: "2.0", id, result: { context: { slot: 1 }, value } }
+          : { jsonrpc: "2.0", id, error: { code: -32005, message: "Node is behind" } };
+      await route.fulfill({ json: body, headers: { "access-control-allow-origin": "*" } });
+    });
+    await attempt();
+    await page.getByText("It would fail, so it was not sent").waitFor();
+    await page.getByText("the program refused it:").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    fail = "sendTransaction";
+    await attempt();
+    await page.getByText("The simulation succeeded").waitFor();
+    await page.getByRole("button", { name: "Sign with Test Wallet" }).click();
+    await page.getByText("It failed").or(page.getByText("The RPC did not do it")).first().waitFor();
+    await accessible(page);
     await page.close();
   });
 
@@ -473,6 +567,21 @@ describe("chat", () => {
     await chat.close();
   });
 
+  test("a reload in the middle of an answer keeps what had come", { timeout: 90_000 }, async () => {
+    const chat = await start();
+    await chat.getByRole("button", { name: "Unlock history" }).click();
+    await chat.getByText("kept encrypted").waitFor();
+    await ask(chat, "Write a very long tale about a windmill, with many chapters and a moral.");
+    await chat.locator(".answer .markdown").waitFor();
+    await chat.waitForTimeout(1_200); // the vault writes while the answer comes
+    await chat.reload();
+    await chat.getByRole("button", { name: "Unlock history" }).click();
+    await chat.getByRole("button", { name: "Write a very long tale", exact: false }).first().click();
+    assert.ok((await chat.locator(".answer .markdown").textContent()).length > 0);
+    await chat.getByRole("button", { name: "Try again" }).waitFor();
+    await chat.close();
+  });
+
   test("what a model writes cannot act as markup, and is drawn as markdown", {
     timeout: 60_000,
   }, async () => {
@@ -568,6 +677,40 @@ describe("the application", () => {
       !files.some((file) => file.includes("markdown")),
       "the chat's markdown is loaded on the front page",
     );
+    await page.close();
+  });
+
+  test("is drawn soon and stays where it is", async () => {
+    const page = await visit("/");
+    await page.getByText("Log grew from").first().waitFor();
+    const figures = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const found = { largestPaint: 0, shift: 0 };
+          const watch = (type, take) =>
+            new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({
+              type,
+              buffered: true,
+            });
+          watch("largest-contentful-paint", (entry) => {
+            found.largestPaint = Math.round(entry.startTime);
+          });
+          watch("layout-shift", (entry) => {
+            if (!entry.hadRecentInput) found.shift += entry.value;
+          });
+          setTimeout(() => {
+            const firstPaint = Math.round(
+              performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,
+            );
+            const bytes = performance
+              .getEntriesByType("resource")
+              .reduce((sum, entry) => sum + entry.encodedBodySize, 0);
+            resolve({ firstPaint, ...found, bytes });
+          }, 500);
+        }),
+    );
+    await writeFile(join(shots, "figures.json"), `${JSON.stringify(figures, null, 2)}\n`);
+    assert.ok(figures.shift < 0.25, `layout shift ${figures.shift}`);
     await page.close();
   });
 

@@ -155,7 +155,7 @@ export async function open() {
     await stop();
     await rm(folder, { recursive: true, force: true });
   };
-  return { ready, web, context, violations, outside, close };
+  return { ready, binary: binary(), web, context, violations, outside, close };
 }
 
 /** Asks the network a question as any client does. */
