@@ -1,7 +1,9 @@
 /** Starts the application. */
 import "@fontsource-variable/archivo/wdth.css";
 import "@fontsource-variable/jetbrains-mono/index.css";
-import "./styles.css";
+import "./styles/base.css";
+import "./styles/parts.css";
+import "./styles/pages.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";

@@ -1,4 +1,5 @@
 /** Chat: conversations on this network, each answer with its price and its receipt. */
+import "../../styles/chat.css";
 import { Link } from "@tanstack/react-router";
 import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { listAllowancesOf, useChain } from "../../entities/chain.ts";

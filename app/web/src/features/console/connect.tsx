@@ -1,4 +1,5 @@
 /** Choosing a wallet. */
+import "../../styles/console.css";
 import { useState } from "react";
 import { useNetwork } from "../../entities/coordinator.ts";
 import { useRpcUrl } from "../../entities/settings.ts";
