@@ -26,7 +26,6 @@ const root = createRootRoute({
   ),
 });
 
-const accounts = () => import("./features/explorer/accounts.tsx");
 const routes = [
   createRoute({
     getParentRoute: () => root,
@@ -46,17 +45,17 @@ const routes = [
   createRoute({
     getParentRoute: () => root,
     path: "/nodes/$id",
-    component: lazyRouteComponent(accounts, "NodePage"),
+    component: lazyRouteComponent(() => import("./features/explorer/node.tsx")),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/wallets/$id",
-    component: lazyRouteComponent(accounts, "WalletPage"),
+    component: lazyRouteComponent(() => import("./features/explorer/wallet.tsx")),
   }),
   createRoute({
     getParentRoute: () => root,
     path: "/coordinator",
-    component: lazyRouteComponent(accounts, "CoordinatorPage"),
+    component: lazyRouteComponent(() => import("./features/explorer/coordinator.tsx")),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -347,3 +347,6 @@ export function useChat(settings: ChatSettings) {
     },
   };
 }
+
+/** The chat as its pieces see it. */
+export type ChatState = ReturnType<typeof useChat>;
