@@ -1,0 +1,224 @@
+/**
+ * The canonical answer: what a response commitment is a commitment to, from a unary completion or from
+ * the chunks of a stream (docs/protocol.md, section 11, "Canonical answer").
+ */
+import { FormatError, textOf, utf8 } from "./bytes.ts";
+
+interface ToolCall {
+  function: { arguments: string; name: string };
+  id: string;
+  type: string;
+}
+
+interface Message {
+  content: string;
+  reasoning_content: string;
+  refusal: string;
+  role: string;
+  calls: Map<number, ToolCall>;
+}
+
+interface Choice {
+  finish_reason: string | null;
+  message: Message;
+}
+
+interface Usage {
+  completion_tokens: number;
+  prompt_tokens: number;
+  total_tokens: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const refuse = (why: string): never => {
+  throw new FormatError(`not a chat completion: ${why}`);
+};
+
+function object(value: unknown, name: string): Fields | null {
+  if (value === undefined || value === null) return null;
+  return typeof value === "object" && !Array.isArray(value)
+    ? (value as Fields)
+    : refuse(`${name} is no object`);
+}
+
+function array(value: unknown, name: string): readonly unknown[] | null {
+  if (value === undefined || value === null) return null;
+  return Array.isArray(value) ? value : refuse(`${name} is no array`);
+}
+
+function text(from: Fields, name: string): string {
+  const value = from[name];
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : refuse(`${name} is no string`);
+}
+
+function count(from: Fields, name: string): number | null {
+  const value = from[name];
+  if (value === undefined || value === null) return null;
+  const fits = typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+  return fits ? value : refuse(`${name} is no count`);
+}
+
+/** Puts an answer together, object by object. */
+export class AnswerAssembler {
+  readonly #choices = new Map<number, Choice>();
+  #usage: Usage | null = null;
+
+  /** A `chat.completion` object. */
+  static fromCompletion(completion: unknown): AnswerAssembler {
+    const from = object(completion, "the answer") ?? refuse("null");
+    const answer = new AnswerAssembler();
+    answer.#add(array(from["choices"], "choices") ?? refuse("no choices"), "message");
+    answer.#setUsage(from);
+    return answer;
+  }
+
+  /** One `chat.completion.chunk` object. */
+  push(chunk: unknown): void {
+    const from = object(chunk, "a chunk") ?? refuse("null");
+    this.#add(array(from["choices"], "choices") ?? [], "delta");
+    this.#setUsage(from);
+  }
+
+  get usage(): Readonly<Usage> | null {
+    return this.#usage;
+  }
+
+  /** A copy with this usage, unless it has one of its own. */
+  withUsage(prompt_tokens: number, completion_tokens: number): AnswerAssembler {
+    const copy = new AnswerAssembler();
+    for (const [index, choice] of this.#choices) copy.#choices.set(index, choice);
+    const total_tokens = Math.min(prompt_tokens + completion_tokens, 2 ** 32 - 1);
+    copy.#usage = this.#usage ?? { completion_tokens, prompt_tokens, total_tokens };
+    return copy;
+  }
+
+  #setUsage(from: Fields): void {
+    const usage = object(from["usage"], "usage");
+    if (!usage) return;
+    const prompt_tokens = count(usage, "prompt_tokens") ?? 0;
+    const completion_tokens = count(usage, "completion_tokens") ?? 0;
+    const sum = Math.min(prompt_tokens + completion_tokens, 2 ** 32 - 1);
+    this.#usage = { completion_tokens, prompt_tokens, total_tokens: count(usage, "total_tokens") ?? sum };
+  }
+
+  #add(choices: readonly unknown[], part: "message" | "delta"): void {
+    const seen = new Set<number>();
+    for (const [position, value] of choices.entries()) {
+      const from = object(value, "a choice") ?? refuse("a choice is null");
+      const index = count(from, "index") ?? position;
+      if (seen.has(index)) refuse(`two choices with index ${index}`);
+      seen.add(index);
+      const choice = this.#choice(index);
+      if (from["finish_reason"] !== undefined && from["finish_reason"] !== null) {
+        choice.finish_reason = text(from, "finish_reason");
+      }
+      const delta = object(from[part], part);
+      if (delta) append(choice.message, delta, part === "message");
+    }
+  }
+
+  #choice(index: number): Choice {
+    const found = this.#choices.get(index);
+    if (found) return found;
+    const message = { content: "", reasoning_content: "", refusal: "", role: "", calls: new Map() };
+    const choice: Choice = { finish_reason: null, message };
+    this.#choices.set(index, choice);
+    return choice;
+  }
+
+  /** The canonical JSON. Members are written in the order of their names. */
+  canonical(): string {
+    const choices = [...this.#choices]
+      .sort(([a], [b]) => a - b)
+      .map(([index, { finish_reason, message }]) => ({ finish_reason, index, message: messageOf(message) }));
+    return JSON.stringify(this.#usage ? { choices, usage: this.#usage } : { choices });
+  }
+
+  canonicalBytes(): Uint8Array {
+    return utf8(this.canonical());
+  }
+}
+
+function append(message: Message, delta: Fields, unary: boolean): void {
+  message.role ||= text(delta, "role");
+  message.content += text(delta, "content");
+  message.reasoning_content += text(delta, "reasoning_content") || text(delta, "reasoning");
+  message.refusal += text(delta, "refusal");
+  for (const [position, value] of (array(delta["tool_calls"], "tool_calls") ?? []).entries()) {
+    const piece = object(value, "a tool call") ?? refuse("a tool call is null");
+    const given = count(piece, "index");
+    const index = unary ? position : (given ?? position);
+    const call = message.calls.get(index) ?? { function: { arguments: "", name: "" }, id: "", type: "" };
+    message.calls.set(index, call);
+    call.id ||= text(piece, "id");
+    call.type ||= text(piece, "type");
+    const called = object(piece["function"], "function");
+    if (!called) continue;
+    call.function.name ||= text(called, "name");
+    call.function.arguments += text(called, "arguments");
+  }
+}
+
+function messageOf(message: Message): object {
+  const calls = [...message.calls].sort(([a], [b]) => a - b).map(([, call]) => call);
+  return {
+    ...(message.content && { content: message.content }),
+    ...(message.reasoning_content && { reasoning_content: message.reasoning_content }),
+    ...(message.refusal && { refusal: message.refusal }),
+    role: message.role || "assistant",
+    ...(calls.length > 0 && {
+      tool_calls: calls.map((call) => ({
+        function: { arguments: call.function.arguments, name: call.function.name },
+        id: call.id,
+        type: call.type || "function",
+      })),
+    }),
+  };
+}
+
+/** What a person holds of an answer, and the salt if it came with it. */
+export interface HeldAnswer {
+  readonly answer: AnswerAssembler;
+  readonly salt: string | null;
+}
+
+function saltOf(value: unknown): string | null {
+  const salt = (value as { pinaivu?: { salt?: unknown } } | null)?.pinaivu?.salt;
+  return typeof salt === "string" && /^[0-9a-fA-F]{64}$/.test(salt) ? salt : null;
+}
+
+/** The data of each event of a `text/event-stream` that was kept as text. */
+function events(kept: string): unknown[] {
+  return kept
+    .split(/\r\n|\n|\r/)
+    .filter((line) => line.startsWith("data:"))
+    .map((line) => line.slice("data:".length).trim())
+    .filter((data) => data !== "[DONE]")
+    .map((data) => JSON.parse(data) as unknown);
+}
+
+/** Reads a completion as JSON, an array of its chunks, or the event stream as it came. */
+export function readAnswer(bytes: Uint8Array): HeldAnswer {
+  const kept = textOf(bytes);
+  let value: unknown;
+  try {
+    value = JSON.parse(kept);
+  } catch {
+    try {
+      value = events(kept);
+    } catch {
+      throw new FormatError("neither JSON nor an event stream");
+    }
+    if (Array.isArray(value) && value.length === 0) throw new FormatError("neither JSON nor an event stream");
+  }
+  if (!Array.isArray(value)) return { answer: AnswerAssembler.fromCompletion(value), salt: saltOf(value) };
+  const answer = new AnswerAssembler();
+  let salt: string | null = null;
+  for (const chunk of value) {
+    answer.push(chunk);
+    salt ??= saltOf(chunk);
+  }
+  return { answer, salt };
+}

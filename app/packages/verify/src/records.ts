@@ -1,0 +1,193 @@
+/** The protocol's records, field by field as in docs/protocol.md, sections 5 to 8, 12 and 13. */
+import {
+  address,
+  bytes16,
+  hash,
+  list,
+  type Of,
+  option,
+  type Reader,
+  record,
+  requestId,
+  signature,
+  string,
+  type Type,
+  u16,
+  u32,
+  u64,
+  u128,
+  variant,
+} from "./borsh.ts";
+import { concat, FormatError } from "./bytes.ts";
+
+export const Tariff = record({ price: u64, input_weight: u16, output_weight: u16 });
+export type Tariff = Of<typeof Tariff>;
+
+export const Outcome = variant("completed", "cancelled", "failed");
+export type Outcome = Of<typeof Outcome>;
+
+export const Ask = record({
+  deployment: hash,
+  coordinator: address,
+  node: address,
+  model: string,
+  price: u64,
+  context_length: u32,
+  features: u32,
+  sequence: u64,
+  expires: u64,
+});
+export type Ask = Of<typeof Ask>;
+
+export const Ticket = record({
+  deployment: hash,
+  coordinator: address,
+  node: address,
+  request: requestId,
+  segment: u16,
+  model: string,
+  max_output: u32,
+  tariff: Tariff,
+  issued: u64,
+  deadline: u64,
+  salt: hash,
+  request_commitment: hash,
+  book_head: hash,
+  billing: bytes16,
+  issuer_mac: hash,
+});
+export type Ticket = Of<typeof Ticket>;
+
+export const ProofOfInference = record({
+  deployment: hash,
+  coordinator: address,
+  node: address,
+  request: requestId,
+  segment: u16,
+  ticket: hash,
+  model: string,
+  backend: string,
+  response_commitment: hash,
+  input_tokens: u32,
+  output_tokens: u32,
+  outcome: Outcome,
+  finished: u64,
+});
+export type ProofOfInference = Of<typeof ProofOfInference>;
+
+export const ProofRoot = record({
+  deployment: hash,
+  coordinator: address,
+  node: address,
+  size: u32,
+  root: hash,
+});
+export type ProofRoot = Of<typeof ProofRoot>;
+
+export const NodeEvidence = record({
+  signer: address,
+  root: ProofRoot,
+  signature,
+  index: u32,
+  path: list(hash),
+});
+export type NodeEvidence = Of<typeof NodeEvidence>;
+
+export const ReceiptHead = record({
+  deployment: hash,
+  coordinator: address,
+  epoch: u32,
+  index: u64,
+  request: requestId,
+  segment: u16,
+  node: address,
+  node_cumulative: u128,
+  body: hash,
+});
+export type ReceiptHead = Of<typeof ReceiptHead>;
+
+export const ReceiptBody = record({
+  model: string,
+  ticket: hash,
+  request_commitment: hash,
+  response_commitment: hash,
+  input_tokens: u32,
+  output_tokens: u32,
+  tariff: Tariff,
+  amount: u128,
+  fee: u128,
+  fee_rate: u16,
+  outcome: Outcome,
+  auction: record({
+    book_head: hash,
+    candidates: u16,
+    winner_ask: u64,
+    best_losing_ask: option(u64),
+  }),
+  owner: record({ escrow: hash, allowance: hash, cumulative: hash }),
+  statement: option(record({ proof: ProofOfInference, evidence: NodeEvidence })),
+  attestation: option(hash),
+  created: u64,
+});
+export type ReceiptBody = Of<typeof ReceiptBody>;
+
+export const Hello = record({ deployment: hash, coordinator: address, binding: hash, now: u64 });
+export type Hello = Of<typeof Hello>;
+
+/** What a wallet may want done with its keys. */
+export type KeyAction =
+  | { create: { allowance: string; label: string } }
+  | { list: Record<string, never> }
+  | { revoke: { key: string } };
+
+const Create = record({ allowance: address, label: string });
+const Revoke = record({ key: bytes16 });
+
+const KeyAction: Type<KeyAction> = {
+  write: (action) => {
+    if ("create" in action) return concat(Uint8Array.of(0), Create.write(action.create));
+    if ("list" in action) return Uint8Array.of(1);
+    return concat(Uint8Array.of(2), Revoke.write(action.revoke));
+  },
+  read: (from: Reader) => {
+    switch (from.take(1)[0]) {
+      case 0:
+        return { create: Create.read(from) };
+      case 1:
+        return { list: {} };
+      case 2:
+        return { revoke: Revoke.read(from) };
+      default:
+        throw new FormatError("an unknown variant");
+    }
+  },
+};
+
+export const KeyCommand = record({
+  deployment: hash,
+  coordinator: address,
+  owner: address,
+  issued: u64,
+  nonce: bytes16,
+  action: KeyAction,
+});
+export type KeyCommand = Of<typeof KeyCommand>;
+
+/** The tags, without the zero byte that follows each. */
+export const TAGS = {
+  deployment: "pinaivu/deployment/v1",
+  ask: "pinaivu/ask/v1",
+  ticket: "pinaivu/ticket/v1",
+  ticketHash: "pinaivu/ticket-hash/v1",
+  proof: "pinaivu/proof/v1",
+  proofRoot: "pinaivu/proof-root/v1",
+  receipt: "pinaivu/receipt/v1",
+  receiptBody: "pinaivu/receipt-body/v1",
+  request: "pinaivu/request/v1",
+  response: "pinaivu/response/v1",
+  ownerEscrow: "pinaivu/owner-escrow/v1",
+  ownerAllowance: "pinaivu/owner-allowance/v1",
+  ownerCumulative: "pinaivu/owner-cumulative/v1",
+  keyCommand: "pinaivu/key-command/v1",
+  hello: "pinaivu/hello/v1",
+} as const;

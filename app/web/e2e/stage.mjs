@@ -1,0 +1,181 @@
+/**
+ * What the journeys run against: a real network (`pinaivu up`), the built application under the policy it
+ * is served with, and a browser. A network that runs already is taken from PINAIVU_READY, its ready file.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const dist = join(here, "../dist");
+const types = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
+
+/** The policy of vite.config.ts, read from there so that there is one. */
+async function policy() {
+  const config = await readFile(join(here, "../vite.config.ts"), "utf8");
+  const [, list] = /const policy = \[([\s\S]*?)\]/.exec(config);
+  return [...list.matchAll(/"([^"]+)"/g)].map(([, part]) => part).join("; ");
+}
+
+function binary() {
+  if (process.env.PINAIVU_BIN) return process.env.PINAIVU_BIN;
+  const target =
+    process.env.PINAIVU_TARGET_DIR ?? process.env.CARGO_TARGET_DIR ?? join(here, "../../../target");
+  return join(target, "debug/pinaivu");
+}
+
+async function network() {
+  if (process.env.PINAIVU_READY)
+    return {
+      ready: JSON.parse(await readFile(process.env.PINAIVU_READY, "utf8")),
+      stop: async () => undefined,
+    };
+  const folder = await mkdtemp(join(tmpdir(), "pinaivu-e2e-"));
+  const readyFile = join(folder, "ready.json");
+  const args = [
+    "up",
+    "--port",
+    "0",
+    "--rpc-port",
+    "0",
+    "--exit-delay",
+    "4",
+    "--ready-file",
+    readyFile,
+    "--data-dir",
+    join(folder, "data"),
+  ];
+  const child = spawn(binary(), args, { stdio: ["ignore", "ignore", "inherit"] });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const started = Date.now();
+  while (!existsSync(readyFile)) {
+    if (child.exitCode !== null || Date.now() - started > 300_000)
+      throw new Error("the network did not start");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  const stop = async () => {
+    child.kill("SIGINT");
+    await ended;
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { ready: JSON.parse(await readFile(readyFile, "utf8")), stop };
+}
+
+/** Serves `dist` as the coordinator does, and passes its routes on. `change` may falsify an answer. */
+async function serve(coordinator) {
+  const csp = await policy();
+  const control = { down: false, change: null, answers: {} };
+  const server = createServer(async (from, to) => {
+    const path = new URL(from.url, "http://x").pathname;
+    if (path.startsWith("/v1/") || path === "/healthz") {
+      if (control.down) return to.writeHead(502).end();
+      const given = control.answers[path];
+      if (given) return to.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(given));
+      const upstream = request(
+        new URL(from.url, coordinator),
+        { method: from.method, headers: from.headers },
+        async (answer) => {
+          if (!control.change) return to.writeHead(answer.statusCode, answer.headers) && answer.pipe(to);
+          let body = "";
+          for await (const chunk of answer) body += chunk;
+          const changed = control.change(path, body);
+          const { "content-length": _, ...headers } = answer.headers;
+          to.writeHead(answer.statusCode, headers).end(changed);
+        },
+      );
+      upstream.on("error", () => to.writeHead(502).end());
+      to.on("close", () => upstream.destroy());
+      return from.pipe(upstream);
+    }
+    if (control.down) return to.destroy();
+    const wanted = join(dist, normalize(path));
+    const file = wanted.startsWith(dist) && extname(wanted) ? wanted : join(dist, "index.html");
+    try {
+      const body = await readFile(file);
+      to.writeHead(200, {
+        "content-type": types[extname(file)] ?? "application/octet-stream",
+        "content-security-policy": csp,
+      });
+      to.end(body);
+    } catch {
+      to.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    control,
+    close: () => new Promise((resolve) => server.close(resolve) && server.closeAllConnections()),
+  };
+}
+
+/** Everything, and how to end it. */
+export async function open() {
+  const { ready, stop } = await network();
+  const web = await serve(new URL(ready.base_url).origin);
+  const folder = await mkdtemp(join(tmpdir(), "pinaivu-browser-"));
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: ["--no-sandbox", "--disable-background-networking"],
+    viewport: { width: 1280, height: 860 },
+    serviceWorkers: "allow",
+  });
+  const violations = [];
+  const outside = [];
+  const allowed = new Set([
+    new URL(web.url).host,
+    new URL(ready.rpc_url).host,
+    new URL(ready.faucet_url).host,
+  ]);
+  context.on("request", (sent) => {
+    const url = new URL(sent.url());
+    if (url.protocol.startsWith("http") && !allowed.has(url.host)) outside.push(sent.url());
+  });
+  context.on("console", (message) => {
+    if (/Content Security Policy/i.test(message.text())) violations.push(message.text());
+  });
+  await context.addInitScript((rpc) => {
+    if (!localStorage.getItem("pinaivu.rpc")) localStorage.setItem("pinaivu.rpc", rpc);
+  }, ready.rpc_url);
+  const close = async () => {
+    await context.close();
+    await web.close();
+    await stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { ready, binary: binary(), web, context, violations, outside, close };
+}
+
+/** Asks the network a question as any client does. */
+export async function ask(ready, content, extra = {}) {
+  const request = JSON.stringify({
+    model: ready.model,
+    max_tokens: 24,
+    messages: [{ role: "user", content }],
+    ...extra,
+  });
+  const answer = await fetch(`${ready.base_url}/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${ready.api_key}`, "content-type": "application/json" },
+    body: request,
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+  return {
+    id: answer.headers.get("x-request-id"),
+    salt: answer.headers.get("x-pinaivu-salt"),
+    request,
+    answer: await answer.text(),
+  };
+}

@@ -1,0 +1,260 @@
+/**
+ * The coordinator's public routes. Everything it says here is a view: pages show it as such, and read
+ * from the chain what the chain has. Answers are checked for their shape before anything is shown.
+ */
+import { useQuery } from "@tanstack/react-query";
+import { z } from "zod";
+
+/** What a request came to. A route that a coordinator does not have is not an error of the person's. */
+export class ApiFailure extends Error {
+  override readonly name = "ApiFailure";
+  constructor(
+    message: string,
+    readonly kind: "unreachable" | "absent" | "refused" | "shape",
+    readonly status: number,
+    readonly code: string | null,
+  ) {
+    super(message);
+  }
+}
+
+const ErrorBody = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
+
+export async function failureOf(response: Response): Promise<ApiFailure> {
+  const body = ErrorBody.safeParse(await response.json().catch(() => null));
+  const message = body.success
+    ? body.data.error.message
+    : `the coordinator answered with status ${response.status}`;
+  const code = body.success ? (body.data.error.code ?? null) : null;
+  const absent = response.status === 404 && (code === "not_found" || code === null);
+  return new ApiFailure(message, absent ? "absent" : "refused", response.status, code);
+}
+
+export async function request(path: string, init?: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (init?.signal?.aborted) throw error;
+    throw new ApiFailure("the coordinator cannot be reached", "unreachable", 0, null);
+  }
+  // A proxy in front of a coordinator that is down answers for it.
+  if (response.status >= 502 && response.status <= 504) {
+    throw new ApiFailure("the coordinator cannot be reached", "unreachable", response.status, null);
+  }
+  if (!response.ok) throw await failureOf(response);
+  return response;
+}
+
+export async function getJson<T>(path: string, schema: z.ZodType<T>, init?: RequestInit): Promise<T> {
+  const response = await request(path, init);
+  const parsed = schema.safeParse(await response.json().catch(() => undefined));
+  if (!parsed.success) {
+    throw new ApiFailure(
+      `the coordinator's answer to ${path} has another shape than documented`,
+      "shape",
+      response.status,
+      null,
+    );
+  }
+  return parsed.data;
+}
+
+const fineAmount = z
+  .string()
+  .regex(/^[0-9]+$/)
+  .transform(BigInt);
+
+const Model = z.object({
+  id: z.string(),
+  context_length: z.number(),
+  nodes: z.number(),
+  pricing: z.object({
+    lowest_ask: z.number().nullable(),
+    input_weight: z.number(),
+    output_weight: z.number(),
+  }),
+});
+export type Model = z.infer<typeof Model>;
+
+const Network = z.object({
+  coordinator: z.string(),
+  market: z.string(),
+  program: z.string(),
+  cluster: z.string(),
+  deployment: z.string(),
+  signer: z.string(),
+  endpoint: z.string(),
+  fee_bps: z.number(),
+  nodes: z.number(),
+  models: z.array(Model),
+  book: z.object({ head: z.string(), version: z.number() }),
+  log: z.object({ epoch: z.number(), size: z.number(), root: z.string() }),
+  totals: z.object({ charged: fineAmount, fees: fineAmount }),
+  rpc: z.object({ url: z.string(), ws_url: z.string().nullish() }).nullish(),
+  local: z.boolean().nullish(),
+  faucet: z.string().nullish(),
+  software: z.string().nullish(),
+});
+export type Network = z.infer<typeof Network>;
+
+/** Where accounts are: enough to use the chain without the coordinator. Kept from the last visit. */
+export interface Place {
+  readonly coordinator: string;
+  readonly market: string;
+  readonly program: string;
+  readonly cluster: string;
+}
+
+const PLACE = "pinaivu.place";
+
+export function rememberedPlace(): Place | null {
+  const shape = z.object({
+    coordinator: z.string(),
+    market: z.string(),
+    program: z.string(),
+    cluster: z.string(),
+  });
+  try {
+    return shape.safeParse(JSON.parse(localStorage.getItem(PLACE) ?? "null")).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export const useNetwork = () =>
+  useQuery({
+    queryKey: ["network"],
+    queryFn: async ({ signal }) => {
+      const network = await getJson("/v1/network", Network, { signal });
+      const { coordinator, market, program, cluster } = network;
+      localStorage.setItem(PLACE, JSON.stringify({ coordinator, market, program, cluster }));
+      return network;
+    },
+    refetchInterval: 5_000,
+    staleTime: 2_000,
+  });
+
+/** The place from the coordinator or, while that is down, from the last visit. */
+export function usePlace(): Place | null {
+  const network = useNetwork();
+  return network.data ?? rememberedPlace();
+}
+
+const Row = z.object({
+  request_id: z.string(),
+  segment: z.number(),
+  epoch: z.number(),
+  index: z.number(),
+  created: z.number(),
+  model: z.string(),
+  node: z.string(),
+  input_tokens: z.number(),
+  output_tokens: z.number(),
+  amount: fineAmount,
+  fee: fineAmount,
+  price: z.number(),
+  outcome: z.string(),
+  candidates: z.number(),
+  anchored: z.boolean(),
+});
+export type Row = z.infer<typeof Row>;
+const Rows = z.object({ data: z.array(Row), next: z.string().nullish(), head: z.string().nullish() });
+
+export const useReceipts = (filter: { node?: string; limit: number }) =>
+  useQuery({
+    queryKey: ["receipts", filter],
+    queryFn: ({ signal }) => {
+      const query = new URLSearchParams({
+        limit: String(filter.limit),
+        ...(filter.node ? { node: filter.node } : {}),
+      });
+      return getJson(`/v1/receipts?${query}`, Rows, { signal });
+    },
+    // A coordinator without the route will not have it in three seconds either.
+    refetchInterval: (query) => (query.state.error ? false : 3_000),
+  });
+
+const Bucket = z.object({
+  at: z.number(),
+  requests: z.number(),
+  input_tokens: fineAmount,
+  output_tokens: fineAmount,
+  charged: fineAmount,
+  fees: fineAmount,
+  first_token_ms_p50: z.number().nullable(),
+  models: z.array(z.object({ model: z.string(), requests: z.number(), price: z.number() })),
+});
+const Figures = z.object({
+  step: z.number(),
+  totals: z.object({
+    requests: z.number(),
+    input_tokens: fineAmount,
+    output_tokens: fineAmount,
+    charged: fineAmount,
+    fees: fineAmount,
+    first_token_ms: z.object({ p50: z.number(), p95: z.number(), samples: z.number() }).nullish(),
+  }),
+  buckets: z.array(Bucket),
+});
+export type Figures = z.infer<typeof Figures>;
+
+export const useFigures = () =>
+  useQuery({
+    queryKey: ["figures"],
+    queryFn: ({ signal }) => getJson("/v1/figures", Figures, { signal }),
+    refetchInterval: (query) => (query.state.error ? false : 30_000),
+  });
+
+const NodeInfo = z.object({
+  node: z.string(),
+  connected: z.boolean(),
+  since: z.number().nullish(),
+  software: z.string().nullish(),
+  asks: z.array(
+    z.object({ model: z.string(), price: z.number(), context_length: z.number(), features: z.number() }),
+  ),
+  measured: z
+    .object({
+      first_token_ms_p50: z.number().nullable(),
+      tokens_per_second_p50: z.number().nullable(),
+      samples: z.number(),
+      failed: z.number(),
+    })
+    .nullish(),
+  totals: z.object({ requests: z.number(), earned: fineAmount }).nullish(),
+});
+export type NodeInfo = z.infer<typeof NodeInfo>;
+
+export const useNodeInfo = (node: string) =>
+  useQuery({
+    queryKey: ["node-info", node],
+    queryFn: ({ signal }) => getJson(`/v1/nodes/${encodeURIComponent(node)}`, NodeInfo, { signal }),
+    refetchInterval: (query) => (query.state.error ? false : 5_000),
+  });
+
+const Transaction = z.object({ signature: z.string(), slot: z.number().nullable(), finalized: z.boolean() });
+const ReceiptEntry = z.looseObject({
+  segment: z.number(),
+  bytes: z.string(),
+  anchored: z.object({ epoch: z.number(), size: z.number(), root: z.string(), slot: z.number() }).nullable(),
+  settlement: z.object({ log: Transaction.nullable(), debited: z.boolean(), credit: Transaction.nullable() }),
+});
+const Receipts = z.looseObject({ request_id: z.string(), receipts: z.array(ReceiptEntry) });
+const Pending = z.object({ status: z.literal("pending") });
+export type ServedReceipts = z.infer<typeof Receipts>;
+
+/** The receipts as served; `"pending"` while the request is being served or written. */
+export async function fetchReceipts(
+  id: string,
+  size: bigint | null,
+  signal?: AbortSignal,
+): Promise<ServedReceipts | "pending"> {
+  const query = size === null ? "" : `?size=${size}`;
+  const found = await getJson(
+    `/v1/receipts/${encodeURIComponent(id)}${query}`,
+    z.union([Receipts, Pending]),
+    signal ? { signal } : {},
+  );
+  return "receipts" in found ? (found as ServedReceipts) : "pending";
+}

@@ -1,0 +1,168 @@
+/**
+ * Reads from the chain what a receipt is checked against, and checks it. The coordinator serves the
+ * bytes and the path; every key, fee rate and root that they are compared with comes from the RPC.
+ */
+import { payoutAddress } from "@pinaivu/program";
+import {
+  type ChainFacts,
+  deploymentId,
+  type Evidence,
+  type ReceiptDocument,
+  type Report,
+  readDocument,
+  toHex,
+  verify,
+} from "@pinaivu/verify";
+import { address } from "@solana/kit";
+import { type Chain, readCoordinator, readHistory, readMarket, readNode, readPayout } from "./chain.ts";
+import { fetchReceipts, type ServedReceipts } from "./coordinator.ts";
+
+/** How far a running verification has come. */
+export type Progress = (step: string) => void;
+
+/** What the chain says about these receipts. */
+export async function gatherFacts(
+  chain: Chain,
+  nodes: readonly string[],
+  progress: Progress,
+): Promise<ChainFacts> {
+  progress("Asking the cluster for its genesis hash");
+  const genesis = await chain.rpc.getGenesisHash().send();
+  progress("Reading the coordinator and the market");
+  const [coordinator, market] = await Promise.all([readCoordinator(chain), readMarket(chain)]);
+  progress("Reading the node and what it was credited");
+  const read = await Promise.all(
+    nodes.map(async (node) => {
+      const at = await payoutAddress(
+        address(chain.place.program),
+        address(chain.place.coordinator),
+        address(node),
+      );
+      const [account, payout] = await Promise.all([readNode(chain, node), readPayout(chain, at)]);
+      return { node, account, payout };
+    }),
+  );
+  return {
+    deployment: deploymentId(genesis, chain.place.program),
+    coordinator: coordinator && {
+      address: coordinator.address,
+      signer: coordinator.signer,
+      former_signers: [],
+      fee_rate: Math.min(coordinator.feeBps, market?.feeCapBps ?? coordinator.feeBps),
+      log: {
+        epoch: coordinator.log.epoch,
+        size: coordinator.log.size,
+        root: toHex(Uint8Array.from(coordinator.log.root)),
+      },
+      heads: [],
+    },
+    nodes: new Map(
+      read.map(({ node, account }) => [node, account && { signer: account.signer, former_signers: [] }]),
+    ),
+    credited: new Map(read.map(({ node, payout }) => [node, payout?.credited ?? 0n])),
+  };
+}
+
+/** Earlier heads of the log, from the program's events: a kept bundle leads to the root of its day. */
+async function withEarlierHeads(chain: Chain, facts: ChainFacts): Promise<ChainFacts> {
+  if (!facts.coordinator) return facts;
+  const heads = (await readHistory(chain, facts.coordinator.address, 200))
+    .flatMap((item) => (item.failed ? [] : item.events))
+    .filter(
+      (event) => event.name === "LogExtended" && event.data["coordinator"] === facts.coordinator?.address,
+    )
+    .flatMap(({ data: { epoch, size, root } }) =>
+      typeof epoch === "number" && typeof size === "bigint" && typeof root === "string"
+        ? [{ epoch, size, root }]
+        : [],
+    );
+  return { ...facts, coordinator: { ...facts.coordinator, heads } };
+}
+
+/** Keys that these accounts had before, from the chain's history as far as the RPC keeps it. */
+async function withFormerSigners(
+  chain: Chain,
+  facts: ChainFacts,
+  nodes: readonly string[],
+): Promise<ChainFacts> {
+  const formerOf = async (at: string): Promise<string[]> =>
+    (await readHistory(chain, at, 100))
+      .flatMap((item) => (item.failed ? [] : item.events))
+      .filter((event) => event.name === "CoordinatorSignerRotated" || event.name === "NodeSignerRotated")
+      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : []));
+  const coordinator = facts.coordinator && {
+    ...facts.coordinator,
+    former_signers: await formerOf(facts.coordinator.address),
+  };
+  const entries = await Promise.all(
+    nodes.map(async (node) => {
+      const known = facts.nodes.get(node);
+      return [node, known ? { ...known, former_signers: await formerOf(node) } : (known ?? null)] as const;
+    }),
+  );
+  return { ...facts, coordinator, nodes: new Map(entries) };
+}
+
+export interface Verified {
+  readonly report: Report;
+  readonly facts: ChainFacts | null;
+  readonly served: ServedReceipts;
+  /** Why the chain could not be read, if so. */
+  readonly chainProblem: string | null;
+}
+
+const nodesOf = (document: ReceiptDocument) => [
+  ...new Set(document.entries.map((entry) => entry.receipt.head.node)),
+];
+
+/** Every check of a request's receipts. */
+export async function verifyRequest(
+  id: string,
+  chain: Chain | null,
+  evidence: Evidence,
+  progress: Progress,
+  given?: ServedReceipts,
+): Promise<Verified> {
+  let served = given ?? (await fetchReceipts(id, null));
+  if (served === "pending") throw new Error("the receipt is not there yet; try again in a moment");
+  let document = readDocument(served);
+  let facts: ChainFacts | null = null;
+  let chainProblem: string | null = chain ? null : "no RPC is set";
+  if (chain) {
+    try {
+      facts = await gatherFacts(chain, nodesOf(document), progress);
+    } catch (error) {
+      chainProblem = error instanceof Error ? error.message : "the RPC did not answer";
+    }
+  }
+  if (facts?.coordinator && !given) {
+    progress("Fetching the path to the root that the chain holds");
+    const newer = await fetchReceipts(id, facts.coordinator.log.size);
+    if (newer !== "pending") {
+      served = newer;
+      document = readDocument(newer);
+    }
+  }
+  const head = facts?.coordinator?.log;
+  const older = document.entries.some(({ inclusion }) => inclusion && head && inclusion.size < head.size);
+  if (chain && facts && older) {
+    progress("Looking for that root in the chain's history");
+    // An RPC without history leaves this one check open; the report says so.
+    facts = await withEarlierHeads(chain, facts).catch(() => facts);
+  }
+  progress("Checking signatures, hashes and sums here");
+  let report = verify(document, facts, evidence);
+  const keyFailed = report.checks.some(
+    (check) => check.verdict === "failed" && (check.id === "signature" || check.id === "node_key"),
+  );
+  if (chain && facts && keyFailed) {
+    progress("Looking for earlier keys in the chain's history");
+    try {
+      facts = await withFormerSigners(chain, facts, nodesOf(document));
+      report = verify(document, facts, evidence);
+    } catch {
+      chainProblem = "the RPC keeps no history to look for earlier keys in";
+    }
+  }
+  return { report, facts, served, chainProblem };
+}
