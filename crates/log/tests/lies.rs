@@ -1,0 +1,95 @@
+//! Every lie is found, an honest coordinator is not accused, and the program refuses what it can see.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "../examples/lies/lies.rs"]
+mod lies;
+#[path = "../examples/lies/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+
+use pinaivu_log::audit::{self, Contradiction, Report};
+use world::{ANCHORED, ENTRIES, Story};
+
+async fn audited(story: &Story) -> Report {
+    audit::run(&story.serve(), story, story.evidence.clone(), |_| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn honest_coordinator_is_not_accused_and_its_sums_are_the_chains() {
+    let story = Story::honest();
+    let report = audited(&story).await;
+    assert_eq!(report.contradictions, []);
+    assert_eq!((report.totals.receipts, report.anchored.receipts), (ENTRIES, ANCHORED));
+    assert_eq!(report.nodes, 3);
+    assert_eq!(report.epochs[0].root, story.tree().root().to_string());
+    let earned: u128 = report.anchored.earned.parse().unwrap();
+    // Rounding of three nodes down and of two allowances up is all that separates them.
+    let credited = u128::from(report.chain.credited.get()) * 1_000_000;
+    assert!(credited <= earned && earned < credited + 3_000_000);
+}
+
+#[tokio::test]
+async fn honest_coordinator_is_not_accused_by_what_people_hold() {
+    let mut story = Story::honest();
+    for index in [0, 255, 256, 511, 589, 599] {
+        story.evidence.held.push(story.receipt(index));
+    }
+    let tree = story.tree();
+    for size in [1, 256, ANCHORED, ENTRIES] {
+        let root = pinaivu_protocol::merkle::tree_root(&tree, size).unwrap();
+        story.evidence.heads.push((0, size, root, "a saved checkpoint".to_owned()));
+    }
+    assert_eq!(audited(&story).await.contradictions, []);
+}
+
+#[tokio::test]
+async fn every_lie_is_found_by_its_name() {
+    let honest = Story::honest();
+    for lie in lies::LIES {
+        let mut told = honest.clone();
+        (lie.tell)(&mut told);
+        let report = audited(&told).await;
+        let kinds: BTreeSet<Contradiction> =
+            report.contradictions.iter().map(|finding| finding.kind).collect();
+        assert!(kinds.contains(&lie.kind), "{}: {}: {kinds:?}", lie.way, lie.name);
+    }
+}
+
+#[test]
+fn every_kind_of_contradiction_has_a_lie_that_shows_it() {
+    let shown: BTreeSet<Contradiction> = lies::LIES.iter().map(|lie| lie.kind).collect();
+    for kind in Contradiction::ALL {
+        assert!(shown.contains(&kind), "no lie for {kind:?}");
+    }
+    let ways: BTreeSet<&str> = lies::LIES.iter().map(|lie| lie.way).collect();
+    assert_eq!(ways.len(), 8);
+}
+
+#[test]
+fn program_refuses_rewritten_history_and_money_that_is_not_there() {
+    let honest = Story::honest();
+    assert_eq!(lies::refusal(&honest, &honest), None);
+    let refused: Vec<&str> = lies::LIES
+        .iter()
+        .filter(|lie| {
+            let mut told = honest.clone();
+            (lie.tell)(&mut told);
+            lies::refusal(&honest, &told).is_some()
+        })
+        .map(|lie| lie.name)
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "an anchored receipt is left out",
+            "the newest anchored receipts are left out",
+            "two anchored receipts change places",
+            "a model's name is changed in an anchored receipt",
+            "a log of its own for the auditor",
+            "fees above the rate",
+            "a higher rate in receipts than on chain",
+            "more is given out than was debited",
+        ]
+    );
+}
