@@ -10,9 +10,11 @@
 
 mod bad_input;
 mod blobs;
+mod endpoints;
 mod failures;
 mod keys;
 mod nodes;
+mod preferences;
 mod serving;
 mod slow_reader;
 mod support;

@@ -345,7 +345,11 @@ async fn key_is_held_to_its_models_its_rates_and_its_time() {
     let (this_model, _) = limited_key(&world, &format!("{none}\nmodels: [\"{MODEL}\"]")).await;
     served(&world, &this_model).await;
     let (slow, _) = limited_key(&world, &format!("{none}\nrequests-per-minute: 1")).await;
-    served(&world, &slow).await;
+    let response = slow.chat(&Client::request(false)).await;
+    assert_eq!(response.headers()["x-ratelimit-limit-requests"], "1");
+    assert_eq!(response.headers()["x-ratelimit-remaining-requests"], "0");
+    assert!(response.headers()["x-ratelimit-reset-requests"].to_str().unwrap().ends_with("ms"));
+    assert_eq!(response.status(), 200);
     assert_eq!(refused(&slow).await, ("rate_limited".into(), true));
     let (small, _) = limited_key(&world, &format!("{none}\ntokens-per-minute: 40")).await;
     assert_eq!(refused(&small).await, ("hold_exceeded".into(), false));

@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     scripts: Mutex<VecDeque<Script>>,
     default_script: Mutex<Script>,
     pub(crate) requests: Mutex<Vec<(Ticket, Bytes)>>,
+    /// Where those came in.
+    pub(crate) paths: Mutex<Vec<String>>,
     /// Streams that ended before their script did.
     pub(crate) resets: AtomicUsize,
     /// Bytes of endless streams that were taken from us.
@@ -110,6 +112,7 @@ impl ScriptedNode {
             scripts: Mutex::default(),
             default_script: Mutex::new(Script::words("Hello from the node")),
             requests: Mutex::default(),
+            paths: Mutex::default(),
             resets: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             represents: true.into(),
@@ -200,7 +203,10 @@ impl Shared {
             model: model.into(),
             price,
             context_length: 8192,
-            features: Features::CHAT.union(Features::TOOLS),
+            features: Features::CHAT
+                .union(Features::TOOLS)
+                .union(Features::COMPLETIONS)
+                .union(Features::EMBEDDINGS),
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
             expires: UnixMillis(u64::MAX),
         }
@@ -254,7 +260,8 @@ impl Shared {
                 *self.goodbye.lock() = Some(Goodbye::try_from_slice(&bytes).unwrap());
                 full(StatusCode::OK, Vec::new())
             }
-            _ => {
+            path => {
+                self.paths.lock().push(path.to_owned());
                 let Ok(body) = body.collect().await else {
                     return full(StatusCode::BAD_REQUEST, Vec::new());
                 };
@@ -293,6 +300,16 @@ impl Shared {
 
     fn unary(self: Arc<Self>, ticket: &Ticket, script: Script) -> Response<NodeBody> {
         let (pieces, cut) = match script {
+            Script::Whole(object) => {
+                let answer = Answer::from_completion(&object).unwrap();
+                let trailers = self.prove(ticket, &answer, Outcome::Completed);
+                let frames: Vec<Result<Frame<Bytes>, std::io::Error>> = vec![
+                    Ok(Frame::data(Bytes::from(object.to_string()))),
+                    Ok(Frame::trailers(trailers)),
+                ];
+                let body = StreamBody::new(futures::stream::iter(frames));
+                return Response::new(UnsyncBoxBody::new(body));
+            }
             Script::Answer(pieces) => (pieces, false),
             Script::ResetAfter(pieces) => (pieces, true),
             script => panic!("not a unary script: {script:?}"),
@@ -331,6 +348,15 @@ impl Shared {
     ) {
         let model = ticket.model.clone();
         let mut stream = Playing { node: &self, out, answer: AnswerAssembler::new() };
+        if let Script::Chunks(chunks) = &script {
+            for chunk in chunks {
+                stream.chunk(chunk).await;
+            }
+            stream.data(Bytes::from_static(b"data: [DONE]\n\n")).await;
+            let trailers = self.prove(&ticket, &stream.answer.finish(), Outcome::Completed);
+            let _ = stream.out.send(Ok(Frame::trailers(trailers))).await;
+            return;
+        }
         let (pieces, usage) = match &script {
             Script::Miscount { pieces, prompt, completion } => {
                 (pieces.clone(), Some((*prompt, *completion)))

@@ -25,6 +25,10 @@ pub(crate) enum Script {
     HangAfter(Vec<String>),
     /// Streams pieces of this many bytes for ever.
     Endless(usize),
+    /// Answers with this object, whatever was asked for.
+    Whole(Value),
+    /// Streams these chunks and `[DONE]`.
+    Chunks(Vec<Value>),
     /// Leaves out the proof.
     WithoutProof(Vec<String>),
 }
