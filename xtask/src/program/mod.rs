@@ -10,6 +10,7 @@ mod check;
 mod debian;
 mod dependencies;
 mod environment;
+mod fuzz;
 mod idl;
 mod link;
 mod places;
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Regenerate only the IDL.
     Idl(IdlArgs),
+    /// Run random sequences of all instructions against a reference ledger.
+    Fuzz(fuzz::FuzzArgs),
     /// The linker that rustc calls during a build.
     #[command(hide = true)]
     Link(link::LinkArgs),
@@ -120,6 +123,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
             println!("wrote {}", args.places.idl_file().display());
             Ok(())
         }
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Link(args) => link::run(&args),
     }
 }

@@ -13,6 +13,6 @@ mod harness;
 mod hostile;
 mod instructions;
 mod layout;
-mod random;
+mod model;
 mod sealevel;
 mod settings;

@@ -22,7 +22,9 @@ use solana_signer::Signer as _;
 
 pub(crate) use chain::program_data;
 pub(crate) use events::{event, events};
-pub(crate) use instructions::{Extension, find};
+pub(crate) use instructions::{
+    Extension, Parties, close_between, exit_between, find, raise_between,
+};
 pub(crate) use refusal::*;
 pub(crate) use tokens::{CLASSIC, TOKEN_2022};
 

@@ -102,6 +102,13 @@ impl World {
         (allowance, build(accounts, instruction::AllowanceOpen { args }))
     }
 
+    /// Who is who in an allowance that is open.
+    pub(crate) fn parties(&self, allowance: &Pubkey) -> Parties {
+        let stored: pinaivu::state::Allowance = self.read(allowance);
+        let pinaivu::state::Allowance { owner, escrow, coordinator, .. } = stored;
+        Parties { owner, escrow, coordinator, allowance: *allowance }
+    }
+
     pub(crate) fn allowance_raise(
         &self,
         market: &Market,
@@ -109,16 +116,7 @@ impl World {
         amount: u64,
         expiry_time: i64,
     ) -> Instruction {
-        let stored: pinaivu::state::Allowance = self.read(allowance);
-        let accounts = accounts::AllowanceRaise {
-            owner: stored.owner,
-            market: market.address,
-            escrow: stored.escrow,
-            coordinator: stored.coordinator,
-            allowance: *allowance,
-        };
-        let args = ix::AllowanceRaiseArgs { amount, expiry_time };
-        build(accounts, instruction::AllowanceRaise { args })
+        raise_between(market, self.parties(allowance), amount, expiry_time)
     }
 
     pub(crate) fn allowance_release(
@@ -139,27 +137,58 @@ impl World {
         allowance: &Pubkey,
         destination: Option<Pubkey>,
     ) -> Instruction {
-        let stored: pinaivu::state::Allowance = self.read(allowance);
-        let accounts = accounts::AllowanceExit {
-            market: market.address,
-            ledger: market.ledger,
-            escrow: stored.escrow,
-            allowance: *allowance,
-            escrow_vault: market.escrow_vault,
-            mint: market.mint,
-            destination,
-            token_program: market.token_program,
-        };
-        build(accounts, instruction::AllowanceExit {})
+        exit_between(market, self.parties(allowance), destination)
     }
 
     pub(crate) fn allowance_close(&self, allowance: &Pubkey) -> Instruction {
-        let stored: pinaivu::state::Allowance = self.read(allowance);
-        let accounts = accounts::AllowanceClose {
-            owner: stored.owner,
-            escrow: stored.escrow,
-            allowance: *allowance,
-        };
-        build(accounts, instruction::AllowanceClose {})
+        close_between(self.parties(allowance))
     }
+}
+
+/// Who is who in an allowance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parties {
+    pub(crate) owner: Pubkey,
+    pub(crate) escrow: Pubkey,
+    pub(crate) coordinator: Pubkey,
+    pub(crate) allowance: Pubkey,
+}
+
+/// `allowance_raise`, also of an allowance that is gone.
+pub(crate) fn raise_between(
+    market: &Market,
+    parties: Parties,
+    amount: u64,
+    expiry_time: i64,
+) -> Instruction {
+    let Parties { owner, escrow, coordinator, allowance } = parties;
+    let market = market.address;
+    let accounts = accounts::AllowanceRaise { owner, market, escrow, coordinator, allowance };
+    let args = ix::AllowanceRaiseArgs { amount, expiry_time };
+    build(accounts, instruction::AllowanceRaise { args })
+}
+
+/// `allowance_exit`, also of an allowance that is gone.
+pub(crate) fn exit_between(
+    market: &Market,
+    parties: Parties,
+    destination: Option<Pubkey>,
+) -> Instruction {
+    let accounts = accounts::AllowanceExit {
+        market: market.address,
+        ledger: market.ledger,
+        escrow: parties.escrow,
+        allowance: parties.allowance,
+        escrow_vault: market.escrow_vault,
+        mint: market.mint,
+        destination,
+        token_program: market.token_program,
+    };
+    build(accounts, instruction::AllowanceExit {})
+}
+
+/// `allowance_close`, also of an allowance that is gone.
+pub(crate) fn close_between(parties: Parties) -> Instruction {
+    let Parties { owner, escrow, allowance, .. } = parties;
+    build(accounts::AllowanceClose { owner, escrow, allowance }, instruction::AllowanceClose {})
 }
