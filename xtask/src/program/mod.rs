@@ -7,6 +7,7 @@
 
 mod artifact;
 mod check;
+mod cu;
 mod debian;
 mod dependencies;
 mod environment;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Regenerate only the IDL.
     Idl(IdlArgs),
+    /// Write the table of what instructions cost.
+    Cu(cu::CuArgs),
     /// Run random sequences of all instructions against a reference ledger.
     Fuzz(fuzz::FuzzArgs),
     /// The linker that rustc calls during a build.
@@ -123,6 +126,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
             println!("wrote {}", args.places.idl_file().display());
             Ok(())
         }
+        Command::Cu(args) => cu::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Link(args) => link::run(&args),
     }

@@ -9,6 +9,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod costs;
 mod harness;
 mod hostile;
 mod instructions;

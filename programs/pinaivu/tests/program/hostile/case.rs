@@ -64,6 +64,11 @@ impl Case {
         self.gifts
     }
 
+    /// Everything its transaction needs; the instruction is the last.
+    pub(crate) fn transaction(&self) -> Vec<Instruction> {
+        vec![self.instruction.clone()]
+    }
+
     pub(crate) fn comes_again(&self) -> Again {
         self.again
     }
