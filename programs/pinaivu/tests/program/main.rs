@@ -17,3 +17,4 @@ mod layout;
 mod model;
 mod sealevel;
 mod settings;
+mod versions;
