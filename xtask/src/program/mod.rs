@@ -14,6 +14,7 @@ mod environment;
 mod fuzz;
 mod idl;
 mod link;
+mod mutants;
 mod places;
 mod recipe;
 mod registry;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Cu(cu::CuArgs),
     /// Run random sequences of all instructions against a reference ledger.
     Fuzz(fuzz::FuzzArgs),
+    /// Plant faults in a copy of the program and say which ones its tests miss.
+    Mutants(mutants::MutantsArgs),
     /// The linker that rustc calls during a build.
     #[command(hide = true)]
     Link(link::LinkArgs),
@@ -128,6 +131,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         }
         Command::Cu(args) => cu::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Link(args) => link::run(&args),
     }
 }
