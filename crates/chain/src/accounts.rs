@@ -6,9 +6,10 @@
 
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
-    AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, PublicKey,
+    AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, PublicKey, RequestId,
+    Segment,
 };
-use pinaivu_protocol::units::{Amount, Bps, Slot};
+use pinaivu_protocol::units::{Amount, Bps, FineAmount, Slot, TokenCount, UnixMillis};
 use serde::Serialize;
 use solana_pubkey::Pubkey;
 
@@ -59,20 +60,28 @@ pub struct Market {
     pub token_program: Pubkey,
     /// The cluster's genesis hash, part of the address.
     pub cluster: ClusterId,
-    /// May pause deposits and registrations, nothing else.
+    /// May pause deposits and registrations at once, and propose changes of the rules, which wait.
     pub governance: PublicKey,
     /// No coordinator may keep more than this part of its debits.
     pub fee_cap: Bps,
     /// Between asking for reserved money and getting it.
     pub exit_delay: Delay,
-    /// Between unbonding stake and claiming it.
+    /// Between unbonding stake or a penalty bond and claiming it.
     pub unbond_delay: Delay,
+    /// Between a demand and its payment out of the guarantee bond.
+    pub liveness: Delay,
+    /// Between asking to lower a guarantee, or its bond, and lowering it.
+    pub guarantee_delay: Delay,
+    /// Between proposing a change and making it.
+    pub governance_delay: Delay,
     /// Least stake of a node that may serve.
     pub min_stake: Amount,
     /// Least bond of a coordinator.
     pub min_bond: Amount,
     /// Whether new deposits and registrations are stopped.
     pub paused: bool,
+    /// Proposals ever opened; the next one's number.
+    pub proposals: u64,
 }
 
 /// What the market's vaults owe. Written by instructions that move tokens, never by settlements.
@@ -107,6 +116,8 @@ pub struct Escrow {
     pub open_allowances: u32,
     /// Grows with every change.
     pub sequence: u64,
+    /// Gets the rent back at the end.
+    pub rent_payer: PublicKey,
 }
 
 /// Money on its way out of an allowance.
@@ -119,6 +130,15 @@ pub struct PendingRelease {
     /// The token account it goes to; nothing means back to the escrow's free balance.
     #[serde(serialize_with = "as_optional_text")]
     pub destination: Option<Pubkey>,
+}
+
+/// How far vouchers let an allowance be debited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct VoucherLimit {
+    /// Who signs vouchers.
+    pub signer: PublicKey,
+    /// The most that may be debited in all, by the vouchers presented so far.
+    pub limit: Amount,
 }
 
 /// What one escrow reserved for one coordinator. The three cumulatives never fall.
@@ -149,10 +169,21 @@ pub struct Allowance {
     pub pending_release: Option<PendingRelease>,
     /// Grows with every change.
     pub sequence: u64,
+    /// How far debits may go, when they need vouchers.
+    pub vouchers: Option<VoucherLimit>,
+    /// Gets the rent back at the end.
+    pub rent_payer: PublicKey,
 }
 
 impl Allowance {
-    /// What debits can still take: reserved − released − debited.
+    /// What the program lets debits take now: what remains, as far as vouchers go.
+    #[must_use]
+    pub fn debitable(&self) -> Amount {
+        let limit = self.vouchers.map_or(Amount::MAX, |vouchers| vouchers.limit);
+        self.remaining().min(limit.saturating_sub(self.debited))
+    }
+
+    /// What is still set aside: reserved − released − debited.
     #[must_use]
     pub fn remaining(&self) -> Amount {
         self.reserved.saturating_sub(self.released).saturating_sub(self.debited)
@@ -212,6 +243,8 @@ pub struct Node {
     pub status: NodeStatus,
     /// Grows with every change.
     pub sequence: u64,
+    /// Gets the rent back at the end.
+    pub rent_payer: PublicKey,
 }
 
 /// The head of a coordinator's receipt log as the chain holds it.
@@ -268,6 +301,36 @@ pub struct Coordinator {
     pub fees_paid: Amount,
     /// Grows with every change.
     pub sequence: u64,
+    /// What the guarantee bond stands for: over all nodes guarantee less advance.
+    pub guaranteed: Amount,
+    /// What the guarantee bond advanced and credit has not given back, over all nodes.
+    pub advanced: Amount,
+    /// Guarantee bond on its way out.
+    pub guarantee_unbonding: Option<Unbonding>,
+    /// Penalty bond on its way out.
+    pub penalty_unbonding: Option<Unbonding>,
+    /// Whether it contradicted itself under its own signature. Never to be used.
+    pub slashed: bool,
+    /// Gets the rent back at the end.
+    pub rent_payer: PublicKey,
+}
+
+/// A lower guarantee that waits for its delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lowering {
+    /// The guarantee afterwards.
+    pub guarantee: Amount,
+    /// When it was asked for.
+    pub requested: ChainTime,
+}
+
+/// A demand that waits for the liveness period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Demand {
+    /// Earned in all, by the receipt shown.
+    pub cumulative: Amount,
+    /// When it was demanded.
+    pub opened: ChainTime,
 }
 
 /// What one coordinator owes one node.
@@ -284,12 +347,21 @@ pub struct Payout {
     pub payout_owner: PublicKey,
     /// Credited, cumulative.
     pub credited: Amount,
-    /// Paid out, cumulative.
+    /// Paid to the node by claims and demands, cumulative. More than credited while the guarantee bond
+    /// has advanced something.
     pub paid: Amount,
     /// The part of the coordinator's guarantee bond that stands for this node.
     pub guarantee: Amount,
     /// Grows with every change.
     pub sequence: u64,
+    /// Part of `paid` that the guarantee bond advanced and credit has not given back.
+    pub advanced: Amount,
+    /// A lower guarantee that waits.
+    pub lowering: Option<Lowering>,
+    /// What the node demanded and waits for.
+    pub demand: Option<Demand>,
+    /// Gets the rent back at the end.
+    pub rent_payer: PublicKey,
 }
 
 impl Payout {
@@ -297,6 +369,12 @@ impl Payout {
     #[must_use]
     pub fn claimable(&self) -> Amount {
         self.credited.saturating_sub(self.paid)
+    }
+
+    /// What the guarantee bond can still advance to this node.
+    #[must_use]
+    pub fn capacity(&self) -> Amount {
+        self.guarantee.saturating_sub(self.advanced)
     }
 }
 
@@ -314,6 +392,80 @@ pub struct EpochHead {
     pub root: Hash32,
     /// When it was closed.
     pub closed_slot: Slot,
+}
+
+/// A hot key that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RetiredSigner {
+    /// Its address.
+    #[serde(serialize_with = "as_text")]
+    pub address: Pubkey,
+    /// The coordinator or node it signed for.
+    #[serde(serialize_with = "as_text")]
+    pub account: Pubkey,
+    /// The key.
+    pub signer: PublicKey,
+    /// When it was replaced.
+    pub retired: ChainTime,
+    /// Gets the rent back at the end.
+    pub rent_payer: PublicKey,
+}
+
+/// One receipt's facts, whose inclusion in the log the program checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReceiptRecord {
+    /// Its address.
+    #[serde(serialize_with = "as_text")]
+    pub address: Pubkey,
+    /// Whose log.
+    pub coordinator: CoordinatorId,
+    /// Who served.
+    pub node: NodeId,
+    /// Which of the logs.
+    pub epoch: u32,
+    /// Place in that log.
+    pub index: u64,
+    /// Which request.
+    #[serde(serialize_with = "as_text")]
+    pub request: RequestId,
+    /// Which part of it.
+    pub segment: Segment,
+    /// All that the coordinator owed or had paid the node, this receipt included.
+    #[serde(serialize_with = "as_text")]
+    pub node_cumulative: FineAmount,
+    /// The log leaf.
+    #[serde(serialize_with = "as_text")]
+    pub leaf: Hash32,
+    /// The model as the client named it.
+    pub model: String,
+    /// Prompt tokens charged.
+    pub input_tokens: TokenCount,
+    /// Generated tokens charged.
+    pub output_tokens: TokenCount,
+    /// What the user owed.
+    #[serde(serialize_with = "as_text")]
+    pub amount: FineAmount,
+    /// The coordinator's part of it.
+    #[serde(serialize_with = "as_text")]
+    pub fee: FineAmount,
+    /// When the coordinator made the receipt.
+    pub created: UnixMillis,
+    /// When it was recorded.
+    pub recorded_slot: Slot,
+    /// May close it and gets the rent back.
+    pub rent_payer: PublicKey,
+}
+
+/// A measurement on the market's list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Measurement {
+    /// The market.
+    pub market: MarketId,
+    /// The measurement.
+    #[serde(serialize_with = "as_text")]
+    pub measurement: Hash32,
+    /// Since when it is on the list.
+    pub allowed_slot: Slot,
 }
 
 /// A token account of the market's mint.

@@ -3,6 +3,7 @@
 //!
 //! Pure computation, no network. A derived address says nothing about whether the account exists.
 
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
     AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, ProgramId, PublicKey,
 };
@@ -137,6 +138,42 @@ impl Addresses {
     #[must_use]
     pub fn epoch_head(&self, coordinator: &CoordinatorId, epoch: u32) -> Pubkey {
         Pubkey::new_from_array(self.find(&[seeds::EPOCH, &coordinator.0, &epoch.to_le_bytes()]))
+    }
+
+    /// `"retired_signer"`, coordinator or node, key.
+    #[must_use]
+    pub fn retired_signer(&self, account: &impl ToAddress, signer: &PublicKey) -> Pubkey {
+        let account = account.to_address();
+        Pubkey::new_from_array(self.find(&[seeds::RETIRED_SIGNER, account.as_ref(), &signer.0]))
+    }
+
+    /// `"evidence"`, owner, number.
+    #[must_use]
+    pub fn evidence(&self, owner: &PublicKey, number: u64) -> Pubkey {
+        Pubkey::new_from_array(self.find(&[seeds::EVIDENCE, &owner.0, &number.to_le_bytes()]))
+    }
+
+    /// `"receipt"`, coordinator, epoch, index.
+    #[must_use]
+    pub fn receipt_record(&self, coordinator: &CoordinatorId, epoch: u32, index: u64) -> Pubkey {
+        Pubkey::new_from_array(self.find(&[
+            seeds::RECEIPT,
+            &coordinator.0,
+            &epoch.to_le_bytes(),
+            &index.to_le_bytes(),
+        ]))
+    }
+
+    /// `"proposal"`, market, number.
+    #[must_use]
+    pub fn proposal(&self, market: &MarketId, number: u64) -> Pubkey {
+        Pubkey::new_from_array(self.find(&[seeds::PROPOSAL, &market.0, &number.to_le_bytes()]))
+    }
+
+    /// `"measurement"`, market, measurement.
+    #[must_use]
+    pub fn measurement(&self, market: &MarketId, measurement: &Hash32) -> Pubkey {
+        Pubkey::new_from_array(self.find(&[seeds::MEASUREMENT, &market.0, &measurement.0]))
     }
 
     fn find(&self, seeds: &[&[u8]]) -> [u8; 32] {

@@ -6,15 +6,17 @@
 use anchor_lang::{AccountDeserialize as _, Discriminator as _};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
-    AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, PublicKey,
+    AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, PublicKey, RequestId,
+    Segment,
 };
-use pinaivu_protocol::units::{Amount, Bps, Slot};
+use pinaivu_protocol::units::{Amount, Bps, FineAmount, Slot, TokenCount, UnixMillis};
 use solana_account::Account;
 use solana_pubkey::Pubkey;
 
 use crate::accounts::{
-    Allowance, ChainTime, Coordinator, Delay, EpochHead, Escrow, Ledger, LogHead, Market, Node,
-    NodeStatus, Payout, PendingRelease, Unbonding, UnixSeconds,
+    Allowance, ChainTime, Coordinator, Delay, Demand, EpochHead, Escrow, Ledger, LogHead, Lowering,
+    Market, Measurement, Node, NodeStatus, Payout, PendingRelease, ReceiptRecord, RetiredSigner,
+    Unbonding, UnixSeconds, VoucherLimit,
 };
 use crate::error::{AccountMismatch, ChainError};
 use crate::program::idl::pinaivu::accounts as raw;
@@ -84,9 +86,19 @@ impl ProgramAccount for Market {
                 slots: raw.unbond_delay_slots,
                 seconds: raw.unbond_delay_seconds,
             },
+            liveness: Delay { slots: raw.liveness_slots, seconds: raw.liveness_seconds },
+            guarantee_delay: Delay {
+                slots: raw.guarantee_delay_slots,
+                seconds: raw.guarantee_delay_seconds,
+            },
+            governance_delay: Delay {
+                slots: raw.governance_delay_slots,
+                seconds: raw.governance_delay_seconds,
+            },
             min_stake: Amount(raw.min_stake),
             min_bond: Amount(raw.min_bond),
             paused: raw.paused,
+            proposals: raw.proposals,
         }
     }
 }
@@ -119,6 +131,7 @@ impl ProgramAccount for Escrow {
             free: Amount(raw.free),
             open_allowances: raw.allowances,
             sequence: raw.sequence,
+            rent_payer: key(raw.rent_payer),
         }
     }
 }
@@ -147,6 +160,11 @@ impl ProgramAccount for Allowance {
                     .then_some(pending.destination),
             }),
             sequence: raw.sequence,
+            vouchers: (raw.voucher_signer != Pubkey::default()).then(|| VoucherLimit {
+                signer: key(raw.voucher_signer),
+                limit: Amount(raw.voucher_limit),
+            }),
+            rent_payer: key(raw.rent_payer),
         }
     }
 }
@@ -156,7 +174,6 @@ impl ProgramAccount for Node {
     const NAME: &'static str = "node";
 
     fn view(address: Pubkey, raw: raw::Node) -> Self {
-        let unbonding = raw.unbonding;
         Self {
             id: NodeId(address.to_bytes()),
             market: MarketId(raw.market.to_bytes()),
@@ -165,15 +182,13 @@ impl ProgramAccount for Node {
             payout_owner: key(raw.payout_owner),
             opening_slot: Slot(raw.opening_slot),
             stake: Amount(raw.stake),
-            unbonding: (unbonding.amount != 0).then(|| Unbonding {
-                amount: Amount(unbonding.amount),
-                requested: time(unbonding.requested_slot, unbonding.requested_time),
-            }),
+            unbonding: unbonding(&raw.unbonding),
             status: match raw.status {
                 types::NodeStatus::Active => NodeStatus::Active,
                 types::NodeStatus::Suspended => NodeStatus::Suspended,
             },
             sequence: raw.sequence,
+            rent_payer: key(raw.rent_payer),
         }
     }
 }
@@ -206,6 +221,12 @@ impl ProgramAccount for Coordinator {
             fees: Amount(raw.fees),
             fees_paid: Amount(raw.fees_paid),
             sequence: raw.sequence,
+            guaranteed: Amount(raw.guaranteed),
+            advanced: Amount(raw.advanced),
+            guarantee_unbonding: unbonding(&raw.guarantee_unbonding),
+            penalty_unbonding: unbonding(&raw.penalty_unbonding),
+            slashed: raw.slashed,
+            rent_payer: key(raw.rent_payer),
         }
     }
 }
@@ -224,6 +245,71 @@ impl ProgramAccount for Payout {
             paid: Amount(raw.paid),
             guarantee: Amount(raw.guarantee),
             sequence: raw.sequence,
+            advanced: Amount(raw.advanced),
+            lowering: (raw.lowering.requested_slot != 0).then(|| Lowering {
+                guarantee: Amount(raw.lowering.guarantee),
+                requested: time(raw.lowering.requested_slot, raw.lowering.requested_time),
+            }),
+            demand: (raw.demand.cumulative != 0).then(|| Demand {
+                cumulative: Amount(raw.demand.cumulative),
+                opened: time(raw.demand.opened_slot, raw.demand.opened_time),
+            }),
+            rent_payer: key(raw.rent_payer),
+        }
+    }
+}
+
+impl ProgramAccount for RetiredSigner {
+    type Raw = raw::RetiredSigner;
+    const NAME: &'static str = "retired signer";
+
+    fn view(address: Pubkey, raw: raw::RetiredSigner) -> Self {
+        Self {
+            address,
+            account: raw.account,
+            signer: key(raw.signer),
+            retired: time(raw.retired_slot, raw.retired_time),
+            rent_payer: key(raw.rent_payer),
+        }
+    }
+}
+
+impl ProgramAccount for ReceiptRecord {
+    type Raw = raw::ReceiptRecord;
+    const NAME: &'static str = "receipt record";
+
+    fn view(address: Pubkey, raw: raw::ReceiptRecord) -> Self {
+        Self {
+            address,
+            coordinator: CoordinatorId(raw.coordinator.to_bytes()),
+            node: NodeId(raw.node.to_bytes()),
+            epoch: raw.epoch,
+            index: raw.index,
+            request: RequestId(raw.request),
+            segment: Segment(raw.segment),
+            node_cumulative: FineAmount(raw.node_cumulative),
+            leaf: Hash32(raw.leaf),
+            model: raw.model,
+            input_tokens: TokenCount(raw.input_tokens),
+            output_tokens: TokenCount(raw.output_tokens),
+            amount: FineAmount(raw.amount),
+            fee: FineAmount(raw.fee),
+            created: UnixMillis(raw.created),
+            recorded_slot: Slot(raw.recorded_slot),
+            rent_payer: key(raw.rent_payer),
+        }
+    }
+}
+
+impl ProgramAccount for Measurement {
+    type Raw = raw::Measurement;
+    const NAME: &'static str = "measurement";
+
+    fn view(_: Pubkey, raw: raw::Measurement) -> Self {
+        Self {
+            market: MarketId(raw.market.to_bytes()),
+            measurement: Hash32(raw.measurement),
+            allowed_slot: Slot(raw.allowed_slot),
         }
     }
 }
@@ -245,6 +331,13 @@ impl ProgramAccount for EpochHead {
 
 fn key(address: Pubkey) -> PublicKey {
     PublicKey(address.to_bytes())
+}
+
+fn unbonding(raw: &types::Unbonding) -> Option<Unbonding> {
+    (raw.amount != 0).then(|| Unbonding {
+        amount: Amount(raw.amount),
+        requested: time(raw.requested_slot, raw.requested_time),
+    })
 }
 
 const fn time(slot: u64, unix: i64) -> ChainTime {

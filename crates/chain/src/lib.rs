@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod chain;
 mod confirm;
 mod decode;
+pub mod ed25519;
 pub mod error;
 pub mod instructions;
 pub mod program;
@@ -20,8 +21,9 @@ pub mod transaction;
 pub mod watch;
 
 pub use accounts::{
-    Allowance, ChainTime, Coordinator, Delay, EpochHead, Escrow, Ledger, LogHead, Market, Node,
-    NodeStatus, Payout, PendingRelease, TokenAccount, Unbonding, UnixSeconds,
+    Allowance, ChainTime, Coordinator, Delay, Demand, EpochHead, Escrow, Ledger, LogHead, Lowering,
+    Market, Measurement, Node, NodeStatus, Payout, PendingRelease, ReceiptRecord, RetiredSigner,
+    TokenAccount, Unbonding, UnixSeconds, VoucherLimit,
 };
 pub use addresses::{Addresses, ToAddress, public_key};
 pub use chain::{
@@ -31,7 +33,8 @@ pub use chain::{
 };
 pub use error::{ChainError, ProgramError, TransactionFailure};
 pub use instructions::{
-    CoordinatorChanges, CoordinatorProfile, Instructions, LogExtension, MarketParameters,
+    CoordinatorChanges, CoordinatorProfile, EpochOfReceipt, Instructions, LogExtension,
+    MarketChange, MarketParameters, SignerKey,
 };
 pub use program::{PROGRAM_ID, PinaivuError};
 pub use rpc::RpcChain;

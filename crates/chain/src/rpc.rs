@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
-    AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, ProgramId,
+    AllowanceId, ClusterId, CoordinatorId, EscrowId, MarketId, NodeId, ProgramId, PublicKey,
 };
 use pinaivu_protocol::units::Slot;
 use serde_json::json;
@@ -23,8 +24,8 @@ use solana_signature::Signature;
 use tokio::sync::OnceCell;
 
 use crate::accounts::{
-    Allowance, ChainTime, Coordinator, EpochHead, Escrow, Ledger, Market, Node, Payout,
-    TokenAccount, UnixSeconds,
+    Allowance, ChainTime, Coordinator, EpochHead, Escrow, Ledger, Market, Measurement, Node,
+    Payout, ReceiptRecord, RetiredSigner, TokenAccount, UnixSeconds,
 };
 use crate::addresses::{Addresses, ToAddress};
 use crate::chain::{
@@ -94,6 +95,46 @@ impl RpcChain {
     #[must_use]
     pub const fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// A receipt's record.
+    ///
+    /// # Errors
+    /// As every read of [`Chain`].
+    pub async fn receipt_record(
+        &self,
+        coordinator: CoordinatorId,
+        epoch: u32,
+        index: u64,
+        at: Commitment,
+    ) -> Result<Option<ReceiptRecord>, ChainError> {
+        self.read(self.addresses.receipt_record(&coordinator, epoch, index), at).await
+    }
+
+    /// The record of a key that `account`, a coordinator or node, retired.
+    ///
+    /// # Errors
+    /// As every read of [`Chain`].
+    pub async fn retired_signer(
+        &self,
+        account: &impl ToAddress,
+        signer: &PublicKey,
+        at: Commitment,
+    ) -> Result<Option<RetiredSigner>, ChainError> {
+        self.read(self.addresses.retired_signer(account, signer), at).await
+    }
+
+    /// A measurement's entry on a market's list.
+    ///
+    /// # Errors
+    /// As every read of [`Chain`].
+    pub async fn measurement(
+        &self,
+        market: MarketId,
+        measurement: &Hash32,
+        at: Commitment,
+    ) -> Result<Option<Measurement>, ChainError> {
+        self.read(self.addresses.measurement(&market, measurement), at).await
     }
 
     async fn account(

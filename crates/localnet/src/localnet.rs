@@ -79,6 +79,9 @@ pub const fn default_market() -> MarketParameters {
         fee_cap: Bps(1_000),
         exit_delay: Delay { slots: 2_250, seconds: 900 },
         unbond_delay: Delay { slots: 2_250, seconds: 900 },
+        liveness: Delay { slots: 750, seconds: 300 },
+        guarantee_delay: Delay { slots: 1_500, seconds: 600 },
+        governance_delay: Delay { slots: 2_250, seconds: 900 },
         min_stake: Amount(10_000_000),
         min_bond: Amount(10_000_000),
     }

@@ -115,6 +115,8 @@ The log goes to standard error; RUST_LOG sets its level (default: warn,pinaivu_l
 
 impl From<&MarketArguments> for MarketParameters {
     fn from(market: &MarketArguments) -> Self {
+        let usual = default_market();
+        let longest = |one: u64, other: u64, third: u64| one.max(other).max(third);
         Self {
             fee_cap: Bps(market.fee_cap_bps),
             exit_delay: Delay {
@@ -124,6 +126,20 @@ impl From<&MarketArguments> for MarketParameters {
             unbond_delay: Delay {
                 slots: market.unbond_delay_slots,
                 seconds: market.unbond_delay_seconds,
+            },
+            liveness: usual.liveness,
+            guarantee_delay: usual.guarantee_delay,
+            governance_delay: Delay {
+                slots: longest(
+                    market.exit_delay_slots,
+                    market.unbond_delay_slots,
+                    usual.guarantee_delay.slots,
+                ),
+                seconds: longest(
+                    market.exit_delay_seconds,
+                    market.unbond_delay_seconds,
+                    usual.guarantee_delay.seconds,
+                ),
             },
             min_stake: Amount(market.min_stake),
             min_bond: Amount(market.min_bond),

@@ -13,11 +13,13 @@ pub mod seeds;
 pub mod units;
 
 pub mod ask;
+pub mod evidence;
 pub mod key_command;
 pub mod proof;
 pub mod receipt;
 pub mod signed;
 pub mod ticket;
+pub mod voucher;
 
 #[cfg(feature = "std")]
 pub mod answer;

@@ -14,8 +14,17 @@
 //! | `Allowance` | `"allowance"`, escrow, coordinator, opening slot (u64 LE) |
 //! | `Node` | `"node"`, market, operator, opening slot (u64 LE) |
 //! | `Coordinator` | `"coordinator"`, market, authority, opening slot (u64 LE) |
-//! | `Payout` | `"payout"`, coordinator, node (closable only once the node is closed for good) |
+//! | `Payout` | `"payout"`, coordinator, node (closable only once one of the two is closed for good) |
 //! | `EpochHead` | `"epoch"`, coordinator, epoch (u32 LE) |
+//! | `RetiredSigner` | `"retired_signer"`, coordinator or node, key |
+//! | `EvidenceBuffer` | `"evidence"`, owner, number (u64 LE) |
+//! | `ReceiptRecord` | `"receipt"`, coordinator, epoch (u32 LE), index (u64 LE) |
+//! | `Proposal` | `"proposal"`, market, number (u64 LE) |
+//! | `Measurement` | `"measurement"`, market, measurement |
+//!
+//! An escrow's deposit address is its associated token account. `RetiredSigner`, `EvidenceBuffer`,
+//! `ReceiptRecord` and `Measurement` hold no cumulative, so they may be opened again; a `Proposal`'s
+//! number comes from the market and is never given twice.
 
 /// First seed of the `Market` account.
 pub const MARKET: &[u8] = b"market";
@@ -40,6 +49,21 @@ pub const PAYOUT: &[u8] = b"payout";
 
 /// First seed of the account that keeps a closed log epoch's last head.
 pub const EPOCH: &[u8] = b"epoch";
+
+/// First seed of the account that says when a hot key was retired.
+pub const RETIRED_SIGNER: &[u8] = b"retired_signer";
+
+/// First seed of an account that collects evidence too large for one transaction.
+pub const EVIDENCE: &[u8] = b"evidence";
+
+/// First seed of the account that holds one receipt's facts.
+pub const RECEIPT: &[u8] = b"receipt";
+
+/// First seed of a change of governance that waits.
+pub const PROPOSAL: &[u8] = b"proposal";
+
+/// First seed of the account that allows a coordinator measurement.
+pub const MEASUREMENT: &[u8] = b"measurement";
 
 /// How old, in slots, an opening slot may be when its account is created. An account can be closed
 /// only after this many slots, so that the same address can never be opened twice.

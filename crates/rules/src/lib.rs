@@ -1,4 +1,5 @@
-//! Pure integer money rules: fees, splits, reservations, unbonding and conservation.
+//! Pure integer money rules: fees, splits, reservations, guarantees, unbonding, slashing and
+//! conservation.
 //!
 //! Everything here is arithmetic on values that the caller read and will write: no accounts, no clock,
 //! no I/O. The program runs these rules on chain; services run the same ones to know beforehand what
@@ -18,15 +19,19 @@
 )]
 
 mod error;
+mod guarantee;
 mod reservation;
 mod settlement;
+mod slash;
 mod stake;
 mod time;
 mod vault;
 
 pub use error::RuleError;
+pub use guarantee::{Backing, Debt};
 pub use reservation::Reservation;
 pub use settlement::{Totals, advance, fee_limit};
+pub use slash::{REPORTER_SHARE, Slashed, slash};
 pub use stake::Stake;
 pub use time::{Delay, Moment, UnixSeconds, may_close, may_open};
 pub use vault::{Liability, received_exactly, sent_exactly};

@@ -68,6 +68,18 @@ impl Stake {
     }
 }
 
+impl Stake {
+    /// Takes everything, what waits included; gives the amount.
+    ///
+    /// # Errors
+    /// [`RuleError::Overflow`].
+    pub fn take_all(&mut self) -> Result<Amount, RuleError> {
+        let total = self.total()?;
+        *self = Self::default();
+        Ok(total)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use pinaivu_protocol::units::Slot;
@@ -107,5 +119,14 @@ mod tests {
         let Amount(max) = Amount::MAX;
         assert_eq!(stake.add(Amount(max)), Err(RuleError::Overflow));
         assert_eq!(stake.active, Amount(1));
+    }
+
+    #[test]
+    fn stake_taken_leaves_nothing_active_or_waiting() {
+        let mut stake = Stake { active: Amount(5), unbonding: Amount(7), since: at(3, 4) };
+        assert_eq!(stake.take_all(), Ok(Amount(12)));
+        assert_eq!(stake, Stake::default());
+        assert_eq!(stake.take_all(), Ok(Amount(0)));
+        assert_eq!(stake.claim(at(99, 99), DELAY), Err(RuleError::Nothing));
     }
 }

@@ -20,8 +20,9 @@ pub enum PinaivuError {
     /// Only the program's upgrade authority may open a market.
     #[msg("the signer is not the program's upgrade authority")]
     NotUpgradeAuthority,
-    /// The mint has Token-2022 extensions.
-    #[msg("mints with Token-2022 extensions are not accepted")]
+    /// The mint has a Token-2022 extension that is not on the list of those that change nothing about
+    /// who holds how much.
+    #[msg("the mint has a Token-2022 extension that is not accepted")]
     MintHasExtensions,
     /// The fee cap is above one whole, or the fee above the cap.
     #[msg("the fee is above its cap")]
@@ -158,6 +159,127 @@ pub enum PinaivuError {
     /// An account's counters contradict each other.
     #[msg("an account's counters contradict each other")]
     InvariantBroken,
+    /// The minimum of stake or bond is above the hard cap.
+    #[msg("a minimum is above the maximum")]
+    MinimumTooHigh,
+    /// The liveness period is not shorter than the guarantee delay, or a delay is longer than that of
+    /// governance.
+    #[msg("the delays are not in the order that leaves time to demand and to exit")]
+    DelayOrder,
+    /// The deposit account is empty.
+    #[msg("there is nothing to sweep")]
+    NothingToSweep,
+    /// The tokens are the escrow's and can be swept.
+    #[msg("the escrow is open: sweep the tokens instead")]
+    SweepInstead,
+    /// The guarantee bond stands for guarantees to that extent.
+    #[msg("the guarantee bond does not cover the guarantees")]
+    GuaranteesUncovered,
+    /// No lower guarantee waits.
+    #[msg("no lower guarantee waits")]
+    NothingLowering,
+    /// A demand is open; the guarantee stands until it is settled.
+    #[msg("a demand is open")]
+    DemandOpen,
+    /// The receipt shows no more than is credited, paid or demanded already.
+    #[msg("the receipt shows nothing beyond what is credited, paid or demanded")]
+    NothingToDemand,
+    /// No demand is open.
+    #[msg("no demand is open")]
+    NoDemand,
+    /// The signer is none of the node's keys.
+    #[msg("the signer is neither the payout owner nor the node's operator or signer")]
+    NotPayee,
+    /// The account belongs to another node.
+    #[msg("the account belongs to another node")]
+    WrongNode,
+    /// Credit has not given anything back.
+    #[msg("there is nothing to give back to the bond")]
+    NothingToRefill,
+    /// The instruction that should hold a signature is not the Ed25519 program's.
+    #[msg("the instruction is not one of the Ed25519 program")]
+    SignatureMissing,
+    /// The Ed25519 instruction is not of the one form that is accepted.
+    #[msg("the Ed25519 instruction has another count, index or offset than accepted")]
+    SignatureMalformed,
+    /// The signature is of another key.
+    #[msg("the signature is of another key")]
+    WrongSignerKey,
+    /// The signed bytes are not the record required here.
+    #[msg("the signed bytes are not the record required")]
+    SignedBytesMalformed,
+    /// The record is for another cluster or program.
+    #[msg("the record is for another cluster or program")]
+    WrongDeployment,
+    /// The allowance was opened without a voucher signer.
+    #[msg("the allowance takes no vouchers")]
+    VouchersNotUsed,
+    /// The voucher is for another allowance.
+    #[msg("the voucher is for another allowance")]
+    WrongVoucher,
+    /// The voucher does not raise the limit.
+    #[msg("the voucher does not raise the limit")]
+    VoucherStale,
+    /// The voucher has expired.
+    #[msg("the voucher has expired")]
+    VoucherExpired,
+    /// Length or offset of evidence is out of range.
+    #[msg("the evidence's length or offset is out of range")]
+    EvidenceOutOfRange,
+    /// The evidence is not the record required.
+    #[msg("the evidence is not the record required")]
+    EvidenceMalformed,
+    /// The signature is of a key that was retired longer ago than evidence counts.
+    #[msg("the key was retired too long ago")]
+    EvidenceTooOld,
+    /// The path does not lead to what is stored.
+    #[msg("the path does not lead to the log's stored hash")]
+    NotIncluded,
+    /// The model's name is too long to be recorded.
+    #[msg("the model's name is too long")]
+    ModelTooLong,
+    /// The two statements can both be honest.
+    #[msg("the statements do not contradict each other")]
+    NotContradictory,
+    /// The coordinator was slashed.
+    #[msg("the coordinator was slashed")]
+    CoordinatorSlashed,
+    /// The node is suspended.
+    #[msg("the node is suspended")]
+    NodeSuspended,
+    /// A key once retired does not return while its record stands.
+    #[msg("the key was retired")]
+    SignerRetired,
+    /// The key can still be held to account.
+    #[msg("the key can still be held to account")]
+    SignerAccountable,
+    /// The proposal is of another kind than the instruction.
+    #[msg("the proposal is of another kind")]
+    WrongProposal,
+    /// Governance has passed to somebody else since.
+    #[msg("the proposal is not the present governance's")]
+    ProposalSuperseded,
+    /// The proposed governance has not signed.
+    #[msg("the proposed governance has not signed")]
+    NewGovernanceMissing,
+    /// The measurement is not on the market's list.
+    #[msg("the measurement is not on the market's list")]
+    MeasurementNotAllowed,
+    /// The payout has something owed, promised or demanded.
+    #[msg("the payout has something owed, promised or demanded")]
+    PayoutNotEmpty,
+    /// Node and coordinator are both open, so the payout's address could be opened again.
+    #[msg("node and coordinator are both open")]
+    PayoutInUse,
+    /// The signer is not the payout owner.
+    #[msg("the signer is not the payout owner")]
+    NotPayoutOwner,
+    /// The coordinator has bonds, fees, guarantees or advances.
+    #[msg("the coordinator has bonds, fees, guarantees or advances")]
+    CoordinatorNotEmpty,
+    /// The rent was paid by somebody else.
+    #[msg("the account's rent was paid by somebody else")]
+    WrongRentReceiver,
 }
 
 impl From<RuleError> for PinaivuError {

@@ -8,6 +8,8 @@
 
 use anchor_lang::prelude::*;
 
+use crate::state::{Change, MarketRules};
+
 /// A market was opened.
 #[event]
 pub struct MarketInitialized {
@@ -17,8 +19,10 @@ pub struct MarketInitialized {
     pub sequence: u64,
     /// Its mint.
     pub mint: Pubkey,
-    /// Who may pause it.
+    /// Who may pause it and propose changes.
     pub governance: Pubkey,
+    /// Its rules.
+    pub rules: MarketRules,
 }
 
 /// Deposits and registrations were stopped or resumed.
@@ -111,6 +115,8 @@ pub struct AllowanceOpened {
     pub reserved: u64,
     /// When admission ends, in seconds since 1970.
     pub expiry_time: i64,
+    /// Who signs vouchers; none when debits need none.
+    pub voucher_signer: Option<Pubkey>,
     /// The escrow's free balance.
     pub free: u64,
 }
@@ -497,4 +503,297 @@ pub struct FeesClaimed {
     pub escrow_liabilities: u64,
     /// Held by the escrow vault.
     pub vault_balance: u64,
+}
+
+/// What lay in an escrow's deposit account was credited.
+#[event]
+pub struct EscrowSwept {
+    /// The escrow.
+    pub escrow: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// How much.
+    pub amount: u64,
+    /// Free balance.
+    pub free: u64,
+    /// Owed by the escrow vault.
+    pub escrow_liabilities: u64,
+    /// Held by the escrow vault.
+    pub vault_balance: u64,
+}
+
+/// Tokens that an escrow could not be credited with went back to its owner. No balance changed.
+#[event]
+pub struct EscrowRecovered {
+    /// The escrow's address, whether it is open or closed.
+    pub escrow: Pubkey,
+    /// Which tokens.
+    pub mint: Pubkey,
+    /// The token account that received them.
+    pub destination: Pubkey,
+    /// How many, in base units of that mint.
+    pub amount: u64,
+}
+
+/// The debit limit of an allowance was raised.
+#[event]
+pub struct VoucherAccepted {
+    /// The allowance.
+    pub allowance: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The most that may be debited in all, as far as vouchers go.
+    pub limit: u64,
+    /// Debited so far.
+    pub debited: u64,
+}
+
+/// Bonds started to wait for their delays.
+#[event]
+pub struct CoordinatorUnbonded {
+    /// The coordinator.
+    pub coordinator: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Guarantee bond.
+    pub guarantee_bond: u64,
+    /// Guarantee bond that waits.
+    pub guarantee_unbonding: u64,
+    /// Penalty bond.
+    pub penalty_bond: u64,
+    /// Penalty bond that waits.
+    pub penalty_unbonding: u64,
+}
+
+/// Bonds went back to the cold authority.
+#[event]
+pub struct CoordinatorUnbondClaimed {
+    /// The coordinator.
+    pub coordinator: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// Of the guarantee bond.
+    pub guarantee: u64,
+    /// Of the penalty bond.
+    pub penalty: u64,
+    /// Owed by the bond vault.
+    pub bond_liabilities: u64,
+    /// Held by the bond vault.
+    pub vault_balance: u64,
+}
+
+/// A node's guarantee was set, lowered, or will be.
+#[event]
+pub struct GuaranteeSet {
+    /// The payout.
+    pub payout: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The guarantee in force.
+    pub guarantee: u64,
+    /// The lower guarantee that waits.
+    pub lowering_to: Option<u64>,
+    /// What the coordinator's bond stands for in all.
+    pub guaranteed: u64,
+    /// Guarantee bond.
+    pub guarantee_bond: u64,
+}
+
+/// Credit gave the guarantee bond back what it had advanced.
+#[event]
+pub struct GuaranteeRefilled {
+    /// The payout.
+    pub payout: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// How much.
+    pub amount: u64,
+    /// Still advanced.
+    pub advanced: u64,
+    /// Guarantee bond.
+    pub guarantee_bond: u64,
+    /// Owed by the escrow vault.
+    pub escrow_liabilities: u64,
+    /// Owed by the bond vault.
+    pub bond_liabilities: u64,
+}
+
+/// A node demands what its receipt shows; the liveness period begins.
+#[event]
+pub struct DemandOpened {
+    /// The payout.
+    pub payout: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// Earned in all, by the receipt.
+    pub cumulative: u64,
+    /// Credited so far.
+    pub credited: u64,
+    /// Paid so far.
+    pub paid: u64,
+    /// The most that the bond can advance now.
+    pub capacity: u64,
+}
+
+/// A demand was paid as far as credit and guarantee go.
+#[event]
+pub struct DemandSettled {
+    /// The payout.
+    pub payout: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// The token account that received it.
+    pub destination: Pubkey,
+    /// Demanded in all.
+    pub demanded: u64,
+    /// Paid out of credit.
+    pub claimed: u64,
+    /// Paid out of the guarantee bond.
+    pub advanced: u64,
+    /// Paid so far.
+    pub paid: u64,
+    /// Guarantee bond.
+    pub guarantee_bond: u64,
+    /// Owed by the escrow vault.
+    pub escrow_liabilities: u64,
+    /// Owed by the bond vault.
+    pub bond_liabilities: u64,
+}
+
+/// A payout was closed for good.
+#[event]
+pub struct PayoutClosed {
+    /// The payout.
+    pub payout: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+}
+
+/// A receipt's facts were recorded.
+#[event]
+pub struct ReceiptRecorded {
+    /// The record.
+    pub record: Pubkey,
+    /// Whose log.
+    pub coordinator: Pubkey,
+    /// Who served.
+    pub node: Pubkey,
+    /// Which of the logs.
+    pub epoch: u32,
+    /// Place in that log.
+    pub index: u64,
+    /// Which request.
+    pub request: [u8; 16],
+    /// Which part of it.
+    pub segment: u16,
+    /// The log leaf.
+    pub leaf: [u8; 32],
+}
+
+/// A coordinator was shown to have contradicted itself and lost its penalty bond.
+#[event]
+pub struct CoordinatorSlashed {
+    /// The coordinator.
+    pub coordinator: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// The reporter's token account.
+    pub destination: Pubkey,
+    /// Paid to the reporter.
+    pub reporter: u64,
+    /// Burned.
+    pub burned: u64,
+    /// Owed by the bond vault.
+    pub bond_liabilities: u64,
+    /// Held by the bond vault.
+    pub vault_balance: u64,
+}
+
+/// A node was shown to have contradicted itself, lost its stake and is suspended.
+#[event]
+pub struct NodeSlashed {
+    /// The node.
+    pub node: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// The reporter's token account.
+    pub destination: Pubkey,
+    /// Paid to the reporter.
+    pub reporter: u64,
+    /// Burned.
+    pub burned: u64,
+    /// Owed by the stake vault.
+    pub stake_liabilities: u64,
+    /// Held by the stake vault.
+    pub vault_balance: u64,
+}
+
+/// A coordinator was closed for good.
+#[event]
+pub struct CoordinatorClosed {
+    /// The coordinator.
+    pub coordinator: Pubkey,
+    /// Its sequence.
+    pub sequence: u64,
+    /// The ledger's sequence.
+    pub ledger_sequence: u64,
+    /// Debited and never distributed; owed to nobody from now on.
+    pub undistributed: u64,
+    /// Owed by the escrow vault.
+    pub escrow_liabilities: u64,
+}
+
+/// Governance proposed a change.
+#[event]
+pub struct ProposalOpened {
+    /// The proposal.
+    pub proposal: Pubkey,
+    /// Its market.
+    pub market: Pubkey,
+    /// The market's sequence.
+    pub sequence: u64,
+    /// Its number.
+    pub number: u64,
+    /// The change.
+    pub change: Change,
+    /// Slots that it waits.
+    pub delay_slots: u64,
+    /// Seconds that it waits.
+    pub delay_seconds: u64,
+}
+
+/// A proposed change was made.
+#[event]
+pub struct ProposalApplied {
+    /// The proposal.
+    pub proposal: Pubkey,
+    /// Its market.
+    pub market: Pubkey,
+    /// The market's sequence.
+    pub sequence: u64,
+    /// The change.
+    pub change: Change,
+}
+
+/// A proposal was taken back.
+#[event]
+pub struct ProposalCancelled {
+    /// The proposal.
+    pub proposal: Pubkey,
+    /// Its market.
+    pub market: Pubkey,
+    /// Its number.
+    pub number: u64,
 }

@@ -14,9 +14,15 @@
 )]
 
 mod clock;
+mod ed25519;
 pub mod error;
 pub mod event;
+mod inclusion;
 pub mod instructions;
+mod mint;
+pub mod security;
+mod signed;
+mod slashing;
 pub mod state;
 mod transfer;
 
@@ -183,5 +189,154 @@ pub mod pinaivu {
     /// Pays a coordinator its fees. Anyone may call it.
     pub fn fee_claim(ctx: Context<FeeClaim>) -> Result<()> {
         FeeClaim::handle(ctx)
+    }
+    /// Credits an escrow with what lies in its deposit account. Anyone may call it.
+    pub fn escrow_sweep(ctx: Context<EscrowSweep>) -> Result<()> {
+        EscrowSweep::handle(ctx)
+    }
+
+    /// Returns tokens that no sweep can credit.
+    pub fn escrow_recover(ctx: Context<EscrowRecover>, args: EscrowRecoverArgs) -> Result<()> {
+        EscrowRecover::handle(ctx, args)
+    }
+
+    /// Raises an allowance's debit limit to what a signed voucher says. Anyone may call it.
+    pub fn voucher_accept(ctx: Context<VoucherAccept>, args: VoucherAcceptArgs) -> Result<()> {
+        VoucherAccept::handle(ctx, args)
+    }
+
+    /// Starts to take bonds out.
+    pub fn coordinator_unbond(
+        ctx: Context<CoordinatorUnbond>,
+        args: CoordinatorUnbondArgs,
+    ) -> Result<()> {
+        CoordinatorUnbond::handle(ctx, args)
+    }
+
+    /// Pays out bonds whose delay has passed. Anyone may call it.
+    pub fn coordinator_unbond_claim(ctx: Context<CoordinatorUnbondClaim>) -> Result<()> {
+        CoordinatorUnbondClaim::handle(ctx)
+    }
+
+    /// Closes an empty coordinator for good.
+    pub fn coordinator_close(ctx: Context<CoordinatorClose>) -> Result<()> {
+        CoordinatorClose::handle(ctx)
+    }
+
+    /// Raises a node's guarantee, or starts to lower it.
+    pub fn guarantee_set(ctx: Context<GuaranteeSet>, args: GuaranteeSetArgs) -> Result<()> {
+        GuaranteeSet::handle(ctx, args)
+    }
+
+    /// Lowers a guarantee whose delay has passed. Anyone may call it.
+    pub fn guarantee_lower(ctx: Context<GuaranteeLower>) -> Result<()> {
+        GuaranteeLower::handle(ctx)
+    }
+
+    /// Gives the guarantee bond back what it advanced. Anyone may call it.
+    pub fn guarantee_refill(ctx: Context<GuaranteeRefill>) -> Result<()> {
+        GuaranteeRefill::handle(ctx)
+    }
+
+    /// Demands what a signed receipt shows and credit does not.
+    pub fn demand_open(ctx: Context<DemandOpen>, args: DemandOpenArgs) -> Result<()> {
+        DemandOpen::handle(ctx, args)
+    }
+
+    /// Demands what a recorded receipt shows and credit does not.
+    pub fn demand_open_recorded(ctx: Context<DemandOpenRecorded>) -> Result<()> {
+        DemandOpenRecorded::handle(ctx)
+    }
+
+    /// Pays a demand whose liveness period has passed. Anyone may call it.
+    pub fn demand_settle(ctx: Context<DemandSettle>) -> Result<()> {
+        DemandSettle::handle(ctx)
+    }
+
+    /// Closes an empty payout for good.
+    pub fn payout_close(ctx: Context<PayoutClose>) -> Result<()> {
+        PayoutClose::handle(ctx)
+    }
+
+    /// Opens an account for evidence.
+    pub fn evidence_open(ctx: Context<EvidenceOpen>, args: EvidenceOpenArgs) -> Result<()> {
+        EvidenceOpen::handle(ctx, args)
+    }
+
+    /// Writes a part of evidence.
+    pub fn evidence_write(ctx: Context<EvidenceWrite>, args: EvidenceWriteArgs) -> Result<()> {
+        EvidenceWrite::handle(ctx, args)
+    }
+
+    /// Closes evidence.
+    pub fn evidence_close(ctx: Context<EvidenceClose>) -> Result<()> {
+        EvidenceClose::handle(&ctx)
+    }
+
+    /// Records the facts of a receipt that is in the log. Anyone may call it.
+    pub fn receipt_record(
+        ctx: Context<ReceiptRecordAccounts>,
+        args: ReceiptRecordArgs,
+    ) -> Result<()> {
+        ReceiptRecordAccounts::handle(ctx, args)
+    }
+
+    /// Closes the record of a receipt.
+    pub fn receipt_close(ctx: Context<ReceiptClose>) -> Result<()> {
+        ReceiptClose::handle(&ctx)
+    }
+
+    /// Slashes a coordinator for two contradicting receipts. Anyone may call it.
+    pub fn equivocation_heads(
+        ctx: Context<EquivocationHeads>,
+        args: EquivocationHeadsArgs,
+    ) -> Result<()> {
+        EquivocationHeads::handle(ctx, args)
+    }
+
+    /// Slashes a coordinator for a receipt that contradicts its log. Anyone may call it.
+    pub fn equivocation_log(
+        ctx: Context<EquivocationLog>,
+        args: EquivocationLogArgs,
+    ) -> Result<()> {
+        EquivocationLog::handle(ctx, args)
+    }
+
+    /// Slashes a node for two outputs of one ticket. Anyone may call it.
+    pub fn equivocation_node(
+        ctx: Context<EquivocationNode>,
+        args: EquivocationNodeArgs,
+    ) -> Result<()> {
+        EquivocationNode::handle(ctx, args)
+    }
+
+    /// Closes the record of a key retired long ago. Anyone may call it.
+    pub fn signer_close(ctx: Context<SignerClose>) -> Result<()> {
+        SignerClose::handle(&ctx)
+    }
+
+    /// Proposes a change of the market.
+    pub fn proposal_open(ctx: Context<ProposalOpen>, args: ProposalOpenArgs) -> Result<()> {
+        ProposalOpen::handle(ctx, args)
+    }
+
+    /// Makes a proposed change whose delay has passed.
+    pub fn proposal_apply(ctx: Context<ProposalApply>) -> Result<()> {
+        ProposalApply::handle(ctx)
+    }
+
+    /// Takes a proposal back.
+    pub fn proposal_cancel(ctx: Context<ProposalCancel>) -> Result<()> {
+        ProposalCancel::handle(ctx)
+    }
+
+    /// Puts a proposed measurement on the list. Anyone may call it.
+    pub fn measurement_allow(ctx: Context<MeasurementAllow>) -> Result<()> {
+        MeasurementAllow::handle(ctx)
+    }
+
+    /// Takes a measurement off the list as proposed. Anyone may call it.
+    pub fn measurement_revoke(ctx: Context<MeasurementRevoke>) -> Result<()> {
+        MeasurementRevoke::handle(ctx)
     }
 }

@@ -5,7 +5,8 @@
 
 use anchor_lang::prelude::*;
 use anchor_spl::token_interface::{
-    Mint, TokenAccount, TokenInterface, TransferChecked, transfer_checked,
+    BurnChecked, Mint, TokenAccount, TokenInterface, TransferChecked, burn_checked,
+    transfer_checked,
 };
 use pinaivu_protocol::units::Amount;
 use pinaivu_rules::{received_exactly, sent_exactly};
@@ -41,6 +42,44 @@ impl<'info> Money<'_, 'info> {
     ) -> Result<()> {
         let market = self.market.to_account_info();
         self.transfer(vault, market, destination, amount, &[&self.market.signer_seeds()])
+    }
+
+    /// Moves `amount` from a token account whose authority the program signs for with `seeds`.
+    pub(crate) fn collect(
+        &self,
+        source: &mut InterfaceAccount<'info, TokenAccount>,
+        authority: AccountInfo<'info>,
+        vault: &mut InterfaceAccount<'info, TokenAccount>,
+        amount: u64,
+        seeds: &[&[u8]],
+    ) -> Result<()> {
+        self.transfer(source, authority, vault, amount, &[seeds])
+    }
+
+    /// Burns `amount` out of a vault.
+    pub(crate) fn burn(
+        &self,
+        vault: &mut InterfaceAccount<'info, TokenAccount>,
+        amount: u64,
+    ) -> Result<()> {
+        let before = Amount(vault.amount);
+        let accounts = BurnChecked {
+            mint: self.mint.to_account_info(),
+            from: vault.to_account_info(),
+            authority: self.market.to_account_info(),
+        };
+        burn_checked(
+            CpiContext::new_with_signer(
+                self.token_program.key(),
+                accounts,
+                &[&self.market.signer_seeds()],
+            ),
+            amount,
+            self.mint.decimals,
+        )?;
+        vault.reload()?;
+        sent_exactly(before, Amount(vault.amount), Amount(amount)).map_err(PinaivuError::from)?;
+        Ok(())
     }
 
     fn transfer(

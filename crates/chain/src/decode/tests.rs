@@ -30,7 +30,8 @@ fn escrow() -> raw::Escrow {
         free: 4,
         allowances: 5,
         sequence: 6,
-        reserved: [0; 128],
+        rent_payer: marked(7),
+        reserved: [0; 96],
     }
 }
 
@@ -54,7 +55,10 @@ fn allowance() -> raw::Allowance {
             destination: Pubkey::default(),
         },
         sequence: 7,
-        voucher_reserved: [0; 128],
+        voucher_signer: Pubkey::default(),
+        voucher_limit: 0,
+        rent_payer: marked(8),
+        reserved_bytes: [0; 56],
     }
 }
 
@@ -72,7 +76,8 @@ fn node() -> raw::Node {
         status: types::NodeStatus::Suspended,
         sequence: 10,
         endpoint_reserved: [0; 130],
-        reserved: [0; 64],
+        rent_payer: marked(11),
+        reserved: [0; 32],
     }
 }
 
@@ -94,7 +99,13 @@ fn coordinator() -> raw::Coordinator {
         fees: 12,
         fees_paid: 13,
         sequence: 14,
-        reserved: [0; 192],
+        guaranteed: 7,
+        advanced: 6,
+        guarantee_unbonding: types::Unbonding { amount: 5, requested_slot: 4, requested_time: 3 },
+        penalty_unbonding: types::Unbonding { amount: 0, requested_slot: 0, requested_time: 0 },
+        slashed: true,
+        rent_payer: marked(2),
+        reserved: [0; 95],
         log: types::Log { epoch: 15, size: 3, root: [16; 32], peaks: vec![[17; 32], [18; 32]] },
         endpoint: "tunnel.example:4433".to_owned(),
     }
@@ -111,7 +122,12 @@ fn payout() -> raw::Payout {
         paid: 4,
         guarantee: 0,
         sequence: 5,
-        demand_reserved: [0; 160],
+        market: marked(6),
+        advanced: 0,
+        lowering: types::Lowering { guarantee: 0, requested_slot: 0, requested_time: 0 },
+        demand: types::Demand { cumulative: 0, opened_slot: 0, opened_time: 0 },
+        rent_payer: marked(7),
+        reserved: [0; 40],
     }
 }
 
@@ -187,6 +203,7 @@ fn node_decodes_every_field() {
             unbonding: Some(Unbonding { amount: Amount(7), requested: time(8, 9) }),
             status: NodeStatus::Suspended,
             sequence: 10,
+            rent_payer: PublicKey([11; 32]),
         }
     );
 }

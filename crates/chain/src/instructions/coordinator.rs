@@ -1,8 +1,10 @@
 //! Coordinators and their bonds.
 
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, PublicKey};
 use pinaivu_protocol::units::{Amount, Slot};
 use solana_instruction::Instruction;
+use solana_pubkey::Pubkey;
 
 use super::{CoordinatorChanges, CoordinatorProfile, Instructions, SYSTEM_PROGRAM};
 use crate::addresses::ToAddress;
@@ -27,6 +29,7 @@ impl Instructions {
                 signer: signer.to_address(),
                 market: self.market.to_address(),
                 coordinator: coordinator.to_address(),
+                measurement_entry: self.measurement_entry(&profile.measurement),
                 system_program: SYSTEM_PROGRAM,
             },
             args::CoordinatorRegister {
@@ -79,6 +82,9 @@ impl Instructions {
             accounts::CoordinatorUpdate {
                 authority: authority.to_address(),
                 coordinator: coordinator.to_address(),
+                measurement_entry: changes
+                    .measurement
+                    .and_then(|measurement| self.measurement_entry(&measurement)),
             },
             args::CoordinatorUpdate {
                 args: types::CoordinatorUpdateArgs {
@@ -90,21 +96,33 @@ impl Instructions {
         )
     }
 
-    /// Gives the coordinator a new hot key. Signed by `authority` and by `new_signer` itself.
+    /// Gives the coordinator a new hot key instead of `old_signer`. Signed by `authority`, who pays the
+    /// rent of the old key's record, and by `new_signer` itself.
     #[must_use]
     pub fn coordinator_rotate_signer(
         &self,
         coordinator: &CoordinatorId,
         authority: &PublicKey,
+        old_signer: &PublicKey,
         new_signer: &PublicKey,
     ) -> Instruction {
         self.build(
             accounts::CoordinatorRotateSigner {
+                payer: authority.to_address(),
                 authority: authority.to_address(),
                 new_signer: new_signer.to_address(),
                 coordinator: coordinator.to_address(),
+                retired_signer: self.addresses.retired_signer(coordinator, old_signer),
+                returning: self.addresses.retired_signer(coordinator, new_signer),
+                system_program: SYSTEM_PROGRAM,
             },
             args::CoordinatorRotateSigner,
         )
+    }
+
+    /// The entry on the market's list that a measurement needs; none for an unattested coordinator.
+    fn measurement_entry(&self, measurement: &Hash32) -> Option<Pubkey> {
+        let attested = *measurement != Hash32::ZERO;
+        attested.then(|| self.addresses.measurement(&self.market, measurement))
     }
 }

@@ -6,8 +6,9 @@ use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 
 use super::{Instructions, SYSTEM_PROGRAM};
-use crate::accounts::{Allowance, UnixSeconds};
+use crate::accounts::{Allowance, Escrow, UnixSeconds};
 use crate::addresses::ToAddress;
+use crate::ed25519::INSTRUCTIONS_SYSVAR;
 use crate::program::idl::pinaivu::client::{accounts, args};
 use crate::program::idl::pinaivu::types;
 
@@ -76,11 +77,66 @@ impl Instructions {
         )
     }
 
-    /// Closes an empty escrow; its rent goes to `owner`, who signs.
+    /// Where a plain transfer funds the escrow: its associated token account.
     #[must_use]
-    pub fn escrow_close(&self, escrow: &EscrowId, owner: &PublicKey) -> Instruction {
+    pub fn deposit_account(&self, escrow: &EscrowId) -> Pubkey {
+        self.token_account(&PublicKey(escrow.0))
+    }
+
+    /// Credits the escrow with what lies in its deposit account. Needs no signature.
+    #[must_use]
+    pub fn escrow_sweep(&self, escrow: &EscrowId) -> Instruction {
         self.build(
-            accounts::EscrowClose { owner: owner.to_address(), escrow: escrow.to_address() },
+            accounts::EscrowSweep {
+                market: self.market.to_address(),
+                ledger: self.addresses.ledger(&self.market),
+                escrow: escrow.to_address(),
+                deposit_account: self.deposit_account(escrow),
+                escrow_vault: self.addresses.escrow_vault(&self.market),
+                mint: self.mint,
+                token_program: self.token_program,
+            },
+            args::EscrowSweep,
+        )
+    }
+
+    /// Returns what no sweep can credit: tokens of another `mint`, or any sent to an escrow that is
+    /// closed. Signed by `owner`.
+    #[must_use]
+    pub fn escrow_recover(
+        &self,
+        owner: &PublicKey,
+        opening: Slot,
+        (mint, token_program): (&Pubkey, &Pubkey),
+        source: &Pubkey,
+        destination: &Pubkey,
+    ) -> Instruction {
+        self.build(
+            accounts::EscrowRecover {
+                owner: owner.to_address(),
+                market: self.market.to_address(),
+                escrow: self.addresses.escrow(&self.market, owner, opening).to_address(),
+                source: *source,
+                mint: *mint,
+                destination: *destination,
+                token_program: *token_program,
+            },
+            args::EscrowRecover { args: types::EscrowRecoverArgs { opening_slot: opening.0 } },
+        )
+    }
+
+    /// Closes an empty escrow with its deposit account. Signed by its owner.
+    #[must_use]
+    pub fn escrow_close(&self, escrow: &Escrow) -> Instruction {
+        self.build(
+            accounts::EscrowClose {
+                owner: escrow.owner.to_address(),
+                market: self.market.to_address(),
+                escrow: escrow.id.to_address(),
+                rent_payer: escrow.rent_payer.to_address(),
+                deposit_account: self.deposit_account(&escrow.id),
+                token_program: self.token_program,
+            },
             args::EscrowClose,
         )
     }
@@ -96,6 +152,50 @@ impl Instructions {
         opening: Slot,
         amount: Amount,
         expiry: UnixSeconds,
+    ) -> (AllowanceId, Instruction) {
+        self.allowance_open_with(escrow, owner, coordinator, opening, (amount, expiry), None)
+    }
+
+    /// As [`Self::allowance_open`], but debits go only as far as vouchers that `voucher_signer` signs.
+    #[must_use]
+    pub fn allowance_open_with_vouchers(
+        &self,
+        escrow: &EscrowId,
+        owner: &PublicKey,
+        coordinator: &CoordinatorId,
+        opening: Slot,
+        (amount, expiry): (Amount, UnixSeconds),
+        voucher_signer: &PublicKey,
+    ) -> (AllowanceId, Instruction) {
+        let signer = Some(voucher_signer);
+        self.allowance_open_with(escrow, owner, coordinator, opening, (amount, expiry), signer)
+    }
+
+    /// Raises the debit limit to what a voucher says. Needs no signature but the voucher's, in the
+    /// [`crate::ed25519::verify`] instruction at `signature_instruction` in the same transaction.
+    #[must_use]
+    pub fn voucher_accept(
+        &self,
+        allowance: &AllowanceId,
+        signature_instruction: u16,
+    ) -> Instruction {
+        self.build(
+            accounts::VoucherAccept {
+                allowance: allowance.to_address(),
+                instructions: INSTRUCTIONS_SYSVAR,
+            },
+            args::VoucherAccept { args: types::VoucherAcceptArgs { signature_instruction } },
+        )
+    }
+
+    fn allowance_open_with(
+        &self,
+        escrow: &EscrowId,
+        owner: &PublicKey,
+        coordinator: &CoordinatorId,
+        opening: Slot,
+        (amount, expiry): (Amount, UnixSeconds),
+        voucher_signer: Option<&PublicKey>,
     ) -> (AllowanceId, Instruction) {
         let allowance = self.addresses.allowance(escrow, coordinator, opening);
         let instruction = self.build(
@@ -113,6 +213,7 @@ impl Instructions {
                     opening_slot: opening.0,
                     amount: amount.0,
                     expiry_time: expiry.0,
+                    voucher_signer: voucher_signer.map(ToAddress::to_address),
                 },
             },
         );
@@ -181,7 +282,7 @@ impl Instructions {
         )
     }
 
-    /// Closes an allowance with nothing left; its rent goes to the owner, who signs.
+    /// Closes an allowance with nothing left. Signed by the owner.
     #[must_use]
     pub fn allowance_close(&self, allowance: &Allowance) -> Instruction {
         self.build(
@@ -189,6 +290,7 @@ impl Instructions {
                 owner: allowance.owner.to_address(),
                 escrow: allowance.escrow.to_address(),
                 allowance: allowance.id.to_address(),
+                rent_payer: allowance.rent_payer.to_address(),
             },
             args::AllowanceClose,
         )

@@ -5,6 +5,8 @@
 
 mod coordinator;
 mod escrow;
+mod evidence;
+mod guarantee;
 mod market;
 mod node;
 mod settlement;
@@ -15,6 +17,8 @@ use pinaivu_protocol::ids::{ClusterId, MarketId, ProgramId, PublicKey};
 use pinaivu_protocol::units::{Amount, Bps};
 use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
+
+pub use evidence::{EVIDENCE_PART_BYTES, EpochOfReceipt, SignerKey};
 
 use crate::accounts::{Delay, Market};
 use crate::addresses::Addresses;
@@ -33,12 +37,32 @@ pub struct MarketParameters {
     pub fee_cap: Bps,
     /// Between asking for reserved money and getting it.
     pub exit_delay: Delay,
-    /// Between unbonding stake and claiming it.
+    /// Between unbonding stake or a penalty bond and claiming it.
     pub unbond_delay: Delay,
+    /// Between a demand and its payment out of the guarantee bond.
+    pub liveness: Delay,
+    /// Between asking to lower a guarantee, or its bond, and lowering it; longer than the liveness
+    /// period.
+    pub guarantee_delay: Delay,
+    /// Between proposing a change and making it; no other delay is longer.
+    pub governance_delay: Delay,
     /// Least stake of a node that may serve.
     pub min_stake: Amount,
     /// Least bond of a coordinator.
     pub min_bond: Amount,
+}
+
+/// What governance may change, after its delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketChange {
+    /// Other rules.
+    Rules(MarketParameters),
+    /// Another governance.
+    Governance(PublicKey),
+    /// Puts a coordinator measurement on the list.
+    MeasurementAllowed(Hash32),
+    /// Takes a coordinator measurement off the list.
+    MeasurementRevoked(Hash32),
 }
 
 /// An append to a coordinator's log, as `log_extend` takes it.

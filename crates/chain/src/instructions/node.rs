@@ -5,6 +5,7 @@ use pinaivu_protocol::units::{Amount, Slot};
 use solana_instruction::Instruction;
 
 use super::{Instructions, SYSTEM_PROGRAM};
+use crate::accounts::Node;
 use crate::addresses::ToAddress;
 use crate::program::idl::pinaivu::client::{accounts, args};
 use crate::program::idl::pinaivu::types;
@@ -83,29 +84,39 @@ impl Instructions {
         )
     }
 
-    /// Gives the node a new hot key. Signed by `operator` and by `new_signer` itself.
+    /// Gives the node a new hot key instead of `old_signer`. Signed by `operator`, who pays the rent of
+    /// the old key's record, and by `new_signer` itself.
     #[must_use]
     pub fn node_rotate_signer(
         &self,
         node: &NodeId,
         operator: &PublicKey,
+        old_signer: &PublicKey,
         new_signer: &PublicKey,
     ) -> Instruction {
         self.build(
             accounts::NodeRotateSigner {
+                payer: operator.to_address(),
                 operator: operator.to_address(),
                 new_signer: new_signer.to_address(),
                 node: node.to_address(),
+                retired_signer: self.addresses.retired_signer(node, old_signer),
+                returning: self.addresses.retired_signer(node, new_signer),
+                system_program: SYSTEM_PROGRAM,
             },
             args::NodeRotateSigner,
         )
     }
 
-    /// Closes a node without stake. Signed by `operator`.
+    /// Closes a node without stake. Signed by its operator.
     #[must_use]
-    pub fn node_close(&self, node: &NodeId, operator: &PublicKey) -> Instruction {
+    pub fn node_close(&self, node: &Node) -> Instruction {
         self.build(
-            accounts::NodeClose { operator: operator.to_address(), node: node.to_address() },
+            accounts::NodeClose {
+                operator: node.operator.to_address(),
+                node: node.id.to_address(),
+                rent_payer: node.rent_payer.to_address(),
+            },
             args::NodeClose,
         )
     }

@@ -140,7 +140,6 @@ impl Instructions {
             accounts::Claim {
                 market: self.market.to_address(),
                 ledger: self.addresses.ledger(&self.market),
-                coordinator: coordinator.to_address(),
                 payout: self.addresses.payout(coordinator, node),
                 escrow_vault: self.addresses.escrow_vault(&self.market),
                 mint: self.mint,

@@ -61,6 +61,9 @@ pub(crate) const SHORT_DELAYS: MarketParameters = MarketParameters {
     fee_cap: Bps(1_000),
     exit_delay: Delay { slots: 2, seconds: 1 },
     unbond_delay: Delay { slots: 2, seconds: 1 },
+    liveness: Delay { slots: 1, seconds: 1 },
+    guarantee_delay: Delay { slots: 2, seconds: 2 },
+    governance_delay: Delay { slots: 2, seconds: 2 },
     min_stake: Amount(1_000_000),
     min_bond: Amount(2_000_000),
 };

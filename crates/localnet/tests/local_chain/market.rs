@@ -397,8 +397,12 @@ async fn keys_rotate_and_the_profile_changes() {
         ..CoordinatorChanges::default()
     };
     let update = instructions.coordinator_update(&stage.coordinator, &authority.key, &changes);
-    let rotate =
-        instructions.coordinator_rotate_signer(&stage.coordinator, &authority.key, &new_signer.key);
+    let rotate = instructions.coordinator_rotate_signer(
+        &stage.coordinator,
+        &authority.key,
+        &stage.signer.key,
+        &new_signer.key,
+    );
     // In this order: evidence binds the signer, so a rotation clears it.
     stage.send(&[rotate, update], &[&authority.keypair, &new_signer.keypair]).await;
     let coordinator = chain.coordinator(stage.coordinator, AT).await.unwrap().unwrap();
@@ -407,7 +411,8 @@ async fn keys_rotate_and_the_profile_changes() {
     assert_eq!(coordinator.evidence_hash, Hash32([4; 32]));
     assert_eq!(coordinator.measurement, Hash32([1; 32]));
 
-    let rotate = instructions.node_rotate_signer(&stage.node, &operator.key, &new_hot.key);
+    let rotate =
+        instructions.node_rotate_signer(&stage.node, &operator.key, &stage.hot.key, &new_hot.key);
     stage.send(&[rotate], &[&operator.keypair, &new_hot.keypair]).await;
     assert_eq!(chain.node(stage.node, AT).await.unwrap().unwrap().signer, new_hot.key);
     stage.localnet.stop().await;
@@ -416,10 +421,12 @@ async fn keys_rotate_and_the_profile_changes() {
 #[tokio::test]
 async fn young_and_full_accounts_cannot_be_closed() {
     let stage = Stage::open().await;
-    let Stage { instructions, owner, operator, .. } = &stage;
-    let node = instructions.node_close(&stage.node, &operator.key);
+    let Stage { chain, instructions, owner, operator, .. } = &stage;
+    let node = chain.node(stage.node, AT).await.unwrap().unwrap();
+    let node = instructions.node_close(&node);
     assert_eq!(stage.refused(node, &[&operator.keypair]).await, "NodeNotEmpty");
-    let escrow = instructions.escrow_close(&stage.escrow, &owner.key);
+    let escrow = chain.escrow(stage.escrow, AT).await.unwrap().unwrap();
+    let escrow = instructions.escrow_close(&escrow);
     assert_eq!(stage.refused(escrow, &[&owner.keypair]).await, "EscrowNotEmpty");
     let allowance = instructions.allowance_close(&stage.allowance().await);
     assert_eq!(stage.refused(allowance, &[&owner.keypair]).await, "AllowanceNotEmpty");

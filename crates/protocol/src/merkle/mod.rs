@@ -30,7 +30,7 @@ pub use compact::{
 };
 pub use proof::{
     ProofError, consistency_proof, inclusion_proof, root_from_inclusion_path, subtree_hashes,
-    tree_root, verify_consistency, verify_inclusion,
+    tree_root, verify_consistency, verify_inclusion, verify_inclusion_in_peaks,
 };
 pub use tree::{MemoryTree, MissingNode, NodeSource};
 

@@ -191,6 +191,42 @@ pub fn verify_inclusion(
     }
 }
 
+/// Checks that a leaf with this hash is leaf `index` of the tree of `size` leaves with these peaks,
+/// largest first. The path leads only to the peak that covers the leaf: it is the first hashes of the
+/// leaf's audit path in that tree, as many as the peak is high.
+///
+/// # Errors
+///
+/// [`MerkleError::PeakCount`], [`MerkleError::NoSuchLeaf`], [`MerkleError::PathLength`] or
+/// [`MerkleError::RootMismatch`].
+pub fn verify_inclusion_in_peaks(
+    leaf_hash: &Hash32,
+    index: u64,
+    size: u64,
+    peaks: &[Hash32],
+    path: &[Hash32],
+) -> Result<(), MerkleError> {
+    if usize::try_from(size.count_ones()) != Ok(peaks.len()) {
+        return Err(MerkleError::PeakCount { size, actual: peaks.len() });
+    }
+    let no_such_leaf = MerkleError::NoSuchLeaf { index, size };
+    // Peaks are the complete subtrees that make up the leaves `0 .. size`, in this order.
+    let covers = |level: u8, place: u64| index.checked_shr(u32::from(level)) == Some(place);
+    let (subtree, peak) = subtree_decomposition(0, size)?
+        .zip(peaks)
+        .find(|(subtree, _)| covers(subtree.level, subtree.index))
+        .ok_or(no_such_leaf)?;
+    if path.len() != usize::from(subtree.level) {
+        return Err(MerkleError::PathLength { actual: path.len() });
+    }
+    let (mut node, mut hash) = (index, *leaf_hash);
+    for sibling in path {
+        hash = if node & 1 == 1 { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) };
+        node >>= 1;
+    }
+    if hash == *peak { Ok(()) } else { Err(MerkleError::RootMismatch) }
+}
+
 /// Checks that the tree of `second` leaves with root `second_root` extends the tree of `first`
 /// leaves with root `first_root` (RFC 9162 section 2.1.4.2; for equal sizes: same root, empty path).
 ///

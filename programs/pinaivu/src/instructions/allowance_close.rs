@@ -11,8 +11,7 @@ use crate::state::{Allowance, Escrow, next};
 /// Accounts of `allowance_close`.
 #[derive(Accounts)]
 pub struct AllowanceClose<'info> {
-    /// The allowance's owner, checked at `allowance`; gets the rent.
-    #[account(mut)]
+    /// The allowance's owner, checked at `allowance`.
     pub owner: Signer<'info>,
     /// The allowance's escrow; counts one open allowance less.
     #[account(mut)]
@@ -20,11 +19,15 @@ pub struct AllowanceClose<'info> {
     /// Empty, checked in `validate`.
     #[account(
         mut,
-        close = owner,
+        close = rent_payer,
         has_one = owner @ PinaivuError::NotOwner,
         has_one = escrow @ PinaivuError::WrongEscrow,
+        has_one = rent_payer @ PinaivuError::WrongRentReceiver,
     )]
     pub allowance: Box<Account<'info, Allowance>>,
+    /// CHECK: paid the rent, checked at `allowance`.
+    #[account(mut)]
+    pub rent_payer: UncheckedAccount<'info>,
 }
 
 impl AllowanceClose<'_> {

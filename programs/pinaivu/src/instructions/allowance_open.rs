@@ -17,13 +17,15 @@ pub struct AllowanceOpenArgs {
     pub amount: u64,
     /// When admission ends, in seconds since 1970.
     pub expiry_time: i64,
+    /// Who signs vouchers, if debits shall go only as far as vouchers do. Cannot be changed later.
+    pub voucher_signer: Option<Pubkey>,
 }
 
 /// Accounts of `allowance_open`.
 #[derive(Accounts)]
 #[instruction(args: AllowanceOpenArgs)]
 pub struct AllowanceOpen<'info> {
-    /// Pays rent; the owner gets it back at the end.
+    /// Pays rent and gets it back at the end.
     #[account(mut)]
     pub payer: Signer<'info>,
     /// The escrow's owner, checked at `escrow`.
@@ -61,6 +63,9 @@ pub struct AllowanceOpen<'info> {
 impl AllowanceOpen<'_> {
     fn validate(&self, args: &AllowanceOpenArgs) -> Result<()> {
         require!(args.amount > 0, PinaivuError::AmountZero);
+        // The zero key means "no vouchers" in the account.
+        let nobody = args.voucher_signer == Some(Pubkey::default());
+        require!(!nobody, PinaivuError::WrongSignerKey);
         require!(args.expiry_time > now()?.time.0, PinaivuError::ExpiryInPast);
         self.coordinator.require_bonded(&self.market)?;
         require_openable(args.opening_slot)
@@ -89,7 +94,10 @@ impl AllowanceOpen<'_> {
             expiry_observed_slot: 0,
             pending_release: PendingRelease::default(),
             sequence: 1,
-            voucher_reserved: [0; 128],
+            voucher_signer: args.voucher_signer.unwrap_or_default(),
+            voucher_limit: 0,
+            rent_payer: accounts.payer.key(),
+            reserved_bytes: [0; 56],
         });
         accounts.allowance.invariant()?;
         emit!(AllowanceOpened {
@@ -99,6 +107,7 @@ impl AllowanceOpen<'_> {
             coordinator: accounts.coordinator.key(),
             reserved: args.amount,
             expiry_time: args.expiry_time,
+            voucher_signer: args.voucher_signer,
             free: accounts.escrow.free,
         });
         Ok(())

@@ -1,14 +1,16 @@
-//! Pays a node what it was credited and not yet paid. Anyone may call it; the money goes to a token
-//! account of the payout owner.
+//! Pays a node what it was credited and not yet paid, by a claim or by a demand. Anyone may call it; the
+//! money goes to a token account of the payout owner.
 
 use anchor_lang::prelude::*;
 use anchor_spl::token_interface::{Mint, TokenAccount, TokenInterface};
 use pinaivu_protocol::seeds;
+use pinaivu_protocol::units::Amount;
+use pinaivu_rules::RuleError;
 
 use crate::error::PinaivuError;
 use crate::event::PayoutClaimed;
 use crate::state::ledger::Vault;
-use crate::state::{Coordinator, Ledger, Market, Payout, next};
+use crate::state::{Ledger, Market, Payout, next};
 use crate::transfer::Money;
 
 /// Accounts of `claim`.
@@ -23,11 +25,8 @@ pub struct Claim<'info> {
     /// The market's ledger.
     #[account(mut, seeds = [seeds::LEDGER, market.key().as_ref()], bump = ledger.bump)]
     pub ledger: Box<Account<'info, Ledger>>,
-    /// Who owes; ties the payout to the market.
-    #[account(has_one = market @ PinaivuError::WrongMarket)]
-    pub coordinator: Box<Account<'info, Coordinator>>,
-    /// What is owed.
-    #[account(mut, has_one = coordinator @ PinaivuError::WrongCoordinator)]
+    /// What is owed. Its coordinator may be closed.
+    #[account(mut, has_one = market @ PinaivuError::WrongMarket)]
     pub payout: Box<Account<'info, Payout>>,
     /// The market's escrow vault.
     #[account(
@@ -49,26 +48,16 @@ pub struct Claim<'info> {
 }
 
 impl Claim<'_> {
-    fn validate(&self) -> Result<()> {
-        require!(self.payout.due()?.0 > 0, PinaivuError::NothingToClaim);
-        Ok(())
-    }
-
     /// Moves the money out.
     pub fn handle(ctx: Context<Self>) -> Result<()> {
-        ctx.accounts.validate()?;
-        let Claim {
-            market,
-            ledger,
-            coordinator: _,
-            payout,
-            escrow_vault,
-            mint,
-            destination,
-            token_program,
-        } = ctx.accounts;
-        let amount = payout.due()?.0;
-        payout.paid = payout.credited;
+        let Claim { market, ledger, payout, escrow_vault, mint, destination, token_program } =
+            ctx.accounts;
+        let mut debt = payout.debt();
+        let Amount(amount) = debt.claim().map_err(|error| match error {
+            RuleError::Nothing => PinaivuError::NothingToClaim,
+            other => other.into(),
+        })?;
+        payout.set_debt(debt);
         let sequence = next(&mut payout.sequence)?;
         payout.invariant()?;
         Money { market, mint, token_program }.pay(escrow_vault, destination, amount)?;

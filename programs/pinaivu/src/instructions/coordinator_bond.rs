@@ -60,6 +60,8 @@ impl CoordinatorBond<'_> {
     fn validate(&self, args: &CoordinatorBondArgs) -> Result<()> {
         self.market.require_open()?;
         require!(args.guarantee > 0 || args.penalty > 0, PinaivuError::AmountZero);
+        let lost = self.coordinator.slashed && args.penalty > 0;
+        require!(!lost, PinaivuError::CoordinatorSlashed);
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use crate::clock::require_openable;
 use crate::error::PinaivuError;
 use crate::event::CoordinatorRegistered;
 use crate::state::coordinator::require_valid_endpoint;
-use crate::state::{Coordinator, Log, Market, VERSION};
+use crate::state::proposal::require_measurement_allowed;
+use crate::state::{Coordinator, Log, Market, Measurement, Unbonding, VERSION};
 
 /// Where the coordinator will be and what it says of itself.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct CoordinatorRegisterArgs {
     pub endpoint: String,
     /// Its fee in basis points, at most the market's cap. Cannot be changed later.
     pub fee_bps: u16,
-    /// Measurement of the attested code; zero when unattested.
+    /// Measurement of the attested code, which must be on the market's list; zero when unattested.
     pub measurement: [u8; 32],
 }
 
@@ -26,7 +27,7 @@ pub struct CoordinatorRegisterArgs {
 #[derive(Accounts)]
 #[instruction(args: CoordinatorRegisterArgs)]
 pub struct CoordinatorRegister<'info> {
-    /// Pays rent.
+    /// Pays rent and gets it back at the end.
     #[account(mut)]
     pub payer: Signer<'info>,
     /// Cold wallet that owns bonds and fees.
@@ -49,6 +50,8 @@ pub struct CoordinatorRegister<'info> {
         bump,
     )]
     pub coordinator: Box<Account<'info, Coordinator>>,
+    /// The measurement's entry on the market's list; needed when there is a measurement.
+    pub measurement_entry: Option<Box<Account<'info, Measurement>>>,
     /// Creates the account.
     pub system_program: Program<'info, System>,
 }
@@ -58,6 +61,8 @@ impl CoordinatorRegister<'_> {
         self.market.require_open()?;
         require!(args.fee_bps <= self.market.fee_cap_bps, PinaivuError::FeeTooHigh);
         require_valid_endpoint(&args.endpoint)?;
+        let entry = self.measurement_entry.as_ref().map(|entry| &***entry);
+        require_measurement_allowed(&args.measurement, &self.market.key(), entry)?;
         require_openable(args.opening_slot)
     }
 
@@ -82,7 +87,13 @@ impl CoordinatorRegister<'_> {
             fees: 0,
             fees_paid: 0,
             sequence: 1,
-            reserved: [0; 192],
+            guaranteed: 0,
+            advanced: 0,
+            guarantee_unbonding: Unbonding::default(),
+            penalty_unbonding: Unbonding::default(),
+            slashed: false,
+            rent_payer: accounts.payer.key(),
+            reserved: [0; 95],
             log: Log::empty(0),
             endpoint: args.endpoint,
         });

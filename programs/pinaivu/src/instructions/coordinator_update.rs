@@ -5,14 +5,15 @@ use anchor_lang::prelude::*;
 use crate::error::PinaivuError;
 use crate::event::CoordinatorUpdated;
 use crate::state::coordinator::require_valid_endpoint;
-use crate::state::{Coordinator, next};
+use crate::state::proposal::require_measurement_allowed;
+use crate::state::{Coordinator, Measurement, next};
 
 /// What to change; none leaves as is.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
 pub struct CoordinatorUpdateArgs {
     /// Where clients and nodes find it: host and port, or a URL; printable ASCII, at most 128 bytes.
     pub endpoint: Option<String>,
-    /// Measurement of the attested code; zero when unattested.
+    /// Measurement of the attested code, which must be on the market's list; zero when unattested.
     pub measurement: Option<[u8; 32]>,
     /// Hash of the attestation evidence; zero when there is none.
     pub evidence_hash: Option<[u8; 32]>,
@@ -26,6 +27,8 @@ pub struct CoordinatorUpdate<'info> {
     /// The coordinator.
     #[account(mut, has_one = authority @ PinaivuError::NotAuthority)]
     pub coordinator: Box<Account<'info, Coordinator>>,
+    /// The measurement's entry on the market's list; needed when a measurement is set.
+    pub measurement_entry: Option<Box<Account<'info, Measurement>>>,
 }
 
 impl CoordinatorUpdate<'_> {
@@ -33,6 +36,10 @@ impl CoordinatorUpdate<'_> {
         let changes =
             args.endpoint.is_some() || args.measurement.is_some() || args.evidence_hash.is_some();
         require!(changes, PinaivuError::NothingToChange);
+        if let Some(measurement) = &args.measurement {
+            let entry = self.measurement_entry.as_ref().map(|entry| &***entry);
+            require_measurement_allowed(measurement, &self.coordinator.market, entry)?;
+        }
         args.endpoint.as_deref().map_or(Ok(()), require_valid_endpoint)
     }
 

@@ -3,9 +3,11 @@
 //!
 //! After the fixed accounts come the payouts, one per entry and in the same order. Credits are final
 //! and never exceed what was debited: an entry takes what is there, nodes come before fees, and fees
-//! stay within the coordinator's rate and the market's cap. Stale entries change nothing.
+//! stay within the coordinator's rate and the market's cap. Stale entries change nothing, nor does one
+//! for a payout that its owner closed.
 
 use anchor_lang::prelude::*;
+use anchor_lang::system_program;
 use pinaivu_protocol::units::{Amount, Bps};
 use pinaivu_rules::Totals;
 
@@ -82,6 +84,10 @@ fn credit_one<'info>(
     totals: &mut Totals,
     asked: Amount,
 ) -> Result<Option<CreditedEntry>> {
+    // An empty system account is what closing leaves behind.
+    if info.owner == &system_program::ID && info.data_is_empty() {
+        return Ok(None);
+    }
     let mut payout = load(info)?;
     require_keys_eq!(payout.coordinator, *coordinator, PinaivuError::WrongCoordinator);
     require!(info.is_writable, PinaivuError::EntryNotWritable);

@@ -3,7 +3,7 @@
 //!
 //! After the fixed accounts come the allowances, one per entry and in the same order. An entry that is
 //! not above what is stored changes nothing; one above what remains takes what remains; an allowance
-//! that its owner closed has nothing to take. None of these stops the others. An account that is
+//! that its owner closed has nothing to take; where vouchers are needed, debits go no further than they. None of these stops the others. An account that is
 //! something else stops everything.
 
 use anchor_lang::prelude::*;
@@ -84,7 +84,7 @@ fn debit_one<'info>(
     require_keys_eq!(allowance.coordinator, *coordinator, PinaivuError::WrongCoordinator);
     require!(info.is_writable, PinaivuError::EntryNotWritable);
     let mut counters = allowance.reservation();
-    let taken = counters.debit(asked).map_err(PinaivuError::from)?;
+    let taken = counters.debit(asked.min(allowance.debit_limit())).map_err(PinaivuError::from)?;
     if taken == Amount::ZERO {
         return Ok(None);
     }

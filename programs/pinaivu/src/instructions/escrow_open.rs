@@ -18,7 +18,7 @@ pub struct EscrowOpenArgs {
 #[derive(Accounts)]
 #[instruction(args: EscrowOpenArgs)]
 pub struct EscrowOpen<'info> {
-    /// Pays rent; the owner gets it back at the end.
+    /// Pays rent and gets it back at the end.
     #[account(mut)]
     pub payer: Signer<'info>,
     /// Whose money it will be.
@@ -61,7 +61,8 @@ impl EscrowOpen<'_> {
             free: 0,
             allowances: 0,
             sequence: 1,
-            reserved: [0; 128],
+            rent_payer: accounts.payer.key(),
+            reserved: [0; 96],
         });
         accounts.escrow.invariant()?;
         emit!(EscrowOpened {

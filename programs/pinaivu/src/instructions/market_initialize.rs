@@ -9,30 +9,19 @@ use pinaivu_protocol::seeds;
 
 use crate::error::PinaivuError;
 use crate::event::MarketInitialized;
+use crate::mint::require_accepted;
 use crate::program::Pinaivu;
-use crate::state::{Ledger, Market, VERSION};
+use crate::state::{Ledger, Market, MarketRules, VERSION};
 
 /// The market's rules.
 #[derive(AnchorSerialize, AnchorDeserialize, Clone, Debug)]
 pub struct MarketInitializeArgs {
     /// Genesis hash of this cluster; nobody can check it on chain, everybody can off chain.
     pub genesis_hash: [u8; 32],
-    /// May pause.
+    /// May pause, and propose changes.
     pub governance: Pubkey,
-    /// Highest fee of a coordinator in basis points.
-    pub fee_cap_bps: u16,
-    /// Slots that reserved money waits.
-    pub exit_delay_slots: u64,
-    /// Seconds that reserved money waits.
-    pub exit_delay_seconds: u64,
-    /// Slots that stake waits.
-    pub unbond_delay_slots: u64,
-    /// Seconds that stake waits.
-    pub unbond_delay_seconds: u64,
-    /// Least stake of a usable node, in base units of the mint.
-    pub min_stake: u64,
-    /// Least penalty bond of a coordinator that money can be reserved for, in base units of the mint.
-    pub min_bond: u64,
+    /// The rules.
+    pub rules: MarketRules,
 }
 
 /// Accounts of `market_initialize`.
@@ -56,7 +45,7 @@ pub struct MarketInitialize<'info> {
             @ PinaivuError::NotUpgradeAuthority,
     )]
     pub program_data: Box<Account<'info, ProgramData>>,
-    /// The money. Without Token-2022 extensions, checked in `validate`. That it belongs to
+    /// The money. Only with extensions that are accepted, checked in `validate`. That it belongs to
     /// `token_program` is checked by that program when the vaults are made.
     pub mint: Box<InterfaceAccount<'info, Mint>>,
     /// The market.
@@ -118,11 +107,7 @@ pub struct MarketInitialize<'info> {
 
 impl MarketInitialize<'_> {
     fn validate(&self) -> Result<()> {
-        // Extensions lie after the mint; without any there is nothing there. Classic mints never have
-        // more.
-        let mint_len = self.mint.to_account_info().data_len();
-        require!(mint_len == anchor_spl::token::Mint::LEN, PinaivuError::MintHasExtensions);
-        Ok(())
+        require_accepted(&self.mint.to_account_info())
     }
 
     /// Opens the market.
@@ -137,20 +122,28 @@ impl MarketInitialize<'_> {
             bond_vault_bump: ctx.bumps.bond_vault,
             mint_decimals: accounts.mint.decimals,
             paused: false,
-            fee_cap_bps: args.fee_cap_bps,
+            fee_cap_bps: 0,
             mint: accounts.mint.key(),
             token_program: accounts.token_program.key(),
             genesis_hash: args.genesis_hash,
             governance: args.governance,
-            exit_delay_slots: args.exit_delay_slots,
-            exit_delay_seconds: args.exit_delay_seconds,
-            unbond_delay_slots: args.unbond_delay_slots,
-            unbond_delay_seconds: args.unbond_delay_seconds,
-            min_stake: args.min_stake,
-            min_bond: args.min_bond,
+            exit_delay_slots: 0,
+            exit_delay_seconds: 0,
+            unbond_delay_slots: 0,
+            unbond_delay_seconds: 0,
+            min_stake: 0,
+            min_bond: 0,
             sequence: 1,
-            reserved: [0; 128],
+            liveness_slots: 0,
+            liveness_seconds: 0,
+            guarantee_delay_slots: 0,
+            guarantee_delay_seconds: 0,
+            governance_delay_slots: 0,
+            governance_delay_seconds: 0,
+            proposals: 0,
+            reserved: [0; 72],
         });
+        accounts.market.set_rules(&args.rules);
         accounts.market.invariant()?;
         accounts.ledger.set_inner(Ledger {
             version: VERSION,
@@ -167,6 +160,7 @@ impl MarketInitialize<'_> {
             sequence: accounts.market.sequence,
             mint: accounts.mint.key(),
             governance: args.governance,
+            rules: args.rules,
         });
         Ok(())
     }

@@ -10,12 +10,19 @@ use crate::state::{Node, next};
 /// Accounts of `node_close`.
 #[derive(Accounts)]
 pub struct NodeClose<'info> {
-    /// The node's operator, checked at `node`; gets the rent.
-    #[account(mut)]
+    /// The node's operator, checked at `node`.
     pub operator: Signer<'info>,
     /// Without stake, checked in `validate`.
-    #[account(mut, close = operator, has_one = operator @ PinaivuError::NotOperator)]
+    #[account(
+        mut,
+        close = rent_payer,
+        has_one = operator @ PinaivuError::NotOperator,
+        has_one = rent_payer @ PinaivuError::WrongRentReceiver,
+    )]
     pub node: Box<Account<'info, Node>>,
+    /// CHECK: paid the rent, checked at `node`.
+    #[account(mut)]
+    pub rent_payer: UncheckedAccount<'info>,
 }
 
 impl NodeClose<'_> {

@@ -20,7 +20,7 @@ pub struct NodeRegisterArgs {
 #[derive(Accounts)]
 #[instruction(args: NodeRegisterArgs)]
 pub struct NodeRegister<'info> {
-    /// Pays rent; the operator gets it back at the end.
+    /// Pays rent and gets it back at the end.
     #[account(mut)]
     pub payer: Signer<'info>,
     /// Cold wallet that owns the stake.
@@ -70,7 +70,8 @@ impl NodeRegister<'_> {
             status: NodeStatus::Active,
             sequence: 1,
             endpoint_reserved: [0; 130],
-            reserved: [0; 64],
+            rent_payer: accounts.payer.key(),
+            reserved: [0; 32],
         });
         accounts.node.invariant()?;
         emit!(NodeRegistered {

@@ -54,6 +54,7 @@ pub struct NodeStake<'info> {
 impl NodeStake<'_> {
     fn validate(&self, args: &NodeStakeArgs) -> Result<()> {
         self.market.require_open()?;
+        self.node.require_active()?;
         require!(args.amount > 0, PinaivuError::AmountZero);
         Ok(())
     }

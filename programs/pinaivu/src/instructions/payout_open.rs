@@ -5,12 +5,12 @@ use pinaivu_protocol::seeds;
 
 use crate::error::PinaivuError;
 use crate::event::PayoutOpened;
-use crate::state::{Coordinator, Market, Node, Payout, VERSION};
+use crate::state::{Coordinator, Demand, Lowering, Market, Node, Payout, VERSION};
 
 /// Accounts of `payout_open`.
 #[derive(Accounts)]
 pub struct PayoutOpen<'info> {
-    /// Pays rent.
+    /// Pays rent and gets it back at the end.
     #[account(mut)]
     pub payer: Signer<'info>,
     /// The market of both.
@@ -48,7 +48,12 @@ impl PayoutOpen<'_> {
             paid: 0,
             guarantee: 0,
             sequence: 1,
-            demand_reserved: [0; 160],
+            market: accounts.market.key(),
+            advanced: 0,
+            lowering: Lowering::default(),
+            demand: Demand::default(),
+            rent_payer: accounts.payer.key(),
+            reserved: [0; 40],
         });
         let payout = &accounts.payout;
         payout.invariant()?;

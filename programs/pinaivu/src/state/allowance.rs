@@ -42,8 +42,15 @@ pub struct Allowance {
     pub pending_release: PendingRelease,
     /// Grows by one with every change.
     pub sequence: u64,
-    /// Zero; for vouchers and later versions.
-    pub voucher_reserved: [u8; 128],
+    /// Who signs vouchers; the zero key when debits need none.
+    pub voucher_signer: Pubkey,
+    /// The highest cumulative of a voucher that was presented; debits go no further. Counts only with a
+    /// voucher signer.
+    pub voucher_limit: u64,
+    /// Who paid the rent and gets it back.
+    pub rent_payer: Pubkey,
+    /// Zero; for later versions.
+    pub reserved_bytes: [u8; 56],
 }
 
 /// A release that waits for its delay.
@@ -104,6 +111,18 @@ impl Allowance {
         self.reserved = counters.reserved.0;
         self.released = counters.released.0;
         self.debited = counters.debited.0;
+    }
+
+    /// Whether debits need vouchers.
+    #[must_use]
+    pub fn needs_vouchers(&self) -> bool {
+        self.voucher_signer != Pubkey::default()
+    }
+
+    /// The most that may be debited in all, as far as vouchers go.
+    #[must_use]
+    pub fn debit_limit(&self) -> Amount {
+        if self.needs_vouchers() { Amount(self.voucher_limit) } else { Amount::MAX }
     }
 
     /// What is still set aside.

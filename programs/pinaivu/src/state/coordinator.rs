@@ -4,9 +4,9 @@ use anchor_lang::prelude::*;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::merkle;
 use pinaivu_protocol::units::Amount;
-use pinaivu_rules::Totals;
+use pinaivu_rules::{Backing, Stake, Totals};
 
-use super::{Market, VERSION};
+use super::{Market, Unbonding, VERSION};
 use crate::error::PinaivuError;
 
 /// Longest endpoint in bytes.
@@ -37,9 +37,11 @@ pub struct Coordinator {
     pub measurement: [u8; 32],
     /// Hash of the attestation evidence that binds `signer`; zero when there is none.
     pub evidence_hash: [u8; 32],
-    /// Backs what nodes are owed and not credited, in base units of the mint.
+    /// Backs what nodes are owed and not credited, in base units of the mint. What waits to be taken
+    /// out is not in it.
     pub guarantee_bond: u64,
-    /// Lost on equivocation, in base units of the mint.
+    /// Lost on equivocation, in base units of the mint. What waits to be taken out is lost too, but
+    /// not in here.
     pub penalty_bond: u64,
     /// Ever taken from allowances.
     pub debited: u64,
@@ -51,8 +53,21 @@ pub struct Coordinator {
     pub fees_paid: u64,
     /// Grows by one with every change.
     pub sequence: u64,
-    /// Zero; for guarantees, unbonding and later versions.
-    pub reserved: [u8; 192],
+    /// Σ over nodes of guarantee less advances: what the guarantee bond stands for. Never above it.
+    pub guaranteed: u64,
+    /// Σ over nodes of what the guarantee bond advanced and credit has not given back.
+    pub advanced: u64,
+    /// Guarantee bond on its way out.
+    pub guarantee_unbonding: Unbonding,
+    /// Penalty bond on its way out. It can still be slashed.
+    pub penalty_unbonding: Unbonding,
+    /// Whether it was shown to have signed two contradicting statements. For good: no money can be
+    /// reserved for it and no penalty bond added.
+    pub slashed: bool,
+    /// Who paid the rent and gets it back.
+    pub rent_payer: Pubkey,
+    /// Zero; for later versions.
+    pub reserved: [u8; 95],
     /// Head of the receipt log.
     pub log: Log,
     /// Where clients and nodes find it: host and port, or a URL. Printable ASCII.
@@ -93,13 +108,15 @@ impl Coordinator {
     pub fn invariant(&self) -> Result<()> {
         require_eq!(self.version, VERSION, PinaivuError::InvariantBroken);
         self.totals().check().map_err(PinaivuError::from)?;
+        self.backing().check().map_err(PinaivuError::from)?;
         let peaks = usize::try_from(self.log.size.count_ones());
         require!(peaks == Ok(self.log.peaks.len()), PinaivuError::InvariantBroken);
         require_valid_endpoint(&self.endpoint)
     }
 
-    /// Refuses a coordinator with less to lose than the market asks for.
+    /// Refuses a coordinator with less to lose than the market asks for, and one that was slashed.
     pub fn require_bonded(&self, market: &Market) -> Result<()> {
+        require!(!self.slashed, PinaivuError::CoordinatorSlashed);
         require!(self.penalty_bond >= market.min_bond, PinaivuError::CoordinatorUnderbonded);
         Ok(())
     }
@@ -111,6 +128,67 @@ impl Coordinator {
         self.guarantee_bond = guarantee_bond.ok_or(PinaivuError::Overflow)?;
         self.penalty_bond = penalty_bond.ok_or(PinaivuError::Overflow)?;
         self.guarantee_bond.checked_add(self.penalty_bond).ok_or(PinaivuError::Overflow)?;
+        Ok(())
+    }
+
+    /// The guarantee bond, for the money rules on what waits.
+    #[must_use]
+    pub const fn guarantee_stake(&self) -> Stake {
+        self.guarantee_unbonding.with_active(self.guarantee_bond)
+    }
+
+    /// Writes the guarantee bond back.
+    pub const fn set_guarantee_stake(&mut self, stake: Stake) {
+        self.guarantee_bond = stake.active.0;
+        self.guarantee_unbonding = Unbonding::of(stake);
+    }
+
+    /// The penalty bond, for the money rules on what waits.
+    #[must_use]
+    pub const fn penalty_stake(&self) -> Stake {
+        self.penalty_unbonding.with_active(self.penalty_bond)
+    }
+
+    /// Writes the penalty bond back.
+    pub const fn set_penalty_stake(&mut self, stake: Stake) {
+        self.penalty_bond = stake.active.0;
+        self.penalty_unbonding = Unbonding::of(stake);
+    }
+
+    /// The guarantee bond, for the money rules on what it stands for.
+    #[must_use]
+    pub const fn backing(&self) -> Backing {
+        Backing {
+            bond: Amount(self.guarantee_bond),
+            promised: Amount(self.guaranteed),
+            advanced: Amount(self.advanced),
+        }
+    }
+
+    /// Writes the guarantee bond and what it stands for back.
+    pub const fn set_backing(&mut self, backing: Backing) {
+        self.guarantee_bond = backing.bond.0;
+        self.guaranteed = backing.promised.0;
+        self.advanced = backing.advanced.0;
+    }
+
+    /// Takes the whole penalty bond and marks the coordinator; gives the amount.
+    pub fn slash(&mut self) -> Result<u64> {
+        require!(!self.slashed, PinaivuError::CoordinatorSlashed);
+        let mut stake = self.penalty_stake();
+        let taken = stake.take_all().map_err(PinaivuError::from)?;
+        self.set_penalty_stake(stake);
+        self.slashed = true;
+        Ok(taken.0)
+    }
+
+    /// Refuses to close it with anything left in it, or anything that still needs it.
+    pub fn require_empty(&self) -> Result<()> {
+        let bonds = self.guarantee_stake().total().map_err(PinaivuError::from)?;
+        let penalty = self.penalty_stake().total().map_err(PinaivuError::from)?;
+        let bonded = bonds.0 > 0 || penalty.0 > 0;
+        let owes = self.guaranteed > 0 || self.advanced > 0 || self.fees > self.fees_paid;
+        require!(!bonded && !owes, PinaivuError::CoordinatorNotEmpty);
         Ok(())
     }
 

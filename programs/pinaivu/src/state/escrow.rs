@@ -1,6 +1,7 @@
 //! A user's money that is not reserved for anyone.
 
 use anchor_lang::prelude::*;
+use pinaivu_protocol::seeds;
 
 use super::VERSION;
 use crate::error::PinaivuError;
@@ -25,14 +26,23 @@ pub struct Escrow {
     pub allowances: u32,
     /// Grows by one with every change.
     pub sequence: u64,
+    /// Who paid the rent and gets it back.
+    pub rent_payer: Pubkey,
     /// Zero; for later versions.
-    pub reserved: [u8; 128],
+    pub reserved: [u8; 96],
 }
 
 impl Escrow {
     /// What must hold after every change.
     pub fn invariant(&self) -> Result<()> {
         require_eq!(self.version, VERSION, PinaivuError::InvariantBroken);
+        Ok(())
+    }
+
+    /// Refuses to close it with money or allowances in it.
+    pub fn require_empty(&self) -> Result<()> {
+        require!(self.free == 0, PinaivuError::EscrowNotEmpty);
+        require!(self.allowances == 0, PinaivuError::AllowancesOpen);
         Ok(())
     }
 
@@ -59,4 +69,16 @@ impl Escrow {
         self.allowances = self.allowances.checked_sub(1).ok_or(PinaivuError::InvariantBroken)?;
         Ok(())
     }
+}
+
+/// What the escrow at `opening_slot` signs transfers out of its deposit account with; `slot` holds the
+/// opening slot's bytes.
+#[must_use]
+pub fn escrow_seeds<'a>(
+    market: &'a Pubkey,
+    owner: &'a Pubkey,
+    slot: &'a [u8; 8],
+    bump: &'a u8,
+) -> [&'a [u8]; 5] {
+    [seeds::ESCROW, market.as_ref(), owner.as_ref(), slot.as_slice(), core::slice::from_ref(bump)]
 }

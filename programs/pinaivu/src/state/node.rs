@@ -35,8 +35,10 @@ pub struct Node {
     pub sequence: u64,
     /// Zero; for the public address of direct delivery.
     pub endpoint_reserved: [u8; 130],
+    /// Who paid the rent and gets it back.
+    pub rent_payer: Pubkey,
     /// Zero; for later versions.
-    pub reserved: [u8; 64],
+    pub reserved: [u8; 32],
 }
 
 /// Stake that waits for its delay.
@@ -52,13 +54,38 @@ pub struct Unbonding {
     pub requested_time: i64,
 }
 
+impl Unbonding {
+    /// With what is active, for the money rules.
+    #[must_use]
+    pub const fn with_active(&self, active: u64) -> Stake {
+        Stake {
+            active: Amount(active),
+            unbonding: Amount(self.amount),
+            since: Moment {
+                slot: Slot(self.requested_slot),
+                time: UnixSeconds(self.requested_time),
+            },
+        }
+    }
+
+    /// What of a stake waits.
+    #[must_use]
+    pub const fn of(stake: Stake) -> Self {
+        Self {
+            amount: stake.unbonding.0,
+            requested_slot: stake.since.slot.0,
+            requested_time: stake.since.time.0,
+        }
+    }
+}
+
 /// Whether a node may be used.
 #[derive(AnchorSerialize, AnchorDeserialize, InitSpace, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeStatus {
     /// It may, given enough stake.
     Active,
-    /// It was found to have signed two contradicting statements. Nothing sets this before slashing
-    /// exists; readers must refuse such a node.
+    /// It was shown to have signed two contradicting statements, and lost its stake. For good; readers
+    /// must refuse such a node.
     Suspended,
 }
 
@@ -73,23 +100,28 @@ impl Node {
     /// The stake, for the money rules.
     #[must_use]
     pub const fn holdings(&self) -> Stake {
-        Stake {
-            active: Amount(self.stake),
-            unbonding: Amount(self.unbonding.amount),
-            since: Moment {
-                slot: Slot(self.unbonding.requested_slot),
-                time: UnixSeconds(self.unbonding.requested_time),
-            },
-        }
+        self.unbonding.with_active(self.stake)
     }
 
     /// Writes the stake back.
     pub const fn set_holdings(&mut self, holdings: Stake) {
         self.stake = holdings.active.0;
-        self.unbonding = Unbonding {
-            amount: holdings.unbonding.0,
-            requested_slot: holdings.since.slot.0,
-            requested_time: holdings.since.time.0,
-        };
+        self.unbonding = Unbonding::of(holdings);
+    }
+
+    /// Takes all stake and suspends the node; gives the amount.
+    pub fn slash(&mut self) -> Result<u64> {
+        self.require_active()?;
+        let mut holdings = self.holdings();
+        let taken = holdings.take_all().map_err(PinaivuError::from)?;
+        self.set_holdings(holdings);
+        self.status = NodeStatus::Suspended;
+        Ok(taken.0)
+    }
+
+    /// Refuses a suspended node.
+    pub fn require_active(&self) -> Result<()> {
+        require!(self.status == NodeStatus::Active, PinaivuError::NodeSuspended);
+        Ok(())
     }
 }

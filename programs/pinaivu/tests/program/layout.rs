@@ -79,7 +79,14 @@ fn accounts_are_laid_out_as_they_were() {
         min_stake: p.long(),
         min_bond: p.long(),
         sequence: p.long(),
-        reserved: [0; 128],
+        liveness_slots: p.long(),
+        liveness_seconds: p.long(),
+        guarantee_delay_slots: p.long(),
+        guarantee_delay_seconds: p.long(),
+        governance_delay_slots: p.long(),
+        governance_delay_seconds: p.long(),
+        proposals: p.long(),
+        reserved: [0; 72],
     };
     let mut p = Pattern(0);
     let ledger = Ledger {
@@ -102,7 +109,8 @@ fn accounts_are_laid_out_as_they_were() {
         free: p.long(),
         allowances: p.int(),
         sequence: p.long(),
-        reserved: [0; 128],
+        rent_payer: p.key(),
+        reserved: [0; 96],
     };
     let mut p = Pattern(0);
     let allowance = Allowance {
@@ -124,7 +132,10 @@ fn accounts_are_laid_out_as_they_were() {
             destination: p.key(),
         },
         sequence: p.long(),
-        voucher_reserved: [0; 128],
+        voucher_signer: p.key(),
+        voucher_limit: p.long(),
+        rent_payer: p.key(),
+        reserved_bytes: [0; 56],
     };
     let mut p = Pattern(0);
     let node = Node {
@@ -144,7 +155,8 @@ fn accounts_are_laid_out_as_they_were() {
         status: NodeStatus::Suspended,
         sequence: p.long(),
         endpoint_reserved: [0; 130],
-        reserved: [0; 64],
+        rent_payer: p.key(),
+        reserved: [0; 32],
     };
     let mut p = Pattern(0);
     let coordinator = Coordinator {
@@ -164,7 +176,21 @@ fn accounts_are_laid_out_as_they_were() {
         fees: p.long(),
         fees_paid: p.long(),
         sequence: p.long(),
-        reserved: [0; 192],
+        guaranteed: p.long(),
+        advanced: p.long(),
+        guarantee_unbonding: Unbonding {
+            amount: p.long(),
+            requested_slot: p.long(),
+            requested_time: p.time(),
+        },
+        penalty_unbonding: Unbonding {
+            amount: p.long(),
+            requested_slot: p.long(),
+            requested_time: p.time(),
+        },
+        slashed: true,
+        rent_payer: p.key(),
+        reserved: [0; 95],
         log: Log {
             epoch: p.int(),
             size: p.long(),
@@ -184,7 +210,16 @@ fn accounts_are_laid_out_as_they_were() {
         paid: p.long(),
         guarantee: p.long(),
         sequence: p.long(),
-        demand_reserved: [0; 160],
+        market: p.key(),
+        advanced: p.long(),
+        lowering: Lowering {
+            guarantee: p.long(),
+            requested_slot: p.long(),
+            requested_time: p.time(),
+        },
+        demand: Demand { cumulative: p.long(), opened_slot: p.long(), opened_time: p.time() },
+        rent_payer: p.key(),
+        reserved: [0; 40],
     };
     let mut p = Pattern(0);
     let epoch_head = EpochHead {
@@ -197,6 +232,74 @@ fn accounts_are_laid_out_as_they_were() {
         closed_slot: p.long(),
         reserved: [0; 32],
     };
+    let mut p = Pattern(0);
+    let retired_signer = RetiredSigner {
+        version: p.byte(),
+        bump: p.byte(),
+        market: p.key(),
+        account: p.key(),
+        signer: p.key(),
+        retired_slot: p.long(),
+        retired_time: p.time(),
+        rent_payer: p.key(),
+        reserved: [0; 32],
+    };
+    let mut p = Pattern(0);
+    let receipt_record = ReceiptRecord {
+        version: p.byte(),
+        bump: p.byte(),
+        coordinator: p.key(),
+        node: p.key(),
+        epoch: p.int(),
+        index: p.long(),
+        request: [p.byte(); 16],
+        segment: p.short(),
+        node_cumulative: u128::from_le_bytes([p.byte(); 16]),
+        leaf: p.hash(),
+        body: p.hash(),
+        ticket: p.hash(),
+        request_commitment: p.hash(),
+        response_commitment: p.hash(),
+        input_tokens: p.int(),
+        output_tokens: p.int(),
+        price: p.long(),
+        input_weight: p.short(),
+        output_weight: p.short(),
+        amount: u128::from_le_bytes([p.byte(); 16]),
+        fee: u128::from_le_bytes([p.byte(); 16]),
+        outcome: p.byte(),
+        attestation: p.hash(),
+        created: p.long(),
+        recorded_slot: p.long(),
+        rent_payer: p.key(),
+        reserved: [0; 32],
+        model: "abc".to_owned(),
+    };
+    let mut p = Pattern(0);
+    let proposal = Proposal {
+        version: p.byte(),
+        bump: p.byte(),
+        market: p.key(),
+        number: p.long(),
+        governance: p.key(),
+        proposed_slot: p.long(),
+        proposed_time: p.time(),
+        delay_slots: p.long(),
+        delay_seconds: p.long(),
+        rent_payer: p.key(),
+        reserved: [0; 32],
+        change: Change::MeasurementRevoked(p.hash()),
+    };
+    let mut p = Pattern(0);
+    let measurement = Measurement {
+        version: p.byte(),
+        bump: p.byte(),
+        market: p.key(),
+        measurement: p.hash(),
+        allowed_slot: p.long(),
+        rent_payer: p.key(),
+        reserved: [0; 32],
+    };
     let all = [
         describe("Market", &market),
         describe("Ledger", &ledger),
@@ -206,6 +309,10 @@ fn accounts_are_laid_out_as_they_were() {
         describe("Coordinator", &coordinator),
         describe("Payout", &payout),
         describe("EpochHead", &epoch_head),
+        describe("RetiredSigner", &retired_signer),
+        describe("ReceiptRecord", &receipt_record),
+        describe("Proposal", &proposal),
+        describe("Measurement", &measurement),
     ];
     insta::assert_snapshot!(all.concat());
 }
@@ -223,6 +330,8 @@ fn error_codes_are_numbered_as_they_were() {
         (PinaivuError::EntriesEmpty, 6_040),
         (PinaivuError::NothingToClaim, 6_044),
         (PinaivuError::InvariantBroken, 6_048),
+        (PinaivuError::MinimumTooHigh, 6_049),
+        (PinaivuError::WrongRentReceiver, 6_090),
     ];
     for (error, code) in pinned {
         assert_eq!(u32::from(error), code);

@@ -35,8 +35,7 @@ fn account_data_matching_of_a_token_account_of_someone_else_is_refused() {
     let mut deposit = stage.world.escrow_deposit(&stage.market, &stage.empty, &stage.bob, 5);
     deposit.accounts[place("escrow_deposit", "source")].pubkey = stage.alice.tokens;
     assert_eq!(attempt(&stage, &deposit), "Custom(4)");
-    let coordinator = &stage.coordinator.address;
-    let claim = stage.world.claim(&stage.market, coordinator, &stage.payout, &stage.bob.tokens);
+    let claim = stage.world.claim(&stage.market, &stage.payout, &stage.bob.tokens);
     assert_eq!(attempt(&stage, &claim), "WrongTokenAccount");
 }
 

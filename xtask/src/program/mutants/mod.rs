@@ -45,9 +45,13 @@ pub(crate) struct MutantsArgs {
 
 /// Plants, builds, tests, and reports what survived.
 pub(crate) fn run(args: &MutantsArgs) -> Result<()> {
-    let copy = tempfile::tempdir()?;
-    copy_sources(args.places.repository(), copy.path())?;
-    let faults = plant::plant(&copy.path().join("programs/pinaivu/src"))?;
+    // Always the same place, so that a second build finds the dependencies of the first.
+    let copy = workspace::target_dir()?.join("faulty-sources");
+    if copy.exists() {
+        std::fs::remove_dir_all(&copy)?;
+    }
+    copy_sources(args.places.repository(), &copy)?;
+    let faults = plant::plant(&copy.join("programs/pinaivu/src"))?;
     let chosen: Vec<&Fault> =
         faults.iter().filter(|fault| fault.file.contains(&args.file)).step_by(args.every).collect();
     if args.list {
@@ -56,7 +60,7 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<()> {
     }
     let program = match &args.program {
         Some(file) => std::fs::read(file)?,
-        None => build(&args.places, copy.path())?,
+        None => build(&args.places, &copy)?,
     };
     let place = marker(&program)?;
     let suite = Suite::build()?;

@@ -112,12 +112,52 @@ impl World {
         }
     }
 
+    /// Runs instructions in one transaction that must succeed.
+    #[track_caller]
+    pub(crate) fn sends(
+        &mut self,
+        instructions: &[Instruction],
+        signers: &[&Keypair],
+    ) -> TransactionMetadata {
+        match self.send(instructions, signers) {
+            Ok(meta) => meta,
+            Err(failure) => panic!("{:?}\n{}", failure.err, failure.meta.pretty_logs()),
+        }
+    }
+
+    /// Runs instructions in one transaction that must be refused with this error.
+    #[track_caller]
+    pub(crate) fn refuses(
+        &mut self,
+        instructions: &[Instruction],
+        signers: &[&Keypair],
+        expected: impl Into<Refusal>,
+    ) {
+        let expected = expected.into();
+        match self.send(instructions, signers) {
+            Ok(_) => panic!("succeeded instead of {expected:?}"),
+            Err(failure) => {
+                assert_eq!(
+                    Refusal::from(refusal(&failure).as_str()),
+                    expected,
+                    "{}",
+                    failure.meta.pretty_logs()
+                );
+            }
+        }
+    }
+
     /// An account of the program, decoded.
     #[track_caller]
     pub(crate) fn read<T: AccountDeserialize>(&self, address: &Pubkey) -> T {
         let account = self.svm.get_account(address).expect("the account exists");
         assert_eq!(account.owner, pinaivu::ID);
         T::try_deserialize(&mut account.data.as_slice()).expect("the account decodes")
+    }
+
+    /// An account of the program, if it is there.
+    pub(crate) fn stored<T: AccountDeserialize>(&self, address: &Pubkey) -> Option<T> {
+        self.exists(address).then(|| self.read(address))
     }
 
     /// Whether an account is there.

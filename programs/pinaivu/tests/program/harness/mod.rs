@@ -9,6 +9,7 @@ mod instructions;
 mod oracle;
 mod people;
 mod refusal;
+mod signing;
 mod tokens;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use litesvm::LiteSVM;
 use pinaivu::instructions::MarketInitializeArgs;
+use pinaivu::state::MarketRules;
 use pinaivu_protocol::seeds;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -24,9 +26,11 @@ use solana_signer::Signer as _;
 pub(crate) use chain::program_data;
 pub(crate) use events::{event, events};
 pub(crate) use instructions::{
-    Extension, Parties, close_between, exit_between, find, raise_between,
+    Extension, Parties, close_between, deposit_account, exit_between, find, raise_between,
+    retired_signer,
 };
 pub(crate) use refusal::*;
+pub(crate) use signing::*;
 pub(crate) use tokens::{CLASSIC, TOKEN_2022};
 
 /// The program's upgradeable loader.
@@ -37,6 +41,12 @@ pub(crate) const EXIT_SLOTS: u64 = 100;
 pub(crate) const EXIT_SECONDS: u64 = 60;
 pub(crate) const UNBOND_SLOTS: u64 = 200;
 pub(crate) const UNBOND_SECONDS: u64 = 90;
+pub(crate) const LIVENESS_SLOTS: u64 = 20;
+pub(crate) const LIVENESS_SECONDS: u64 = 15;
+pub(crate) const GUARANTEE_SLOTS: u64 = 50;
+pub(crate) const GUARANTEE_SECONDS: u64 = 30;
+pub(crate) const GOVERNANCE_SLOTS: u64 = 300;
+pub(crate) const GOVERNANCE_SECONDS: u64 = 120;
 pub(crate) const MIN_BOND: u64 = 50;
 pub(crate) const FEE_CAP: u16 = 2_000;
 /// The fee of the coordinators that [`World::coordinator`] registers.
@@ -130,14 +140,23 @@ fn program_file() -> PathBuf {
 
 /// Rules of the market that most tests use.
 pub(crate) fn rules(governance: Pubkey) -> MarketInitializeArgs {
-    MarketInitializeArgs {
-        genesis_hash: GENESIS,
-        governance,
+    MarketInitializeArgs { genesis_hash: GENESIS, governance, rules: market_rules() }
+}
+
+/// The rules among them.
+pub(crate) const fn market_rules() -> MarketRules {
+    MarketRules {
         fee_cap_bps: FEE_CAP,
         exit_delay_slots: EXIT_SLOTS,
         exit_delay_seconds: EXIT_SECONDS,
         unbond_delay_slots: UNBOND_SLOTS,
         unbond_delay_seconds: UNBOND_SECONDS,
+        liveness_slots: LIVENESS_SLOTS,
+        liveness_seconds: LIVENESS_SECONDS,
+        guarantee_delay_slots: GUARANTEE_SLOTS,
+        guarantee_delay_seconds: GUARANTEE_SECONDS,
+        governance_delay_slots: GOVERNANCE_SLOTS,
+        governance_delay_seconds: GOVERNANCE_SECONDS,
         min_stake: 100,
         min_bond: MIN_BOND,
     }

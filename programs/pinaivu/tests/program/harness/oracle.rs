@@ -18,7 +18,8 @@ impl World {
         let supply = |mint: &Pubkey| self.minted.get(mint).copied().unwrap_or_default();
         for (_, market) in self.all::<Market>() {
             let circulating = self.circulating(&market.token_program, &market.mint);
-            assert_eq!(circulating, supply(&market.mint), "tokens neither appear nor disappear");
+            let there = circulating + self.burned(&market.mint);
+            assert_eq!(there, supply(&market.mint), "tokens neither appear nor disappear");
         }
     }
 
@@ -68,7 +69,8 @@ impl World {
         owed + self.pool(market, &allowances)
     }
 
-    /// Σ (debited − paid to nodes − fees paid) over a market's coordinators.
+    /// Σ (debited − credited − fees paid) over a market's coordinators, and over its payouts Σ of what
+    /// is credited and has not left the pool.
     #[track_caller]
     fn pool(&self, market: Pubkey, allowances: &[(Pubkey, Allowance)]) -> u128 {
         let payouts = self.all::<Payout>();
@@ -84,19 +86,32 @@ impl World {
                 .sum();
             // Allowances that were closed are in the total only.
             assert!(u128::from(coordinator.debited) >= debited);
-            let (mut credited, mut paid) = (0_u128, 0_u128);
+            let (mut credited, mut promised, mut advanced) = (0_u128, 0_u128, 0_u128);
             for (_, payout) in payouts.iter().filter(|(_, payout)| payout.coordinator == address) {
-                assert!(payout.paid <= payout.credited);
+                assert_eq!(payout.market, market);
+                assert!(payout.advanced <= payout.guarantee, "advanced beyond the guarantee");
                 credited += u128::from(payout.credited);
-                paid += u128::from(payout.paid);
+                promised += u128::from(payout.guarantee - payout.advanced);
+                advanced += u128::from(payout.advanced);
             }
-            assert_eq!(u128::from(coordinator.credited), credited, "credits of all nodes");
-            let given = credited + u128::from(coordinator.fees);
+            assert!(u128::from(coordinator.credited) >= credited, "credits of all nodes");
+            assert_eq!(u128::from(coordinator.guaranteed), promised, "guarantees of all nodes");
+            assert_eq!(u128::from(coordinator.advanced), advanced, "advances to all nodes");
+            assert!(coordinator.guaranteed <= coordinator.guarantee_bond, "guarantees uncovered");
+            let given = u128::from(coordinator.credited) + u128::from(coordinator.fees);
             assert!(given <= u128::from(coordinator.debited), "more given than taken");
             let most = u128::from(coordinator.debited) * u128::from(coordinator.fee_bps);
             assert!(u128::from(coordinator.fees) * 10_000 <= most, "fees above the rate");
             assert!(coordinator.fees_paid <= coordinator.fees);
-            pool += u128::from(coordinator.debited) - paid - u128::from(coordinator.fees_paid);
+            pool += u128::from(coordinator.debited) - u128::from(coordinator.credited);
+            pool -= u128::from(coordinator.fees_paid);
+        }
+        // What is credited is owed whether the coordinator is still there or not; what the guarantee
+        // bond advanced is not from the pool.
+        for (_, payout) in payouts.iter().filter(|(_, payout)| payout.market == market) {
+            let from_pool = payout.paid.checked_sub(payout.advanced).expect("advances are paid");
+            let owed = payout.credited.checked_sub(from_pool);
+            pool += u128::from(owed.expect("the pool gives no more than was credited"));
         }
         pool
     }
@@ -110,7 +125,12 @@ impl World {
     fn bonds_owed(&self, market: Pubkey) -> u128 {
         let coordinators = self.all::<Coordinator>();
         let own = coordinators.iter().filter(|(_, coordinator)| coordinator.market == market);
-        own.map(|(_, it)| u128::from(it.guarantee_bond) + u128::from(it.penalty_bond)).sum()
+        own.map(|(_, it)| {
+            let bonds = u128::from(it.guarantee_bond) + u128::from(it.penalty_bond);
+            let waiting = [it.guarantee_unbonding.amount, it.penalty_unbonding.amount];
+            bonds + waiting.into_iter().map(u128::from).sum::<u128>()
+        })
+        .sum()
     }
 
     /// Every account of one kind.

@@ -6,7 +6,7 @@ use solana_account::Account;
 use solana_pubkey::Pubkey;
 use spl_token_interface::state::{Account as TokenAccount, AccountState, Mint};
 
-use super::{Market, World};
+use super::{Market, World, deposit_account};
 
 /// The SPL Token program.
 pub(crate) const CLASSIC: Pubkey =
@@ -50,6 +50,43 @@ impl World {
         address
     }
 
+    /// A plain transfer to an escrow's deposit account, which is made when it is not there.
+    pub(crate) fn deposit_tokens(
+        &mut self,
+        market: &Market,
+        escrow: &Pubkey,
+        amount: u64,
+    ) -> Pubkey {
+        let address = deposit_account(escrow, &market.mint, &market.token_program);
+        let before = self.svm.get_account(&address).filter(|account| !account.data.is_empty());
+        let held = before.map_or(0, |_| self.tokens(&address));
+        let account = TokenAccount {
+            mint: market.mint,
+            owner: *escrow,
+            amount: held + amount,
+            state: AccountState::Initialized,
+            ..TokenAccount::default()
+        };
+        let mut data = vec![0; TokenAccount::LEN];
+        account.pack_into_slice(&mut data);
+        self.set_account(address, owned(market.token_program, data));
+        *self.minted.entry(market.mint).or_default() += u128::from(amount);
+        address
+    }
+
+    /// Tokens of a mint that were burned.
+    pub(crate) fn burned(&self, mint: &Pubkey) -> u128 {
+        let account = self.svm.get_account(mint).expect("the mint exists");
+        let mint = Mint::unpack_from_slice(&account.data[..Mint::LEN]).unwrap();
+        u128::from(u64::MAX - mint.supply)
+    }
+
+    /// What the program keeps and owes to nobody any more is a donation to the vault.
+    pub(crate) fn left_behind(&mut self, vault: &Pubkey, amount: u64) {
+        *self.donations.entry(*vault).or_default() += amount;
+        self.check();
+    }
+
     /// A stranger sends tokens to a vault.
     pub(crate) fn donate(&mut self, vault: &Pubkey, amount: u64) {
         let mint = self.give(vault, amount);
@@ -78,7 +115,10 @@ impl World {
     /// How much all token accounts of a mint hold together.
     pub(crate) fn circulating(&self, token_program: &Pubkey, mint: &Pubkey) -> u128 {
         let accounts = self.svm.get_program_accounts(token_program);
-        let tokens = accounts.iter().filter(|(_, account)| account.data.len() >= TokenAccount::LEN);
+        // A mint with extensions is longer than a token account and says so after it.
+        let tokens = accounts.iter().filter(|(_, account)| {
+            account.data.len() >= TokenAccount::LEN && account.data.get(165) != Some(&1)
+        });
         tokens
             .map(|(_, account)| {
                 TokenAccount::unpack_from_slice(&account.data[..TokenAccount::LEN]).unwrap()

@@ -11,8 +11,8 @@ use crate::settings::settled::*;
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let (coordinator, tokens) = (&stage.coordinator.address, &stage.node.payout_owner.tokens);
-    Case::of(stage.world.claim(&stage.market, coordinator, &stage.payout, tokens))
+    let tokens = &stage.node.payout_owner.tokens;
+    Case::of(stage.world.claim(&stage.market, &stage.payout, tokens))
 }
 
 #[test]
@@ -60,16 +60,6 @@ fn claim_to_anyone_but_the_payout_owner_is_refused() {
 }
 
 #[test]
-fn claim_of_another_coordinators_payout_is_refused() {
-    let mut it = setting();
-    let rival = it.world.coordinator();
-    let destination = it.node.payout_owner.tokens;
-    let market = it.world.market;
-    let claim = it.world.claim(&market, &rival.address, &it.payout, &destination);
-    it.world.fails(&claim, &[], PinaivuError::WrongCoordinator);
-}
-
-#[test]
 fn claim_from_another_market_is_refused() {
     let mut it = setting();
     let other = it.world.open_market(CLASSIC);
@@ -77,7 +67,7 @@ fn claim_from_another_market_is_refused() {
     it.world.escrow_in(other, &rich, 500);
     let owner = it.node.payout_owner.address();
     let destination = it.world.token_account(&other, &owner, 0);
-    let claim = it.world.claim(&other, &it.coordinator.address, &it.payout, &destination);
+    let claim = it.world.claim(&other, &it.payout, &destination);
     it.world.fails(&claim, &[], PinaivuError::WrongMarket);
     let fees = it.world.fee_claim(&other, &it.coordinator.address, &destination);
     it.world.fails(&fees, &[], PinaivuError::WrongMarket);
@@ -90,7 +80,7 @@ fn claim_before_anything_is_credited_is_refused() {
     let payout = it.world.payout(&it.coordinator, &second);
     let destination = second.payout_owner.tokens;
     let market = it.world.market;
-    let claim = it.world.claim(&market, &it.coordinator.address, &payout, &destination);
+    let claim = it.world.claim(&market, &payout, &destination);
     it.world.fails(&claim, &[], PinaivuError::NothingToClaim);
 }
 

@@ -32,7 +32,7 @@ fn coordinator_registered_has_an_empty_log_and_no_money() {
         opening_slot: world.slot(),
         endpoint: "node.example:443".to_owned(),
         fee_bps: FEE_CAP,
-        measurement: [9; 32],
+        measurement: [0; 32],
     };
     let (address, register) = world.coordinator_register_as(
         &market,
@@ -45,7 +45,7 @@ fn coordinator_registered_has_an_empty_log_and_no_money() {
     assert_eq!((stored.version, stored.market), (VERSION, market.address));
     assert_eq!((stored.authority, stored.signer), (authority.address(), signer.pubkey()));
     assert_eq!((stored.opening_slot, stored.fee_bps), (world.slot(), FEE_CAP));
-    assert_eq!((stored.endpoint.as_str(), stored.measurement), ("node.example:443", [9; 32]));
+    assert_eq!((stored.endpoint.as_str(), stored.measurement), ("node.example:443", [0; 32]));
     assert_eq!((stored.guarantee_bond, stored.penalty_bond), (0, 0));
     assert_eq!((stored.debited, stored.credited, stored.fees, stored.fees_paid), (0, 0, 0, 0));
     assert_eq!((stored.log.epoch, stored.log.size, stored.log.root), (0, 0, empty_root().0));

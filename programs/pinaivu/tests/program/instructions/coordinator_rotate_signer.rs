@@ -16,7 +16,7 @@ const NO_CHANGE: CoordinatorUpdateArgs =
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
     let fresh = stage.fresh.pubkey();
-    Case::of(stage.world.coordinator_rotate_signer(&stage.coordinator, &fresh)).anyone("new_signer")
+    Case::of(stage.world.coordinator_rotate_signer(&stage.coordinator, &fresh)).anyone("payer").anyone("new_signer")
 }
 
 #[test]
@@ -28,10 +28,10 @@ fn signer_rotated_drops_the_old_evidence_and_the_old_key() {
     world.ok(&world.coordinator_update(&coordinator, evidence), &[authority]);
     let rotate = world.coordinator_rotate_signer(&coordinator, &fresh.pubkey());
     let mut squatted = rotate.clone();
-    squatted.accounts[1].is_signer = false;
+    squatted.accounts[2].is_signer = false;
     world.fails(&squatted, &[authority], ErrorCode::AccountNotSigner);
     let mut hot = rotate.clone();
-    hot.accounts[0].pubkey = coordinator.signer.pubkey();
+    hot.accounts[1].pubkey = coordinator.signer.pubkey();
     world.fails(&hot, &[&coordinator.signer, &fresh], PinaivuError::NotAuthority);
     let meta = world.ok(&rotate, &[authority, &fresh]);
     let stored: CoordinatorAccount = world.read(&coordinator.address);

@@ -3,7 +3,7 @@
 use anchor_lang::error::ErrorCode;
 use pinaivu::error::PinaivuError;
 use pinaivu::event::MarketInitialized;
-use pinaivu::state::{Ledger, MAX_DELAY_SECONDS, MAX_DELAY_SLOTS, Market as MarketAccount, VERSION};
+use pinaivu::state::{Ledger, MAX_DELAY_SECONDS, MAX_DELAY_SLOTS, Market as MarketAccount, VERSION, MAX_MINIMUM, MarketRules};
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
@@ -129,15 +129,15 @@ fn market_opened_twice_is_refused() {
 }
 
 #[test]
-fn market_with_a_fee_cap_above_one_whole_is_refused() {
+fn market_with_a_fee_cap_above_one_half_is_refused() {
     let mut world = World::without_market();
     let market = Market::of(world.mint(CLASSIC, 6), CLASSIC);
     let deployer = world.deployer.insecure_clone();
     let mut args = rules(world.governance.pubkey());
-    args.fee_cap_bps = 10_001;
+    args.rules.fee_cap_bps = 5_001;
     let open = world.market_initialize(&market, args.clone());
     world.fails(&open, &[&deployer], PinaivuError::FeeTooHigh);
-    args.fee_cap_bps = 10_000;
+    args.rules.fee_cap_bps = 5_000;
     world.ok(&world.market_initialize(&market, args), &[&deployer]);
 }
 
@@ -149,9 +149,9 @@ fn market_with_a_delay_of_zero_or_above_the_maximum_is_refused() {
     let good = rules(world.governance.pubkey());
     for slots in [0, MAX_DELAY_SLOTS + 1, u64::MAX] {
         for change in [
-            |args: &mut pinaivu::instructions::MarketInitializeArgs, to| args.exit_delay_slots = to,
+            |args: &mut pinaivu::instructions::MarketInitializeArgs, to| args.rules.exit_delay_slots = to,
             |args: &mut pinaivu::instructions::MarketInitializeArgs, to| {
-                args.unbond_delay_slots = to
+                args.rules.unbond_delay_slots = to
             },
         ] {
             let mut args = good.clone();
@@ -163,10 +163,10 @@ fn market_with_a_delay_of_zero_or_above_the_maximum_is_refused() {
     for seconds in [0, MAX_DELAY_SECONDS + 1, u64::MAX] {
         for change in [
             |args: &mut pinaivu::instructions::MarketInitializeArgs, to| {
-                args.exit_delay_seconds = to
+                args.rules.exit_delay_seconds = to
             },
             |args: &mut pinaivu::instructions::MarketInitializeArgs, to| {
-                args.unbond_delay_seconds = to
+                args.rules.unbond_delay_seconds = to
             },
         ] {
             let mut args = good.clone();
@@ -176,7 +176,74 @@ fn market_with_a_delay_of_zero_or_above_the_maximum_is_refused() {
         }
     }
     let mut longest = good;
-    (longest.exit_delay_slots, longest.exit_delay_seconds) = (MAX_DELAY_SLOTS, MAX_DELAY_SECONDS);
-    (longest.unbond_delay_slots, longest.unbond_delay_seconds) = (1, 1);
+    (longest.rules.exit_delay_slots, longest.rules.exit_delay_seconds) = (MAX_DELAY_SLOTS, MAX_DELAY_SECONDS);
+    (longest.rules.unbond_delay_slots, longest.rules.unbond_delay_seconds) = (1, 1);
+    (longest.rules.governance_delay_slots, longest.rules.governance_delay_seconds) =
+        (MAX_DELAY_SLOTS, MAX_DELAY_SECONDS);
     world.ok(&world.market_initialize(&market, longest), &[&deployer]);
+}
+
+#[test]
+fn market_whose_delays_leave_no_time_to_demand_or_to_exit_is_refused() {
+    let mut world = World::without_market();
+    let market = Market::of(world.mint(CLASSIC, 6), CLASSIC);
+    let deployer = world.deployer.insecure_clone();
+    let good = rules(world.governance.pubkey());
+    let changes: [fn(&mut MarketRules); 8] = [
+        |rules| rules.guarantee_delay_slots = rules.liveness_slots,
+        |rules| rules.guarantee_delay_seconds = rules.liveness_seconds,
+        |rules| rules.governance_delay_slots = rules.exit_delay_slots - 1,
+        |rules| rules.governance_delay_seconds = rules.exit_delay_seconds - 1,
+        |rules| rules.governance_delay_slots = rules.unbond_delay_slots - 1,
+        |rules| rules.governance_delay_seconds = rules.unbond_delay_seconds - 1,
+        |rules| rules.guarantee_delay_slots = rules.governance_delay_slots + 1,
+        |rules| rules.guarantee_delay_seconds = rules.governance_delay_seconds + 1,
+    ];
+    for change in changes {
+        let mut args = good.clone();
+        change(&mut args.rules);
+        let open = world.market_initialize(&market, args);
+        world.fails(&open, &[&deployer], PinaivuError::DelayOrder);
+    }
+    for minimum in [MAX_MINIMUM + 1, u64::MAX] {
+        let mut args = good.clone();
+        args.rules.min_bond = minimum;
+        let open = world.market_initialize(&market, args.clone());
+        world.fails(&open, &[&deployer], PinaivuError::MinimumTooHigh);
+        args.rules = MarketRules { min_stake: minimum, ..good.rules };
+        let open = world.market_initialize(&market, args);
+        world.fails(&open, &[&deployer], PinaivuError::MinimumTooHigh);
+    }
+    let mut shortest = good;
+    shortest.rules.guarantee_delay_slots = shortest.rules.liveness_slots + 1;
+    shortest.rules.guarantee_delay_seconds = shortest.rules.liveness_seconds + 1;
+    shortest.rules.governance_delay_slots = UNBOND_SLOTS;
+    shortest.rules.governance_delay_seconds = UNBOND_SECONDS;
+    shortest.rules.min_bond = MAX_MINIMUM;
+    world.ok(&world.market_initialize(&market, shortest.clone()), &[&deployer]);
+    assert_eq!(world.read::<MarketAccount>(&market.address).rules(), shortest.rules);
+}
+
+#[test]
+fn market_of_a_token_2022_mint_that_only_describes_itself_takes_every_flow() {
+    let mut world = World::without_market();
+    let mint = world.mint(TOKEN_2022, 6);
+    let mut account = world.svm.get_account(&mint).unwrap();
+    account.data.resize(165, 0);
+    account.data.push(1);
+    // A metadata pointer: type 18, 64 bytes.
+    account.data.extend_from_slice(&18_u16.to_le_bytes());
+    account.data.extend_from_slice(&64_u16.to_le_bytes());
+    account.data.resize(account.data.len() + 64, 0);
+    world.set_account(mint, account);
+    let market = Market::of(mint, TOKEN_2022);
+    let deployer = world.deployer.insecure_clone();
+    let open = world.market_initialize(&market, rules(world.governance.pubkey()));
+    world.ok(&open, &[&deployer]);
+    let alice = world.actor_in(market, 10);
+    let escrow = world.escrow_in(market, &alice, 4);
+    world.deposit_tokens(&market, &escrow, 3);
+    world.ok(&world.escrow_sweep(&market, &escrow), &[]);
+    world.ok(&world.escrow_withdraw(&market, &escrow, &alice, 7), &[&alice.key]);
+    assert_eq!((world.tokens(&alice.tokens), world.tokens(&market.escrow_vault)), (13, 0));
 }

@@ -85,7 +85,7 @@ fn market_paused_stops_neither_settlement_nor_exit_nor_claim() {
     world.ok(&world.debit(&coordinator, &[(allowance, 100)]), &[&coordinator.signer]);
     world.ok(&world.credit(&market, &coordinator, &[(payout, 90)], 10), &[&coordinator.signer]);
     let destination = node.payout_owner.tokens;
-    world.ok(&world.claim(&market, &coordinator.address, &payout, &destination), &[]);
+    world.ok(&world.claim(&market, &payout, &destination), &[]);
     let destination = coordinator.authority.tokens;
     world.ok(&world.fee_claim(&market, &coordinator.address, &destination), &[]);
     world.ok(&world.escrow_withdraw(&market, &escrow, &alice, 400), &[&alice.key]);

@@ -14,7 +14,7 @@ pub(crate) fn case(stage: &Stage) -> Case {
     let operator = stage.node.operator.address();
     let rotate =
         stage.world.node_rotate_signer(&stage.node.address, &operator, &stage.fresh.pubkey());
-    Case::of(rotate).anyone("new_signer")
+    Case::of(rotate).anyone("payer").anyone("new_signer")
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn signer_rotated_by_the_operator_needs_the_new_keys_signature() {
     let operator = node.operator.address();
     let rotate = world.node_rotate_signer(&node.address, &operator, &fresh.pubkey());
     let mut squatted = rotate.clone();
-    squatted.accounts[1].is_signer = false;
+    squatted.accounts[2].is_signer = false;
     world.fails(&squatted, &[&node.operator.key], ErrorCode::AccountNotSigner);
     let theft = world.node_rotate_signer(&node.address, &bob.address(), &fresh.pubkey());
     world.fails(&theft, &[&bob.key, &fresh], PinaivuError::NotOperator);

@@ -2,7 +2,7 @@
 
 use super::ledger::*;
 use super::random::Random;
-use crate::harness::{FEE, FEE_CAP};
+use crate::harness::{FEE, FEE_CAP, MIN_BOND};
 
 /// What is wrong with a log extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,35 @@ pub(super) enum Action {
         by_governance: bool,
         paused: bool,
     },
+    GuaranteeSet {
+        payout: Id,
+        by: Id,
+        guarantee: u64,
+    },
+    GuaranteeLower {
+        payout: Id,
+    },
+    GuaranteeRefill {
+        payout: Id,
+    },
+    DemandOpen {
+        payout: Id,
+        by: Id,
+        signer: Id,
+        cumulative: u64,
+    },
+    DemandSettle {
+        payout: Id,
+    },
+    CoordinatorUnbond {
+        coordinator: Id,
+        by: Id,
+        guarantee: u64,
+        penalty: u64,
+    },
+    CoordinatorUnbondClaim {
+        coordinator: Id,
+    },
     /// The market's own opening, again.
     MarketInitialize,
 }
@@ -184,6 +213,13 @@ impl Action {
             Self::Claim { .. } => "claim",
             Self::FeeClaim { .. } => "fee_claim",
             Self::MarketPause { .. } => "market_pause",
+            Self::GuaranteeSet { .. } => "guarantee_set",
+            Self::GuaranteeLower { .. } => "guarantee_lower",
+            Self::GuaranteeRefill { .. } => "guarantee_refill",
+            Self::DemandOpen { .. } => "demand_open",
+            Self::DemandSettle { .. } => "demand_settle",
+            Self::CoordinatorUnbond { .. } => "coordinator_unbond",
+            Self::CoordinatorUnbondClaim { .. } => "coordinator_unbond_claim",
             Self::MarketInitialize => "market_initialize",
         }
     }
@@ -197,7 +233,7 @@ pub(super) struct Chooser<'a> {
 
 impl Chooser<'_> {
     pub(super) fn choose(&mut self) -> Action {
-        match self.random.below(100) {
+        match self.random.below(118) {
             0..=3 => Action::EscrowOpen { owner: self.person(), opened: self.opening_slot() },
             4..=11 => self.deposit(),
             12..=16 => self.withdraw(),
@@ -215,6 +251,8 @@ impl Chooser<'_> {
             74..=75 => Action::FeeClaim { coordinator: self.coordinator() },
             76..=85 => self.node_action(),
             86..=98 => self.coordinator_action(),
+            100..=113 if !self.ledger.payouts.is_empty() => self.guarantee_action(),
+            114..=117 => self.unbond_action(),
             99 if self.random.once_in(20) => Action::MarketInitialize,
             _ => Action::MarketPause {
                 by_governance: !self.random.once_in(4),
@@ -406,7 +444,7 @@ impl Chooser<'_> {
             1 | 2 => Action::CoordinatorBond {
                 coordinator,
                 by,
-                guarantee: self.random.amount(200),
+                guarantee: self.random.amount(2_000),
                 penalty: self.random.amount(200),
             },
             3 => Action::CoordinatorRotateSigner { coordinator, by, signer: self.key() },
@@ -429,6 +467,46 @@ impl Chooser<'_> {
                 Action::LogExtend { coordinator, by: self.mostly_key(it.signer), new, fault }
             }
         }
+    }
+
+    fn guarantee_action(&mut self) -> Action {
+        let payout = self.random.below(self.ledger.payouts.len());
+        let it = &self.ledger.payouts[payout];
+        let coordinator = &self.ledger.coordinators[it.coordinator];
+        match self.random.below(14) {
+            0..=2 => {
+                let by = self.mostly(coordinator.authority);
+                let guarantee = self.random.amount(coordinator.guarantee / 2);
+                Action::GuaranteeSet { payout, by, guarantee }
+            }
+            3 | 4 => Action::GuaranteeLower { payout },
+            5 | 6 => Action::GuaranteeRefill { payout },
+            7..=9 => {
+                let owed = it.credited.max(it.paid) + 1 + self.random.below(300) as u128;
+                Action::DemandOpen {
+                    payout,
+                    by: self.mostly(it.owner),
+                    signer: self.mostly_key(coordinator.signer),
+                    cumulative: self.random.amount(owed),
+                }
+            }
+            _ => Action::DemandSettle { payout },
+        }
+    }
+
+    fn unbond_action(&mut self) -> Action {
+        let coordinator = self.coordinator();
+        let it = &self.ledger.coordinators[coordinator];
+        if self.random.once_in(2) {
+            return Action::CoordinatorUnbondClaim { coordinator };
+        }
+        let by = self.mostly(it.authority);
+        let free = it.guarantee - self.ledger.promised(coordinator);
+        let guarantee = self.random.amount(free / 2);
+        // Mostly above the least, so that people can go on reserving for it.
+        let penalty = it.penalty.saturating_sub(u128::from(MIN_BOND));
+        let penalty = if self.random.once_in(2) { 0 } else { self.random.amount(penalty) };
+        Action::CoordinatorUnbond { coordinator, by, guarantee, penalty }
     }
 
     fn leaf(&mut self) -> [u8; 32] {

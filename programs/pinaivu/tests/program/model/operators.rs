@@ -31,6 +31,7 @@ impl Ledger {
             stake: 0,
             unbonding: 0,
             since: (0, 0),
+            retired: Vec::new(),
             open: true,
         });
         Ok(vec![Touched::Node(self.nodes.len() - 1)])
@@ -74,8 +75,10 @@ impl Ledger {
     pub(super) fn node_rotate_signer(&mut self, node: Id, by: Id, signer: Id) -> Verdict {
         let it = &mut self.nodes[node];
         require(it.open, AccountNotInitialized)?;
-        require(it.operator == by, E::NotOperator)?;
         require(it.signer != signer, E::NothingToChange)?;
+        require(it.operator == by, E::NotOperator)?;
+        require(!it.retired.contains(&signer), E::SignerRetired)?;
+        it.retired.push(it.signer);
         it.signer = signer;
         Ok(vec![Touched::Node(node)])
     }
@@ -113,7 +116,10 @@ impl Ledger {
             credited: 0,
             fees: 0,
             fees_paid: 0,
-            measurement: 0,
+            guarantee_leaving: (0, (0, 0)),
+            penalty_leaving: (0, (0, 0)),
+            evidence: 0,
+            retired: Vec::new(),
             epoch: 0,
             leaves: Vec::new(),
             closed: Vec::new(),
@@ -148,16 +154,20 @@ impl Ledger {
         signer: Id,
     ) -> Verdict {
         let it = &mut self.coordinators[coordinator];
-        require(it.authority == by, E::NotAuthority)?;
         require(it.signer != signer, E::NothingToChange)?;
+        require(it.authority == by, E::NotAuthority)?;
+        require(!it.retired.contains(&signer), E::SignerRetired)?;
+        it.retired.push(it.signer);
         it.signer = signer;
+        // Evidence binds the key it was made for.
+        it.evidence = 0;
         Ok(vec![Touched::Coordinator(coordinator)])
     }
 
     pub(super) fn coordinator_update(&mut self, coordinator: Id, by: Id, value: u8) -> Verdict {
         let it = &mut self.coordinators[coordinator];
         require(it.authority == by, E::NotAuthority)?;
-        it.measurement = value;
+        it.evidence = value;
         Ok(vec![Touched::Coordinator(coordinator)])
     }
 

@@ -94,7 +94,7 @@ impl Episode {
             };
             self.must(register);
             let bond =
-                Action::CoordinatorBond { coordinator: id, by: id, guarantee: 0, penalty: 60 };
+                Action::CoordinatorBond { coordinator: id, by: id, guarantee: 2_000, penalty: 60 };
             self.must(bond);
             let (operator, payout_owner, signer) = (2 + id, 4 + id, 2 + id);
             self.must(Action::NodeRegister { operator, payout_owner, signer, opened });
@@ -162,10 +162,17 @@ impl Episode {
         let mut after = self.ledger.clone();
         let (mut actions, mut instructions) = (Vec::new(), Vec::new());
         let (mut touched, mut refused) = (Vec::new(), None);
-        for index in 0..count {
+        for _ in 0..count {
             let action = Chooser { ledger: &after, random: &mut self.random }.choose();
-            let (address, instruction) = self.chain.build(&after, &action);
+            let (address, mut instruction) = self.chain.build(&after, &action);
+            if let Some(evidence) = self.chain.evidence(&after, &action) {
+                // Its place in the transaction is the instruction's only argument.
+                let place = u16::try_from(instructions.len()).unwrap();
+                instruction.data[8..].copy_from_slice(&place.to_le_bytes());
+                instructions.push(evidence);
+            }
             instructions.push(instruction);
+            let index = instructions.len() - 1;
             let verdict = after.foresee(&action, address);
             actions.push(action);
             match verdict {
@@ -287,13 +294,16 @@ impl Episode {
             }
         }
         self.chain.compare_all(&self.ledger);
-        // What stays is what was debited and given to nobody, bonds, and gifts.
-        let undistributed: u128 =
-            self.ledger.coordinators.iter().map(Coordinator::undistributed).sum();
+        // What stays is what was debited and given to nobody, credits that the bond has advanced and
+        // that go back to it, bonds, and gifts.
+        let all = self.ledger.coordinators.iter();
+        let undistributed: u128 = all.map(Coordinator::undistributed).sum();
+        let all = self.ledger.payouts.iter();
+        let going_back: u128 = all.map(|it| it.credited - it.from_pool()).sum();
         let bonds = self.ledger.owed_by_bond();
-        for (left, expected) in self.ledger.vaults.iter().zip([undistributed, 0, bonds]) {
-            let gifts: u128 = self.ledger.gifts.iter().sum();
-            assert!(*left >= expected && *left <= expected + gifts);
+        let left = [undistributed + going_back, 0, bonds];
+        for ((held, left), gifts) in self.ledger.vaults.iter().zip(left).zip(self.ledger.gifts) {
+            assert_eq!(*held, left + gifts);
         }
     }
 }
@@ -364,6 +374,21 @@ impl Ledger {
             Action::FeeClaim { coordinator } => self.fee_claim(*coordinator),
             Action::MarketPause { by_governance, paused } => {
                 self.market_pause(*by_governance, *paused)
+            }
+            Action::GuaranteeSet { payout, by, guarantee } => {
+                self.guarantee_set(*payout, *by, *guarantee)
+            }
+            Action::GuaranteeLower { payout } => self.guarantee_lower(*payout),
+            Action::GuaranteeRefill { payout } => self.guarantee_refill(*payout),
+            Action::DemandOpen { payout, by, signer, cumulative } => {
+                self.demand_open(*payout, *by, *signer, *cumulative)
+            }
+            Action::DemandSettle { payout } => self.demand_settle(*payout),
+            Action::CoordinatorUnbond { coordinator, by, guarantee, penalty } => {
+                self.coordinator_unbond(*coordinator, *by, *guarantee, *penalty)
+            }
+            Action::CoordinatorUnbondClaim { coordinator } => {
+                self.coordinator_unbond_claim(*coordinator)
             }
             Action::MarketInitialize => Err(custom(ALREADY_IN_USE)),
         }

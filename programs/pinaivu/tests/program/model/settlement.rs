@@ -12,8 +12,18 @@ impl Ledger {
         let taken = self.payouts.iter().any(|it| it.address == address);
         require(!taken, custom(ALREADY_IN_USE))?;
         let owner = self.nodes[node].payout_owner;
-        let payout = Payout { address, coordinator, node, owner, credited: 0, paid: 0 };
-        self.payouts.push(payout);
+        self.payouts.push(Payout {
+            address,
+            coordinator,
+            node,
+            owner,
+            credited: 0,
+            paid: 0,
+            advanced: 0,
+            guarantee: 0,
+            lowering: None,
+            demand: None,
+        });
         Ok(vec![Touched::Payout(self.payouts.len() - 1)])
     }
 
@@ -65,7 +75,8 @@ impl Ledger {
 
     pub(super) fn claim(&mut self, payout: Id) -> Verdict {
         let it = &mut self.payouts[payout];
-        let (due, owner) = (it.credited - it.paid, it.owner);
+        // What the bond paid before is not paid again.
+        let (due, owner) = (it.credited.saturating_sub(it.paid), it.owner);
         require(due > 0, E::NothingToClaim)?;
         it.paid += due;
         self.pay(ESCROW, owner, due);

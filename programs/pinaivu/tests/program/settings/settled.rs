@@ -40,7 +40,7 @@ impl Setting {
 
     pub(crate) fn claim(&self, destination: &Pubkey) -> Instruction {
         let market = self.world.market;
-        self.world.claim(&market, &self.coordinator.address, &self.payout, destination)
+        self.world.claim(&market, &self.payout, destination)
     }
 
     pub(crate) fn fee_claim(&self, destination: &Pubkey) -> Instruction {

@@ -7,7 +7,7 @@ use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use super::{Extension, SYSTEM, build, find};
+use super::{Extension, SYSTEM, build, find, measurement_entry, retired_signer};
 use crate::harness::{Coordinator, Market, World};
 
 impl World {
@@ -44,6 +44,7 @@ impl World {
             signer: *signer,
             market: market.address,
             coordinator,
+            measurement_entry: measurement_entry(market, &args.measurement),
             system_program: SYSTEM,
         };
         (coordinator, build(accounts, instruction::CoordinatorRegister { args }))
@@ -75,10 +76,15 @@ impl World {
         coordinator: &Coordinator,
         new_signer: &Pubkey,
     ) -> Instruction {
+        let old_signer = self.read::<pinaivu::state::Coordinator>(&coordinator.address).signer;
         let accounts = accounts::CoordinatorRotateSigner {
+            payer: self.payer.pubkey(),
             authority: coordinator.authority.address(),
             new_signer: *new_signer,
             coordinator: coordinator.address,
+            retired_signer: retired_signer(&coordinator.address, &old_signer),
+            returning: retired_signer(&coordinator.address, new_signer),
+            system_program: SYSTEM,
         };
         build(accounts, instruction::CoordinatorRotateSigner {})
     }
@@ -91,6 +97,9 @@ impl World {
         let accounts = accounts::CoordinatorUpdate {
             authority: coordinator.authority.address(),
             coordinator: coordinator.address,
+            measurement_entry: args
+                .measurement
+                .and_then(|measurement| measurement_entry(&self.market, &measurement)),
         };
         build(accounts, instruction::CoordinatorUpdate { args })
     }
@@ -124,5 +133,62 @@ impl World {
             system_program: SYSTEM,
         };
         (epoch_head, build(accounts, instruction::LogEpochOpen {}))
+    }
+
+    pub(crate) fn coordinator_unbond(
+        &self,
+        coordinator: &Coordinator,
+        guarantee: u64,
+        penalty: u64,
+    ) -> Instruction {
+        let accounts = accounts::CoordinatorUnbond {
+            authority: coordinator.authority.address(),
+            coordinator: coordinator.address,
+        };
+        let args = ix::CoordinatorUnbondArgs { guarantee, penalty };
+        build(accounts, instruction::CoordinatorUnbond { args })
+    }
+
+    pub(crate) fn coordinator_unbond_claim(
+        &self,
+        market: &Market,
+        coordinator: &Coordinator,
+    ) -> Instruction {
+        let accounts = accounts::CoordinatorUnbondClaim {
+            market: market.address,
+            ledger: market.ledger,
+            coordinator: coordinator.address,
+            bond_vault: market.bond_vault,
+            mint: market.mint,
+            destination: coordinator.authority.tokens,
+            token_program: market.token_program,
+        };
+        build(accounts, instruction::CoordinatorUnbondClaim {})
+    }
+
+    pub(crate) fn coordinator_close(
+        &self,
+        market: &Market,
+        coordinator: &Coordinator,
+    ) -> Instruction {
+        let stored: pinaivu::state::Coordinator = self.read(&coordinator.address);
+        let accounts = accounts::CoordinatorClose {
+            authority: coordinator.authority.address(),
+            market: market.address,
+            ledger: market.ledger,
+            coordinator: coordinator.address,
+            rent_payer: stored.rent_payer,
+        };
+        build(accounts, instruction::CoordinatorClose {})
+    }
+
+    pub(crate) fn signer_close(&self, market: &Market, retired_signer: &Pubkey) -> Instruction {
+        let stored: pinaivu::state::RetiredSigner = self.read(retired_signer);
+        let accounts = accounts::SignerClose {
+            market: market.address,
+            retired_signer: *retired_signer,
+            rent_payer: stored.rent_payer,
+        };
+        build(accounts, instruction::SignerClose {})
     }
 }

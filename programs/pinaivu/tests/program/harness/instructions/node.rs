@@ -7,7 +7,7 @@ use solana_instruction::Instruction;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use super::{SYSTEM, build, find};
+use super::{SYSTEM, build, find, retired_signer};
 use crate::harness::{Actor, Market, World};
 
 impl World {
@@ -82,16 +82,24 @@ impl World {
         operator: &Pubkey,
         new_signer: &Pubkey,
     ) -> Instruction {
+        let stored: Option<pinaivu::state::Node> = self.stored(node);
+        let old_signer = stored.map_or(*new_signer, |it| it.signer);
         let accounts = accounts::NodeRotateSigner {
+            payer: self.payer.pubkey(),
             operator: *operator,
             new_signer: *new_signer,
             node: *node,
+            retired_signer: retired_signer(node, &old_signer),
+            returning: retired_signer(node, new_signer),
+            system_program: SYSTEM,
         };
         build(accounts, instruction::NodeRotateSigner {})
     }
 
     pub(crate) fn node_close(&self, node: &Pubkey, operator: &Pubkey) -> Instruction {
-        let accounts = accounts::NodeClose { operator: *operator, node: *node };
+        let stored: Option<pinaivu::state::Node> = self.stored(node);
+        let rent_payer = stored.map_or(self.payer.pubkey(), |it| it.rent_payer);
+        let accounts = accounts::NodeClose { operator: *operator, node: *node, rent_payer };
         build(accounts, instruction::NodeClose {})
     }
 }

@@ -68,14 +68,12 @@ impl World {
     pub(crate) fn claim(
         &self,
         market: &Market,
-        coordinator: &Pubkey,
         payout: &Pubkey,
         destination: &Pubkey,
     ) -> Instruction {
         let accounts = accounts::Claim {
             market: market.address,
             ledger: market.ledger,
-            coordinator: *coordinator,
             payout: *payout,
             escrow_vault: market.escrow_vault,
             mint: market.mint,

@@ -1,0 +1,94 @@
+//! The list of coordinator measurements.
+
+use pinaivu::error::PinaivuError;
+use pinaivu::instructions::{CoordinatorRegisterArgs, CoordinatorUpdateArgs};
+use pinaivu::state::{Change, Coordinator as CoordinatorAccount, Measurement};
+use solana_signer::Signer as _;
+
+use crate::harness::*;
+
+const MEASURED: [u8; 32] = [9; 32];
+
+fn listed(world: &mut World, number: u64, measurement: [u8; 32]) {
+    let market = world.market;
+    let change = Change::MeasurementAllowed(measurement);
+    let (proposal, open) = world.proposal_open(&market, number, change);
+    let governance = world.governance.insecure_clone();
+    world.ok(&open, &[&governance]);
+    let allow = world.measurement_allow(&market, &proposal, &measurement);
+    world.fails(&allow, &[], PinaivuError::NotMatured);
+    world.pass(GOVERNANCE_SLOTS, GOVERNANCE_SECONDS);
+    // Another kind of instruction does not carry it out.
+    let apply = world.proposal_apply(&market, &proposal, None);
+    world.fails(&apply, &[], PinaivuError::WrongProposal);
+    world.ok(&allow, &[]);
+}
+
+#[test]
+fn coordinator_names_only_measurements_that_are_on_the_list() {
+    let mut world = World::new();
+    let (market, authority, signer) = (world.market, world.actor(0), world.key());
+    let args = |world: &World, measurement| CoordinatorRegisterArgs {
+        opening_slot: world.slot(),
+        endpoint: "x".to_owned(),
+        fee_bps: 0,
+        measurement,
+    };
+    let register = |world: &World, measurement| {
+        let args = args(world, measurement);
+        world.coordinator_register_as(&market, &authority.address(), &signer.pubkey(), args)
+    };
+    let (_, unlisted) = register(&world, MEASURED);
+    let refused = anchor_lang::error::ErrorCode::AccountNotInitialized;
+    world.fails(&unlisted, &[&authority.key, &signer], refused);
+    let mut without = unlisted.clone();
+    let entry = without.accounts.len() - 2;
+    without.accounts[entry].pubkey = pinaivu::ID;
+    let refused = PinaivuError::MeasurementNotAllowed;
+    world.fails(&without, &[&authority.key, &signer], refused);
+
+    listed(&mut world, 0, MEASURED);
+    let (address, good) = register(&world, MEASURED);
+    let (_, mut another) = register(&world, [8; 32]);
+    another.accounts[entry].pubkey = good.accounts[entry].pubkey;
+    world.fails(&another, &[&authority.key, &signer], PinaivuError::MeasurementNotAllowed);
+    world.ok(&good, &[&authority.key, &signer]);
+    assert_eq!(world.read::<CoordinatorAccount>(&address).measurement, MEASURED);
+    let entry: Measurement = world.read(&good.accounts[entry].pubkey);
+    assert_eq!((entry.market, entry.measurement), (market.address, MEASURED));
+}
+
+#[test]
+fn measurement_revoked_can_no_longer_be_named() {
+    let mut world = World::new();
+    let market = world.market;
+    let coordinator = world.coordinator();
+    listed(&mut world, 0, MEASURED);
+    let args =
+        CoordinatorUpdateArgs { endpoint: None, measurement: Some(MEASURED), evidence_hash: None };
+    let update = world.coordinator_update(&coordinator, args);
+    world.ok(&update, &[&coordinator.authority.key]);
+    let (proposal, open) = world.proposal_open(&market, 1, Change::MeasurementRevoked(MEASURED));
+    let governance = world.governance.insecure_clone();
+    world.ok(&open, &[&governance]);
+    let revoke = world.measurement_revoke(&market, &proposal, &MEASURED);
+    world.fails(&revoke, &[], PinaivuError::NotMatured);
+    world.pass(GOVERNANCE_SLOTS, GOVERNANCE_SECONDS);
+    world.ok(&revoke, &[]);
+    let refused = anchor_lang::error::ErrorCode::AccountNotInitialized;
+    world.fails(&update, &[&coordinator.authority.key], refused);
+    // It can be listed again.
+    listed(&mut world, 2, MEASURED);
+    world.ok(&update, &[&coordinator.authority.key]);
+}
+
+#[test]
+fn no_measurement_at_all_cannot_be_listed() {
+    let mut world = World::new();
+    let market = world.market;
+    let governance = world.governance.insecure_clone();
+    for change in [Change::MeasurementAllowed([0; 32]), Change::MeasurementRevoked([0; 32])] {
+        let (_, open) = world.proposal_open(&market, 0, change);
+        world.fails(&open, &[&governance], PinaivuError::MeasurementNotAllowed);
+    }
+}
