@@ -18,13 +18,22 @@ const USDC: Readonly<Record<string, string>> = {
 /** Base units in one token of the mint's six decimals. */
 const TOKEN = 1_000_000;
 
-/** Fifteen minutes for users, a day for stake; slots at the nominal 400 ms. */
+/**
+ * Fifteen minutes for users and a day for stake; an hour to credit what is demanded, two to lower a
+ * guarantee; two days for changes of governance. Slots at the nominal 400 ms.
+ */
 const RULES = {
   feeCapBps: 2_000,
   exitDelaySlots: new anchor.BN(2_250),
   exitDelaySeconds: new anchor.BN(900),
   unbondDelaySlots: new anchor.BN(216_000),
   unbondDelaySeconds: new anchor.BN(86_400),
+  livenessSlots: new anchor.BN(9_000),
+  livenessSeconds: new anchor.BN(3_600),
+  guaranteeDelaySlots: new anchor.BN(18_000),
+  guaranteeDelaySeconds: new anchor.BN(7_200),
+  governanceDelaySlots: new anchor.BN(432_000),
+  governanceDelaySeconds: new anchor.BN(172_800),
   minStake: new anchor.BN(100 * TOKEN),
   minBond: new anchor.BN(1_000 * TOKEN),
 };
@@ -68,9 +77,9 @@ module.exports = async (provider: anchor.AnchorProvider): Promise<void> => {
     throw new Error("idls/pinaivu.json has no market_initialize");
   }
   const signature = await initialize({
-    ...RULES,
     genesisHash: Array.from(genesisHash),
     governance: new anchor.web3.PublicKey(governance),
+    rules: RULES,
   })
     .accountsStrict({
       payer: provider.publicKey,

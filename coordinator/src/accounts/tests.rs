@@ -58,6 +58,8 @@ fn on_chain(reserved: u64) -> Allowance {
         expiry_observed: None,
         pending_release: None,
         sequence: 0,
+        vouchers: None,
+        rent_payer: PublicKey([0; 32]),
     }
 }
 

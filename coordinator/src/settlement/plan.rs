@@ -220,6 +220,12 @@ mod tests {
             fees: Amount(fees),
             fees_paid: Amount(0),
             sequence: 0,
+            guaranteed: Amount::ZERO,
+            advanced: Amount::ZERO,
+            guarantee_unbonding: None,
+            penalty_unbonding: None,
+            slashed: false,
+            rent_payer: PublicKey([0; 32]),
         }
     }
 

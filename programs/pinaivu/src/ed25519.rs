@@ -13,6 +13,10 @@ use crate::error::PinaivuError;
 /// The Ed25519 program.
 const ED25519: Pubkey = Pubkey::from_str_const("Ed25519SigVerify111111111111111111111111111");
 
+/// Shows a program the instructions beside its own.
+pub(crate) const INSTRUCTIONS_SYSVAR: Pubkey =
+    Pubkey::from_str_const("Sysvar1nstructions1111111111111111111111111");
+
 /// Number of signatures and a byte of padding.
 const HEADER_LEN: usize = 2;
 
@@ -39,7 +43,7 @@ pub(crate) fn signed_messages(
     instructions: &AccountInfo<'_>,
     index: u16,
 ) -> Result<Vec<SignedMessage>> {
-    // The sysvar's address is checked in there.
+    // The sysvar's address is checked in there too.
     let Ok(instruction) = load_instruction_at_checked(usize::from(index), instructions) else {
         return err!(PinaivuError::SignatureMissing);
     };

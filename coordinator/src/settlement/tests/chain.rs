@@ -292,6 +292,10 @@ impl Chain for SimChain {
             min_stake: Amount(0),
             min_bond: Amount(0),
             paused: false,
+            liveness: Delay::default(),
+            guarantee_delay: Delay::default(),
+            governance_delay: Delay::default(),
+            proposals: 0,
         }))
     }
 
@@ -348,6 +352,7 @@ impl Chain for SimChain {
                     unbonding: None,
                     status: NodeStatus::Active,
                     sequence: 0,
+                    rent_payer: PublicKey([0; 32]),
                 })
             })
         })

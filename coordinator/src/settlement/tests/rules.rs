@@ -47,6 +47,12 @@ impl State {
             fees: Amount(0),
             fees_paid: Amount(0),
             sequence: 0,
+            guaranteed: Amount::ZERO,
+            advanced: Amount::ZERO,
+            guarantee_unbonding: None,
+            penalty_unbonding: None,
+            slashed: false,
+            rent_payer: PublicKey([0; 32]),
         };
         Self {
             coordinator,
@@ -73,6 +79,8 @@ impl State {
                 expiry_observed: None,
                 pending_release: None,
                 sequence: 0,
+                vouchers: None,
+                rent_payer: PublicKey([0; 32]),
             },
         );
     }
@@ -214,6 +222,10 @@ impl State {
             paid,
             guarantee,
             sequence: 0,
+            advanced: Amount::ZERO,
+            lowering: None,
+            demand: None,
+            rent_payer: PublicKey([0; 32]),
         };
         self.payouts.insert(node, payout);
         Ok(())

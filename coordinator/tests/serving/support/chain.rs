@@ -61,6 +61,12 @@ impl MemoryChain {
             fees: Amount::ZERO,
             fees_paid: Amount::ZERO,
             sequence: 0,
+            guaranteed: Amount::ZERO,
+            advanced: Amount::ZERO,
+            guarantee_unbonding: None,
+            penalty_unbonding: None,
+            slashed: false,
+            rent_payer: PublicKey([0; 32]),
         };
         self.0.lock().coordinators.insert(COORDINATOR, coordinator);
     }
@@ -77,6 +83,7 @@ impl MemoryChain {
             unbonding: None,
             status: NodeStatus::Active,
             sequence: 0,
+            rent_payer: PublicKey([0; 32]),
         };
         self.0.lock().nodes.insert(id, node);
     }
@@ -95,6 +102,8 @@ impl MemoryChain {
             expiry_observed: None,
             pending_release: None,
             sequence: 0,
+            vouchers: None,
+            rent_payer: PublicKey([0; 32]),
         };
         self.0.lock().allowances.insert(id, allowance);
     }
@@ -130,6 +139,10 @@ fn market() -> Market {
         min_stake: MIN_STAKE,
         min_bond: Amount::ZERO,
         paused: false,
+        liveness: Delay::default(),
+        guarantee_delay: Delay::default(),
+        governance_delay: Delay::default(),
+        proposals: 0,
     }
 }
 

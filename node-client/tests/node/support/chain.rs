@@ -99,6 +99,10 @@ impl NodeChain for MemoryChain {
             paid: Amount(*paid),
             guarantee: Amount::ZERO,
             sequence: 0,
+            advanced: Amount::ZERO,
+            lowering: None,
+            demand: None,
+            rent_payer: PublicKey([0; 32]),
         }))
     }
 

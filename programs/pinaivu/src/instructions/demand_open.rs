@@ -8,7 +8,7 @@ use anchor_lang::prelude::*;
 use pinaivu_protocol::units::FineAmount;
 
 use crate::clock::now;
-use crate::ed25519::signed_message;
+use crate::ed25519::{INSTRUCTIONS_SYSVAR, signed_message};
 use crate::error::PinaivuError;
 use crate::event::DemandOpened;
 use crate::signed::receipt_head;
@@ -36,7 +36,8 @@ pub struct DemandOpen<'info> {
     pub payout: Box<Account<'info, Payout>>,
     /// The node; needed unless the payout owner demands.
     pub node: Option<Box<Account<'info, Node>>>,
-    /// CHECK: the instructions sysvar, whose address is checked where it is read.
+    /// CHECK: the instructions sysvar, by its address.
+    #[account(address = INSTRUCTIONS_SYSVAR)]
     pub instructions: UncheckedAccount<'info>,
 }
 

@@ -9,7 +9,7 @@ use pinaivu_protocol::evidence::heads_contradict;
 use pinaivu_protocol::seeds;
 
 use crate::clock::now;
-use crate::ed25519::signed_messages;
+use crate::ed25519::{INSTRUCTIONS_SYSVAR, signed_messages};
 use crate::error::PinaivuError;
 use crate::event::CoordinatorSlashed;
 use crate::signed::receipt_head;
@@ -58,7 +58,8 @@ pub struct EquivocationHeads<'info> {
     pub destination: Box<InterfaceAccount<'info, TokenAccount>>,
     /// Checked at `market`.
     pub token_program: Interface<'info, TokenInterface>,
-    /// CHECK: the instructions sysvar, whose address is checked where it is read.
+    /// CHECK: the instructions sysvar, by its address.
+    #[account(address = INSTRUCTIONS_SYSVAR)]
     pub instructions: UncheckedAccount<'info>,
 }
 

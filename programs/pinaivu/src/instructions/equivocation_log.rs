@@ -12,7 +12,7 @@ use pinaivu_protocol::seeds;
 use super::equivocation_heads::slash_coordinator;
 use super::receipt_record::require_own;
 use crate::clock::now;
-use crate::ed25519::signed_message;
+use crate::ed25519::{INSTRUCTIONS_SYSVAR, signed_message};
 use crate::error::PinaivuError;
 use crate::inclusion::require_included;
 use crate::signed::receipt_head;
@@ -63,7 +63,8 @@ pub struct EquivocationLog<'info> {
     pub destination: Box<InterfaceAccount<'info, TokenAccount>>,
     /// Checked at `market`.
     pub token_program: Interface<'info, TokenInterface>,
-    /// CHECK: the instructions sysvar, whose address is checked where it is read.
+    /// CHECK: the instructions sysvar, by its address.
+    #[account(address = INSTRUCTIONS_SYSVAR)]
     pub instructions: UncheckedAccount<'info>,
 }
 

@@ -9,7 +9,7 @@ use pinaivu_protocol::evidence::{ProofPair, proofs_contradict};
 use pinaivu_protocol::seeds;
 
 use crate::clock::now;
-use crate::ed25519::signed_messages;
+use crate::ed25519::{INSTRUCTIONS_SYSVAR, signed_messages};
 use crate::error::PinaivuError;
 use crate::event::NodeSlashed;
 use crate::signed::proof_root;
@@ -60,7 +60,8 @@ pub struct EquivocationNode<'info> {
     pub destination: Box<InterfaceAccount<'info, TokenAccount>>,
     /// Checked at `market`.
     pub token_program: Interface<'info, TokenInterface>,
-    /// CHECK: the instructions sysvar, whose address is checked where it is read.
+    /// CHECK: the instructions sysvar, by its address.
+    #[account(address = INSTRUCTIONS_SYSVAR)]
     pub instructions: UncheckedAccount<'info>,
 }
 

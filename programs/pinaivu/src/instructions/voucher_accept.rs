@@ -5,7 +5,7 @@ use anchor_lang::prelude::*;
 use pinaivu_protocol::voucher::Voucher;
 
 use crate::clock::now;
-use crate::ed25519::signed_message;
+use crate::ed25519::{INSTRUCTIONS_SYSVAR, signed_message};
 use crate::error::PinaivuError;
 use crate::event::VoucherAccepted;
 use crate::state::{Allowance, next};
@@ -23,7 +23,8 @@ pub struct VoucherAccept<'info> {
     /// What is limited.
     #[account(mut)]
     pub allowance: Box<Account<'info, Allowance>>,
-    /// CHECK: the instructions sysvar, whose address is checked where it is read.
+    /// CHECK: the instructions sysvar, by its address.
+    #[account(address = INSTRUCTIONS_SYSVAR)]
     pub instructions: UncheckedAccount<'info>,
 }
 

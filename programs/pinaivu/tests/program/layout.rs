@@ -331,7 +331,7 @@ fn error_codes_are_numbered_as_they_were() {
         (PinaivuError::NothingToClaim, 6_044),
         (PinaivuError::InvariantBroken, 6_048),
         (PinaivuError::MinimumTooHigh, 6_049),
-        (PinaivuError::WrongRentReceiver, 6_090),
+        (PinaivuError::WrongRentReceiver, 6_088),
     ];
     for (error, code) in pinned {
         assert_eq!(u32::from(error), code);

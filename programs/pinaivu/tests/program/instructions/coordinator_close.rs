@@ -3,6 +3,7 @@
 use pinaivu::error::PinaivuError;
 use pinaivu::event::CoordinatorClosed;
 use pinaivu_protocol::seeds::OPENING_SLOT_WINDOW;
+use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
@@ -63,7 +64,8 @@ fn coordinator_with_an_advance_fees_or_too_young_does_not_close() {
     world.fails(&close, &[&young.authority.key], PinaivuError::TooYoungToClose);
     world.pass(OPENING_SLOT_WINDOW - UNBOND_SLOTS + 1, 0);
     let mut theft = close.clone();
-    theft.accounts[0].pubkey = it.alice.address();
-    world.fails(&theft, &[&it.alice.key], PinaivuError::NotAuthority);
+    let thief = world.key();
+    theft.accounts[0].pubkey = thief.pubkey();
+    world.fails(&theft, &[&thief], PinaivuError::NotAuthority);
     world.ok(&close, &[&young.authority.key]);
 }

@@ -1,5 +1,6 @@
 //! Demanding what a signed receipt shows.
 
+use anchor_lang::error::ErrorCode;
 use pinaivu::error::PinaivuError;
 use pinaivu::event::DemandOpened;
 use pinaivu_protocol::hash::Hash32;
@@ -122,7 +123,7 @@ fn signature_over_anything_but_one_head_is_refused() {
     // Another account for the sysvar, holding the same bytes.
     let mut forged = open.clone();
     forged.accounts.last_mut().unwrap().pubkey = it.alice.tokens;
-    it.world.refuses(&[verify, forged], &[&owner], PinaivuError::SignatureMissing);
+    it.world.refuses(&[verify, forged], &[&owner], ErrorCode::ConstraintAddress);
 }
 
 #[test]

@@ -66,8 +66,8 @@ fn sweep_of_anything_but_the_escrows_own_associated_account_is_refused() {
     let loose = world.token_account(&market, &his, 5);
     for (address, error) in [
         (deposit, ErrorCode::ConstraintTokenOwner),
-        (loose, ErrorCode::AccountNotAssociatedTokenAccount),
-        (market.escrow_vault, ErrorCode::ConstraintTokenOwner),
+        (loose, ErrorCode::ConstraintAssociated),
+        (market.escrow_vault, ErrorCode::ConstraintDuplicateMutableAccount),
     ] {
         let mut other = sweep.clone();
         other.accounts[place.unwrap()].pubkey = address;

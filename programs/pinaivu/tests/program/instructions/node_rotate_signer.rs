@@ -33,5 +33,6 @@ fn signer_rotated_by_the_operator_needs_the_new_keys_signature() {
     let rotated: NodeSignerRotated = event(&meta);
     assert_eq!((rotated.node, rotated.sequence), (node.address, 2));
     assert_eq!((rotated.old_signer, rotated.new_signer), (node.signer.pubkey(), fresh.pubkey()));
-    world.fails(&rotate, &[&node.operator.key, &fresh], PinaivuError::NothingToChange);
+    let same = world.node_rotate_signer(&node.address, &operator, &fresh.pubkey());
+    world.fails(&same, &[&node.operator.key, &fresh], PinaivuError::NothingToChange);
 }
