@@ -10,7 +10,7 @@ use crate::harness::World;
 pub(crate) fn repeat(case: Make) -> String {
     let stage = Stage::new();
     let case = case(&stage);
-    let once = std::slice::from_ref(&case.instruction);
+    let once = &case.transaction();
     let mut world = stage.world.fork();
     assert_eq!(said(&stage.attempt(&mut world, once)), "accepted");
     let after = balances(&world);
@@ -19,7 +19,7 @@ pub(crate) fn repeat(case: Make) -> String {
 
     // In one transaction: both or neither.
     let mut world = stage.world.fork();
-    let twice = [case.instruction.clone(), case.instruction.clone()];
+    let twice = [case.transaction(), vec![case.instruction.clone()]].concat();
     let together = stage.attempt(&mut world, &twice);
     if together.is_ok() {
         judge(case.comes_again(), &together, &after, &balances(&world));
@@ -77,7 +77,7 @@ pub(crate) fn cut(case: Make) {
     let with = |data: &[u8]| Instruction { data: data.to_vec(), ..case.instruction.clone() };
     let data = &case.instruction.data;
     for length in 0..data.len() {
-        let outcome = said(&stage.attempt(&mut world, &[with(&data[..length])]));
+        let outcome = said(&stage.attempt(&mut world, &case.with(with(&data[..length]))));
         let expected =
             if length < 8 { "InstructionFallbackNotFound" } else { "InstructionDidNotDeserialize" };
         assert_eq!(outcome, expected, "{length} of {} bytes", data.len());
@@ -86,14 +86,14 @@ pub(crate) fn cut(case: Make) {
         let mut other = data.clone();
         other[byte] ^= 1;
         assert_eq!(
-            said(&stage.attempt(&mut world, &[with(&other)])),
+            said(&stage.attempt(&mut world, &case.with(with(&other)))),
             "InstructionFallbackNotFound"
         );
     }
     let longer = [data.as_slice(), &[0; 8]].concat();
-    assert_eq!(said(&stage.attempt(&mut world, &[with(&longer)])), "accepted");
+    assert_eq!(said(&stage.attempt(&mut world, &case.with(with(&longer)))), "accepted");
     let mut plain = stage.world.fork();
-    assert_eq!(said(&stage.attempt(&mut plain, &[with(data)])), "accepted");
+    assert_eq!(said(&stage.attempt(&mut plain, &case.with(with(data)))), "accepted");
     assert!(world.footprint() == plain.footprint(), "more bytes, another effect");
 }
 
@@ -102,10 +102,15 @@ pub(crate) fn cut(case: Make) {
 pub(crate) fn pair(name: &str, all: &[(&'static str, Make)]) -> String {
     let stage = Stage::new();
     let (_, case) = all.iter().find(|(other, _)| *other == name).unwrap();
-    let first = case(&stage).instruction;
+    let first = case(&stage);
     let mut refused = String::new();
     for (other, case) in all.iter().filter(|(other, _)| *other != name) {
-        let transaction = [first.clone(), case(&stage).instruction];
+        let second = case(&stage);
+        // Evidence is the transaction's first instruction, which only one can have.
+        if first.has_evidence() || second.has_evidence() {
+            continue;
+        }
+        let transaction = [first.instruction.clone(), second.instruction];
         let mut world = stage.world.fork();
         let outcome = stage.attempt(&mut world, &transaction);
         if outcome.is_err() {

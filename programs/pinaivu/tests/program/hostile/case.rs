@@ -12,6 +12,8 @@ pub(crate) type Make = fn(&Stage) -> Case;
 /// listed here.
 pub(crate) struct Case {
     pub(crate) instruction: Instruction,
+    /// What verifies its signatures, at the beginning of the transaction.
+    before: Option<Instruction>,
     /// Accounts whose place others may take: by account name those of the stage that may, or none
     /// for anybody who is there.
     others: Vec<(&'static str, Option<&'static [&'static str]>)>,
@@ -33,7 +35,7 @@ pub(crate) enum Again {
 impl Case {
     /// An instruction that is refused when it comes again.
     pub(crate) fn of(instruction: Instruction) -> Self {
-        Self { instruction, others: Vec::new(), again: Again::Refused, gifts: false }
+        Self { instruction, before: None, others: Vec::new(), again: Again::Refused, gifts: false }
     }
 
     /// What it does when it comes again.
@@ -66,7 +68,23 @@ impl Case {
 
     /// Everything its transaction needs; the instruction is the last.
     pub(crate) fn transaction(&self) -> Vec<Instruction> {
-        vec![self.instruction.clone()]
+        self.with(self.instruction.clone())
+    }
+
+    /// The same with another instruction in its place.
+    pub(crate) fn with(&self, instruction: Instruction) -> Vec<Instruction> {
+        self.before.iter().cloned().chain([instruction]).collect()
+    }
+
+    /// Whether something verifies signatures for it.
+    pub(crate) fn has_evidence(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// Signatures that it needs are verified by this.
+    pub(crate) fn after(mut self, before: Instruction) -> Self {
+        self.before = Some(before);
+        self
     }
 
     pub(crate) fn comes_again(&self) -> Again {

@@ -10,6 +10,7 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
+use super::promises::Promises;
 use crate::harness::*;
 
 /// What came of a transaction.
@@ -46,6 +47,7 @@ pub(crate) struct Stage {
     /// 150 staked, 50 of its stake has waited; 80 credited and not paid.
     pub(crate) node: Node,
     pub(crate) payout: Pubkey,
+    pub(crate) promises: Promises,
     /// Without a payout.
     pub(crate) idle: Node,
     /// Empty and old.
@@ -57,8 +59,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        let mut world = World::new();
         let mut names = BTreeMap::new();
+        let (mut world, promises) = Promises::new(&mut names);
         elsewhere(&mut world, &mut names);
         rivals(&mut world, &mut names);
 
@@ -153,6 +155,7 @@ impl Stage {
             payout,
             idle,
             leaver,
+            promises,
             sponsor,
             names,
         }
@@ -163,8 +166,9 @@ impl Stage {
     pub(crate) fn attempt(&self, world: &mut World, instructions: &[Instruction]) -> Outcome {
         let before = world.footprint();
         let result = world.send_sponsored(instructions, &self.sponsor);
-        world.check();
-        if result.is_err() {
+        if result.is_ok() {
+            world.check();
+        } else {
             assert!(world.footprint() == before, "a refused transaction left a trace");
         }
         result
@@ -236,18 +240,18 @@ fn rivals(world: &mut World, names: &mut BTreeMap<Pubkey, String>) {
     name_node(names, "rival node", &node);
 }
 
-fn name_actor(names: &mut BTreeMap<Pubkey, String>, name: &str, actor: &Actor) {
+pub(super) fn name_actor(names: &mut BTreeMap<Pubkey, String>, name: &str, actor: &Actor) {
     names.insert(actor.address(), name.to_owned());
     names.insert(actor.tokens, format!("{name}'s tokens"));
 }
 
-fn name_coordinator(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Coordinator) {
+pub(super) fn name_coordinator(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Coordinator) {
     names.insert(it.address, name.to_owned());
     name_actor(names, &format!("{name}'s authority"), &it.authority);
     names.insert(it.signer.pubkey(), format!("{name}'s signer"));
 }
 
-fn name_node(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Node) {
+pub(super) fn name_node(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Node) {
     names.insert(it.address, name.to_owned());
     name_actor(names, &format!("{name}'s operator"), &it.operator);
     name_actor(names, &format!("{name}'s payout owner"), &it.payout_owner);

@@ -6,7 +6,13 @@ use pinaivu_protocol::seeds::OPENING_SLOT_WINDOW;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.coordinator_close(&stage.market, &stage.promises.departing))
+}
 
 #[test]
 fn coordinator_without_bonds_and_guarantees_closes_and_its_credits_stay_claimable() {

@@ -5,7 +5,14 @@ use pinaivu::event::CoordinatorUnbonded;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Again, Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let unbond = stage.world.coordinator_unbond(&stage.promises.guarantor, 5, 5);
+    Case::of(unbond).again(Again::Repeats)
+}
 
 #[test]
 fn bond_that_is_not_guaranteed_starts_to_leave_and_stops_counting() {

@@ -4,7 +4,13 @@ use pinaivu::error::PinaivuError;
 use pinaivu::event::CoordinatorUnbondClaimed;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.coordinator_unbond_claim(&stage.market, &stage.promises.guarantor))
+}
 
 #[test]
 fn bonds_leave_each_after_its_own_delay_in_slots_and_time() {

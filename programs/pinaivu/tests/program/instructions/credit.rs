@@ -11,7 +11,7 @@ use crate::settings::settling::*;
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
     let payouts = [(stage.payout, 85)];
-    Case::of(stage.world.credit(&stage.market, &stage.coordinator, &payouts, 9)).again(Again::Idle)
+    Case::of(stage.world.credit(&stage.market, &stage.coordinator, &payouts, 9)).again(Again::Idle).also("entry", &["a wallet", "nothing there"])
 }
 
 #[test]

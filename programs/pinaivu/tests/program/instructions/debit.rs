@@ -15,7 +15,7 @@ use crate::settings::settling::*;
 pub(crate) fn case(stage: &Stage) -> Case {
     let debit = stage.world.debit(&stage.coordinator, &[(stage.allowance, 110)]);
     let others =
-        &["alice's spent allowance", "alice's leaving allowance", "alice", "nothing there"];
+        &["alice's spent allowance", "alice's leaving allowance", "a wallet", "nothing there"];
     Case::of(debit).again(Again::Idle).also("entry", others)
 }
 

@@ -13,7 +13,16 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let it = &stage.promises;
+    let owner = it.node.payout_owner.address();
+    let open = stage.world.demand_open(&stage.market, &it.payout, &owner);
+    Case::of(open).after(it.receipt()).also("payee", &["advanced node's operator", "advanced node's signer"]).anyone("node")
+}
 
 #[test]
 fn demand_states_what_the_receipt_shows_rounded_down() {

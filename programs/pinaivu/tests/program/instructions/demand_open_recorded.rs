@@ -4,7 +4,16 @@ use pinaivu::error::PinaivuError;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let it = &stage.promises;
+    let owner = it.node.payout_owner.address();
+    let open = stage.world.demand_open_recorded(&it.payout, &owner, &it.record);
+    Case::of(open).also("payee", &["advanced node's operator", "advanced node's signer"]).anyone("node")
+}
 
 #[test]
 fn receipt_in_the_log_counts_whichever_key_signed_it() {

@@ -5,7 +5,15 @@ use pinaivu::event::DemandSettled;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (node, payout) = &stage.promises.starved;
+    let tokens = &node.payout_owner.tokens;
+    Case::of(stage.world.demand_settle(&stage.market, payout, tokens))
+}
 
 #[test]
 fn starved_node_among_settled_ones_is_paid_out_of_the_bond() {

@@ -11,7 +11,17 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let it = &stage.promises;
+    let coordinator = &it.guarantor.address;
+    let tokens = &stage.alice.tokens;
+    let report = stage.world.equivocation_heads(&stage.market, coordinator, None, tokens);
+    Case::of(report).after(it.contradiction()).anyone("destination").gifts()
+}
 
 fn report(it: &Setting, key: &Keypair, heads: [&ReceiptHead; 2]) -> [Instruction; 2] {
     report_with(it, key, heads, None)

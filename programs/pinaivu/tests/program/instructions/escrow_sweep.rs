@@ -7,6 +7,12 @@ use pinaivu::state::Escrow;
 use pinaivu_protocol::seeds::OPENING_SLOT_WINDOW;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.escrow_sweep(&stage.market, &stage.promises.swept))
+}
 
 #[test]
 fn sweep_by_anyone_credits_the_whole_balance_and_can_be_withdrawn_at_once() {

@@ -6,6 +6,14 @@ use pinaivu::state::{EvidenceBuffer, MAX_EVIDENCE_LEN};
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Again, Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let owner = stage.world.payer.pubkey();
+    let evidence = &stage.promises.unfinished;
+    Case::of(stage.world.evidence_write(&owner, evidence, 0, &[1; 16])).again(Again::Idle).also("evidence", &["evidence"])
+}
 
 #[test]
 fn evidence_is_written_in_parts_by_its_owner_and_closed_by_it() {

@@ -4,7 +4,14 @@ use pinaivu::error::PinaivuError;
 use solana_instruction::Instruction;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (coordinator, payout) = (&stage.promises.guarantor.address, &stage.promises.lowered.1);
+    Case::of(stage.world.guarantee_lower(&stage.market, coordinator, payout))
+}
 
 fn lowering(to: u64) -> (Setting, Instruction) {
     let mut it = setting();

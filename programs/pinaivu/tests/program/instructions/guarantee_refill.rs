@@ -4,7 +4,14 @@ use pinaivu::error::PinaivuError;
 use pinaivu::event::GuaranteeRefilled;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (coordinator, payout) = (&stage.promises.guarantor.address, &stage.promises.payout);
+    Case::of(stage.world.guarantee_refill(&stage.market, coordinator, payout))
+}
 
 #[test]
 fn credit_after_a_demand_refills_the_bond_first_and_pays_nobody_twice() {

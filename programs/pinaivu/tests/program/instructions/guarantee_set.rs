@@ -5,7 +5,14 @@ use pinaivu::event::GuaranteeSet;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let it = &stage.promises;
+    Case::of(stage.world.guarantee_set(&it.guarantor, &it.payout, 310)).also("payout", &["orphan payout", "lowered payout", "starved payout"])
+}
 
 #[test]
 fn guarantee_rises_at_once_within_the_bond_and_not_beyond() {

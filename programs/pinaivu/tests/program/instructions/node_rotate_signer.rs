@@ -14,7 +14,7 @@ pub(crate) fn case(stage: &Stage) -> Case {
     let operator = stage.node.operator.address();
     let rotate =
         stage.world.node_rotate_signer(&stage.node.address, &operator, &stage.fresh.pubkey());
-    Case::of(rotate).anyone("payer").anyone("new_signer")
+    Case::of(rotate).anyone("payer")
 }
 
 #[test]

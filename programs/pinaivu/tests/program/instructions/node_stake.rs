@@ -11,7 +11,9 @@ use crate::hostile::{Again, Case, Stage};
 pub(crate) fn case(stage: &Stage) -> Case {
     let operator = &stage.node.operator;
     let stake = stage.world.node_stake(&stage.market, &stage.node.address, operator, 5);
-    Case::of(stake).again(Again::Repeats).also("node", &["idle", "leaver", "rival node"])
+    let others =
+        &["idle", "leaver", "rival node", "advanced node", "lowered node", "starved node"];
+    Case::of(stake).again(Again::Repeats).also("node", others)
 }
 
 #[test]

@@ -5,7 +5,13 @@ use pinaivu_protocol::seeds::OPENING_SLOT_WINDOW;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.payout_close(&stage.promises.orphan))
+}
 
 #[test]
 fn payout_of_a_closed_node_closes_and_cannot_be_opened_again() {

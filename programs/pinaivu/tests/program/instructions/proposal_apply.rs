@@ -7,6 +7,12 @@ use solana_keypair::Keypair;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.proposal_apply(&stage.market, &stage.promises.rules, None))
+}
 
 /// Proposes, as number 0, and gives the address.
 fn propose(world: &mut World, change: Change) -> solana_pubkey::Pubkey {

@@ -7,7 +7,15 @@ use pinaivu_protocol::evidence::LoggedReceipt;
 use pinaivu_protocol::hash::Hash32;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (coordinator, evidence) = (&stage.promises.guarantor.address, &stage.promises.evidence);
+    let place = (0, 1);
+    Case::of(stage.world.receipt_record(&stage.market, coordinator, place, None, evidence).1).anyone("payer")
+}
 
 #[test]
 fn receipt_under_every_peak_of_the_log_is_recorded() {

@@ -5,6 +5,12 @@ use pinaivu::state::RetiredSigner;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.signer_close(&stage.market, &stage.promises.retired))
+}
 
 #[test]
 fn retired_key_is_kept_as_long_as_it_can_be_held_to_account() {

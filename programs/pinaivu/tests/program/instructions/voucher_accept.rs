@@ -12,6 +12,13 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let voucher = stage.promises.voucher(stage.world.time());
+    Case::of(stage.world.voucher_accept(&stage.promises.vouched)).after(voucher)
+}
 
 struct Setting {
     world: World,

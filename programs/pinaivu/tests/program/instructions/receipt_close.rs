@@ -1,0 +1,8 @@
+//! Closing a recorded receipt.
+
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    Case::of(stage.world.receipt_close(&stage.promises.record))
+}
