@@ -97,7 +97,6 @@ fn parse_one(data: &[u8], entry: &[u8; OFFSETS_LEN], own: u16) -> Option<SignedM
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    #![expect(clippy::arithmetic_side_effects, reason = "tests compute offsets freely")]
 
     use super::*;
 

@@ -65,11 +65,13 @@ pub(crate) fn require_payee(
     payout: &Payout,
     node: Option<&Account<'_, Node>>,
 ) -> Result<()> {
+    if let Some(node) = node {
+        require_keys_eq!(node.key(), payout.node, PinaivuError::WrongNode);
+    }
     if *payee == payout.payout_owner {
         return Ok(());
     }
     let node = node.ok_or(PinaivuError::NotPayee)?;
-    require_keys_eq!(node.key(), payout.node, PinaivuError::WrongNode);
     require!(*payee == node.operator || *payee == node.signer, PinaivuError::NotPayee);
     Ok(())
 }

@@ -45,7 +45,8 @@ fn each() -> String {
          |---|---:|---:|---:|---:|---:|\n",
     );
     for (name, case) in ALL {
-        let instructions = case(&stage).transaction();
+        let case = case(&stage);
+        let instructions = case.transaction(std::slice::from_ref(&case.instruction));
         let outcome = stage.attempt(&mut stage.world.fork(), &instructions);
         assert_eq!(said(&outcome), "accepted", "{name}");
         let units = outcome.unwrap().compute_units_consumed;

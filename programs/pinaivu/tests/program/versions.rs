@@ -37,7 +37,8 @@ fn account_of_another_version_is_not_written_by_any_instruction() {
             account.data[OFFSET] = VERSION + 1;
             let mut world = stage.world.fork();
             world.set_account(meta.pubkey, account.clone());
-            let outcome = said(&stage.attempt(&mut world, &case.transaction()));
+            let transaction = case.transaction(std::slice::from_ref(&case.instruction));
+            let outcome = said(&stage.attempt(&mut world, &transaction));
             let after = world.svm.get_account(&meta.pubkey).unwrap_or_default();
             if outcome == "accepted" && after.data != account.data {
                 wrote.push(format!("{name} account {index}"));

@@ -10,7 +10,7 @@ use crate::harness::World;
 pub(crate) fn repeat(case: Make) -> String {
     let stage = Stage::new();
     let case = case(&stage);
-    let once = &case.transaction();
+    let once = &case.transaction(std::slice::from_ref(&case.instruction));
     let mut world = stage.world.fork();
     assert_eq!(said(&stage.attempt(&mut world, once)), "accepted");
     let after = balances(&world);
@@ -19,7 +19,7 @@ pub(crate) fn repeat(case: Make) -> String {
 
     // In one transaction: both or neither.
     let mut world = stage.world.fork();
-    let twice = [case.transaction(), vec![case.instruction.clone()]].concat();
+    let twice = case.transaction(&[case.instruction.clone(), case.instruction.clone()]);
     let together = stage.attempt(&mut world, &twice);
     if together.is_ok() {
         judge(case.comes_again(), &together, &after, &balances(&world));
@@ -77,7 +77,7 @@ pub(crate) fn cut(case: Make) {
     let with = |data: &[u8]| Instruction { data: data.to_vec(), ..case.instruction.clone() };
     let data = &case.instruction.data;
     for length in 0..data.len() {
-        let outcome = said(&stage.attempt(&mut world, &case.with(with(&data[..length]))));
+        let outcome = said(&stage.attempt(&mut world, &case.transaction(&[with(&data[..length])])));
         let expected =
             if length < 8 { "InstructionFallbackNotFound" } else { "InstructionDidNotDeserialize" };
         assert_eq!(outcome, expected, "{length} of {} bytes", data.len());
@@ -86,14 +86,14 @@ pub(crate) fn cut(case: Make) {
         let mut other = data.clone();
         other[byte] ^= 1;
         assert_eq!(
-            said(&stage.attempt(&mut world, &case.with(with(&other)))),
+            said(&stage.attempt(&mut world, &case.transaction(&[with(&other)]))),
             "InstructionFallbackNotFound"
         );
     }
     let longer = [data.as_slice(), &[0; 8]].concat();
-    assert_eq!(said(&stage.attempt(&mut world, &case.with(with(&longer)))), "accepted");
+    assert_eq!(said(&stage.attempt(&mut world, &case.transaction(&[with(&longer)]))), "accepted");
     let mut plain = stage.world.fork();
-    assert_eq!(said(&stage.attempt(&mut plain, &case.with(with(data)))), "accepted");
+    assert_eq!(said(&stage.attempt(&mut plain, &case.transaction(&[with(data)]))), "accepted");
     assert!(world.footprint() == plain.footprint(), "more bytes, another effect");
 }
 
@@ -106,11 +106,9 @@ pub(crate) fn pair(name: &str, all: &[(&'static str, Make)]) -> String {
     let mut refused = String::new();
     for (other, case) in all.iter().filter(|(other, _)| *other != name) {
         let second = case(&stage);
-        // Evidence is the transaction's first instruction, which only one can have.
-        if first.has_evidence() || second.has_evidence() {
-            continue;
-        }
-        let transaction = [first.instruction.clone(), second.instruction];
+        let pair = second.transaction(std::slice::from_ref(&second.instruction));
+        let transaction =
+            first.transaction(&[std::slice::from_ref(&first.instruction), &pair].concat());
         let mut world = stage.world.fork();
         let outcome = stage.attempt(&mut world, &transaction);
         if outcome.is_err() {
@@ -118,8 +116,9 @@ pub(crate) fn pair(name: &str, all: &[(&'static str, Make)]) -> String {
         } else {
             // One after the other in two transactions comes to the same.
             let mut apart = stage.world.fork();
-            for instruction in transaction {
-                assert_eq!(said(&stage.attempt(&mut apart, &[instruction])), "accepted");
+            for case in [&first, &second] {
+                let transaction = case.transaction(std::slice::from_ref(&case.instruction));
+                assert_eq!(said(&stage.attempt(&mut apart, &transaction)), "accepted");
             }
             assert!(world.footprint() == apart.footprint(), "{name}, {other} together");
         }

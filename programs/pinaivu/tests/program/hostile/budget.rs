@@ -11,12 +11,13 @@ const POINTS: u64 = 40;
 /// Stops the instruction at points all along its way and one unit before its end.
 pub(crate) fn starve(case: Make) {
     let stage = Stage::new();
-    let transaction = case(&stage).transaction();
+    let case = case(&stage);
     let mut world = stage.world.fork();
     let mut limited = |limit: u64| {
         let limit = u32::try_from(limit).unwrap();
         let limit = ComputeBudgetInstruction::set_compute_unit_limit(limit);
-        let outcome = stage.attempt(&mut world, &[transaction.as_slice(), &[limit]].concat());
+        let outcome =
+            stage.attempt(&mut world, &case.transaction(&[limit, case.instruction.clone()]));
         if outcome.is_ok() {
             world = stage.world.fork();
         }

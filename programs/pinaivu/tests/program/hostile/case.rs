@@ -12,7 +12,7 @@ pub(crate) type Make = fn(&Stage) -> Case;
 /// listed here.
 pub(crate) struct Case {
     pub(crate) instruction: Instruction,
-    /// What verifies its signatures, at the beginning of the transaction.
+    /// What goes before it in the same transaction.
     before: Option<Instruction>,
     /// Accounts whose place others may take: by account name those of the stage that may, or none
     /// for anybody who is there.
@@ -36,6 +36,17 @@ impl Case {
     /// An instruction that is refused when it comes again.
     pub(crate) fn of(instruction: Instruction) -> Self {
         Self { instruction, before: None, others: Vec::new(), again: Again::Refused, gifts: false }
+    }
+
+    /// This goes before it in the same transaction, as the first instruction.
+    pub(crate) fn after(mut self, before: &Instruction) -> Self {
+        self.before = Some(before.clone());
+        self
+    }
+
+    /// A transaction with `instructions` in place of this one.
+    pub(crate) fn transaction(&self, instructions: &[Instruction]) -> Vec<Instruction> {
+        self.before.iter().chain(instructions).cloned().collect()
     }
 
     /// What it does when it comes again.
@@ -64,27 +75,6 @@ impl Case {
 
     pub(crate) fn may_give(&self) -> bool {
         self.gifts
-    }
-
-    /// Everything its transaction needs; the instruction is the last.
-    pub(crate) fn transaction(&self) -> Vec<Instruction> {
-        self.with(self.instruction.clone())
-    }
-
-    /// The same with another instruction in its place.
-    pub(crate) fn with(&self, instruction: Instruction) -> Vec<Instruction> {
-        self.before.iter().cloned().chain([instruction]).collect()
-    }
-
-    /// Whether something verifies signatures for it.
-    pub(crate) fn has_evidence(&self) -> bool {
-        self.before.is_some()
-    }
-
-    /// Signatures that it needs are verified by this.
-    pub(crate) fn after(mut self, before: Instruction) -> Self {
-        self.before = Some(before);
-        self
     }
 
     pub(crate) fn comes_again(&self) -> Again {

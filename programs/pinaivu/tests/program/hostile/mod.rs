@@ -4,14 +4,14 @@ mod accounts;
 mod again;
 mod budget;
 mod case;
+mod flows;
 mod idl;
-mod promises;
 mod stage;
 
 pub(crate) use accounts::tamper;
 pub(crate) use again::{cut, pair, repeat};
 pub(crate) use budget::starve;
 pub(crate) use case::{Again, Case, Make};
+pub(crate) use flows::{LISTED, NEXT_PROPOSAL, UNLISTED};
 pub(crate) use idl::Idl;
-pub(crate) use promises::{LISTED, PROPOSED};
 pub(crate) use stage::{Stage, said};

@@ -10,8 +10,9 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use super::promises::Promises;
+use super::flows::{self, Flows};
 use crate::harness::*;
+use crate::settings::served::Setting;
 
 /// What came of a transaction.
 pub(crate) type Outcome = Result<TransactionMetadata, FailedTransactionMetadata>;
@@ -47,11 +48,12 @@ pub(crate) struct Stage {
     /// 150 staked, 50 of its stake has waited; 80 credited and not paid.
     pub(crate) node: Node,
     pub(crate) payout: Pubkey,
-    pub(crate) promises: Promises,
     /// Without a payout.
     pub(crate) idle: Node,
     /// Empty and old.
     pub(crate) leaver: Node,
+    /// What takes more to set up.
+    pub(crate) flows: Flows,
     /// Pays fees and takes no other part, so that every flag of every account counts.
     sponsor: Pubkey,
     names: BTreeMap<Pubkey, String>,
@@ -59,8 +61,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        let mut world = World::new();
         let mut names = BTreeMap::new();
-        let (mut world, promises) = Promises::new(&mut names);
         elsewhere(&mut world, &mut names);
         rivals(&mut world, &mut names);
 
@@ -98,8 +100,11 @@ impl Stage {
         let credit = world.credit(&market, &coordinator, &[(payout, 80)], 8);
         world.ok(&credit, &[&coordinator.signer]);
 
-        world.pass(1, 0);
         let unopened = Market::of(world.mint(CLASSIC, 6), CLASSIC);
+        let mut it = Setting::of(world, alice, allowance, coordinator, node, payout);
+        let flows = flows::prepare(&mut it, &escrow, &unopened, &mut names);
+        let Setting { mut world, alice, allowance, coordinator, node, payout, .. } = it;
+        world.pass(1, 0);
         let (fresh, newcomer, idle) = (world.key(), world.actor(0), world.node());
 
         let mut name = |address: Pubkey, text: &str| names.insert(address, text.to_owned());
@@ -155,7 +160,7 @@ impl Stage {
             payout,
             idle,
             leaver,
-            promises,
+            flows,
             sponsor,
             names,
         }
@@ -240,18 +245,18 @@ fn rivals(world: &mut World, names: &mut BTreeMap<Pubkey, String>) {
     name_node(names, "rival node", &node);
 }
 
-pub(super) fn name_actor(names: &mut BTreeMap<Pubkey, String>, name: &str, actor: &Actor) {
+fn name_actor(names: &mut BTreeMap<Pubkey, String>, name: &str, actor: &Actor) {
     names.insert(actor.address(), name.to_owned());
     names.insert(actor.tokens, format!("{name}'s tokens"));
 }
 
-pub(super) fn name_coordinator(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Coordinator) {
+fn name_coordinator(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Coordinator) {
     names.insert(it.address, name.to_owned());
     name_actor(names, &format!("{name}'s authority"), &it.authority);
     names.insert(it.signer.pubkey(), format!("{name}'s signer"));
 }
 
-pub(super) fn name_node(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Node) {
+fn name_node(names: &mut BTreeMap<Pubkey, String>, name: &str, it: &Node) {
     names.insert(it.address, name.to_owned());
     name_actor(names, &format!("{name}'s operator"), &it.operator);
     name_actor(names, &format!("{name}'s payout owner"), &it.payout_owner);

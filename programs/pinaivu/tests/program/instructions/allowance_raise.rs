@@ -12,7 +12,7 @@ use crate::settings::reserving::*;
 pub(crate) fn case(stage: &Stage) -> Case {
     let expiry = stage.world.time() + 12_600;
     let raise = stage.world.allowance_raise(&stage.market, &stage.allowance, 5, expiry);
-    let others = &["alice's leaving allowance", "alice's spent allowance"];
+    let others = &["alice's leaving allowance", "alice's spent allowance", "alice's vouched allowance"];
     Case::of(raise).again(Again::Repeats).also("allowance", others)
 }
 

@@ -14,7 +14,7 @@ use crate::settings::leaving::*;
 pub(crate) fn case(stage: &Stage) -> Case {
     let owner = stage.alice.address();
     let release = stage.world.allowance_release(&stage.allowance, &owner, 5, None);
-    let others = &["alice's leaving allowance"];
+    let others = &["alice's leaving allowance", "alice's vouched allowance"];
     Case::of(release).again(Again::Idle).also("allowance", others)
 }
 

@@ -6,12 +6,12 @@ use pinaivu_protocol::seeds::OPENING_SLOT_WINDOW;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.coordinator_close(&stage.market, &stage.promises.departing))
+    Case::of(stage.world.coordinator_close(&stage.market, &stage.flows.quitter))
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) fn case(stage: &Stage) -> Case {
     let slot = stage.world.slot();
     let register =
         stage.world.coordinator_register(&stage.market, &authority, &signer, slot, FEE);
-    Case::of(register.1).anyone("payer").anyone("signer")
+    Case::of(register.1).anyone("payer").anyone("signer").anyone("measurement_entry")
 }
 
 #[test]

@@ -5,13 +5,12 @@ use pinaivu::event::CoordinatorUnbonded;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Again, Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Again, Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let unbond = stage.world.coordinator_unbond(&stage.promises.guarantor, 5, 5);
-    Case::of(unbond).again(Again::Repeats)
+    Case::of(stage.world.coordinator_unbond(&stage.coordinator, 1, 1)).again(Again::Repeats)
 }
 
 #[test]

@@ -4,12 +4,12 @@ use pinaivu::error::PinaivuError;
 use pinaivu::event::CoordinatorUnbondClaimed;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.coordinator_unbond_claim(&stage.market, &stage.promises.guarantor))
+    Case::of(stage.world.coordinator_unbond_claim(&stage.market, &stage.coordinator))
 }
 
 #[test]

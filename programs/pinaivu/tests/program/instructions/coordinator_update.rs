@@ -6,7 +6,7 @@ use pinaivu::instructions::CoordinatorUpdateArgs;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Again, Case, Stage};
+use crate::hostile::{Again, Case, LISTED, Stage};
 
 const NO_CHANGE: CoordinatorUpdateArgs =
     CoordinatorUpdateArgs { endpoint: None, measurement: None, evidence_hash: None };
@@ -15,7 +15,7 @@ const NO_CHANGE: CoordinatorUpdateArgs =
 pub(crate) fn case(stage: &Stage) -> Case {
     let args = CoordinatorUpdateArgs {
         endpoint: Some("localhost:1".to_owned()),
-        measurement: Some([0; 32]),
+        measurement: Some(LISTED),
         evidence_hash: Some([2; 32]),
     };
     Case::of(stage.world.coordinator_update(&stage.coordinator, args)).again(Again::Idle)

@@ -11,7 +11,16 @@ use crate::settings::settling::*;
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
     let payouts = [(stage.payout, 85)];
-    Case::of(stage.world.credit(&stage.market, &stage.coordinator, &payouts, 9)).again(Again::Idle).also("entry", &["a wallet", "nothing there"])
+    let others = &[
+        "alice",
+        "closable payout",
+        "demanded payout",
+        "falling payout",
+        "nothing there",
+        "refillable payout",
+    ];
+    let credit = stage.world.credit(&stage.market, &stage.coordinator, &payouts, 9);
+    Case::of(credit).again(Again::Idle).also("entry", others)
 }
 
 #[test]

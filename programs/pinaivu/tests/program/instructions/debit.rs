@@ -14,8 +14,13 @@ use crate::settings::settling::*;
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
     let debit = stage.world.debit(&stage.coordinator, &[(stage.allowance, 110)]);
-    let others =
-        &["alice's spent allowance", "alice's leaving allowance", "a wallet", "nothing there"];
+    let others = &[
+        "alice's spent allowance",
+        "alice's leaving allowance",
+        "alice's vouched allowance",
+        "alice",
+        "nothing there",
+    ];
     Case::of(debit).again(Again::Idle).also("entry", others)
 }
 

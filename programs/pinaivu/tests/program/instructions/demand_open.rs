@@ -13,15 +13,15 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let it = &stage.promises;
-    let owner = it.node.payout_owner.address();
-    let open = stage.world.demand_open(&stage.market, &it.payout, &owner);
-    Case::of(open).after(it.receipt()).also("payee", &["advanced node's operator", "advanced node's signer"]).anyone("node")
+    let owner = stage.node.payout_owner.address();
+    let open = stage.world.demand_open(&stage.market, &stage.payout, &owner);
+    let payees = &["node's operator", "node's signer"];
+    Case::of(open).after(&stage.flows.head).also("payee", payees).also("node", &["left out"])
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn signature_over_anything_but_one_head_is_refused() {
     let two = verify_records(&[(&signer, &head), (&signer, &other)]);
     it.world.refuses(&[two, open.clone()], &[&owner], PinaivuError::SignatureMalformed);
     // No signature at all, or behind another instruction: the first is not the Ed25519 program's.
-    it.world.refuses(&[open.clone()], &[&owner], PinaivuError::SignatureMissing);
+    it.world.refuses(std::slice::from_ref(&open), &[&owner], PinaivuError::SignatureMissing);
     it.world.refuses(&[open.clone(), verify.clone()], &[&owner], PinaivuError::SignatureMissing);
     // Another program's instruction with the same bytes.
     let look_alike = Instruction {

@@ -4,15 +4,15 @@ use pinaivu::error::PinaivuError;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let it = &stage.promises;
-    let owner = it.node.payout_owner.address();
-    let open = stage.world.demand_open_recorded(&it.payout, &owner, &it.record);
-    Case::of(open).also("payee", &["advanced node's operator", "advanced node's signer"]).anyone("node")
+    let owner = stage.node.payout_owner.address();
+    let open = stage.world.demand_open_recorded(&stage.payout, &owner, &stage.flows.record);
+    let payees = &["node's operator", "node's signer"];
+    Case::of(open).also("payee", payees).also("node", &["left out"])
 }
 
 #[test]

@@ -5,13 +5,12 @@ use pinaivu::event::DemandSettled;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let (node, payout) = &stage.promises.starved;
-    let tokens = &node.payout_owner.tokens;
+    let (payout, tokens) = (&stage.flows.demanded, &stage.flows.demanded_tokens);
     Case::of(stage.world.demand_settle(&stage.market, payout, tokens))
 }
 

@@ -11,16 +11,18 @@ use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let it = &stage.promises;
-    let coordinator = &it.guarantor.address;
-    let tokens = &stage.alice.tokens;
-    let report = stage.world.equivocation_heads(&stage.market, coordinator, None, tokens);
-    Case::of(report).after(it.contradiction()).anyone("destination").gifts()
+    let (coordinator, tokens) = (&stage.coordinator.address, &stage.bob.tokens);
+    let slash = stage.world.equivocation_heads(&stage.market, coordinator, None, tokens);
+    Case::of(slash)
+        .after(&stage.flows.two_heads)
+        .anyone("retired_signer")
+        .anyone("destination")
+        .gifts()
 }
 
 fn report(it: &Setting, key: &Keypair, heads: [&ReceiptHead; 2]) -> [Instruction; 2] {

@@ -10,6 +10,21 @@ use solana_pubkey::Pubkey;
 use crate::harness::*;
 use crate::settings::log::leaves;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (coordinator, tokens) = (&stage.coordinator.address, &stage.bob.tokens);
+    let evidence = &stage.flows.displaced;
+    let slash =
+        stage.world.equivocation_log(&stage.market, coordinator, None, evidence, tokens);
+    Case::of(slash)
+        .after(&stage.flows.displaced_head)
+        .anyone("retired_signer")
+        .anyone("epoch_head")
+        .anyone("destination")
+        .gifts()
+}
 
 /// Shows `shown` with its head signed by the coordinator.
 fn report(it: &mut Setting, shown: &DisplacedReceipt, head: Option<Pubkey>) -> [Instruction; 2] {

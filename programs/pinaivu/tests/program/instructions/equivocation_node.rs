@@ -13,6 +13,19 @@ use solana_keypair::Keypair;
 
 use crate::harness::*;
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (node, tokens) = (&stage.node.address, &stage.bob.tokens);
+    let evidence = &stage.flows.two_proofs;
+    let slash = stage.world.equivocation_node(&stage.market, node, None, evidence, tokens);
+    Case::of(slash)
+        .after(&stage.flows.two_roots)
+        .anyone("retired_signer")
+        .anyone("destination")
+        .gifts()
+}
 
 /// The usual setting with 200 staked, 80 of which wait.
 fn staked() -> Setting {
@@ -28,7 +41,7 @@ fn staked() -> Setting {
     it
 }
 
-fn proof(it: &Setting, answer: u8) -> ProofOfInference {
+pub(crate) fn proof(it: &Setting, answer: u8) -> ProofOfInference {
     ProofOfInference {
         deployment: deployment(),
         coordinator: CoordinatorId(it.coordinator.address.to_bytes()),
@@ -47,7 +60,7 @@ fn proof(it: &Setting, answer: u8) -> ProofOfInference {
 }
 
 /// A root over two proofs, and the proofs in it.
-fn rooted(it: &Setting, proofs: [&ProofOfInference; 2]) -> (ProofRoot, [PlacedProof; 2]) {
+pub(crate) fn rooted(it: &Setting, proofs: [&ProofOfInference; 2]) -> (ProofRoot, [PlacedProof; 2]) {
     let [one, other] = proofs.map(ProofOfInference::leaf);
     let root = ProofRoot {
         deployment: deployment(),

@@ -6,6 +6,21 @@ use pinaivu::state::Escrow;
 use pinaivu_protocol::seeds::OPENING_SLOT_WINDOW;
 
 use crate::harness::*;
+use crate::hostile::{Case, Stage};
+
+/// Succeeds on the stage.
+pub(crate) fn case(stage: &Stage) -> Case {
+    let (flows, unopened) = (&stage.flows, &stage.unopened);
+    let mint = (unopened.mint, unopened.token_program);
+    Case::of(stage.world.escrow_recover(
+        &stage.market,
+        &stage.alice.address(),
+        flows.escrow_slot,
+        mint,
+        &flows.stray,
+        &flows.stray_wallet,
+    ))
+}
 
 #[test]
 fn tokens_of_another_mint_go_back_to_the_owner_and_change_no_balance() {

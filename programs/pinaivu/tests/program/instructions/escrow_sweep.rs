@@ -11,7 +11,7 @@ use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.escrow_sweep(&stage.market, &stage.promises.swept))
+    Case::of(stage.world.escrow_sweep(&stage.market, &stage.escrow))
 }
 
 #[test]

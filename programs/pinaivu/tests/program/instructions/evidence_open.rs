@@ -1,11 +1,8 @@
-//! Opening evidence.
-
-use solana_signer::Signer as _;
+//! Opening evidence; its other tests are with `evidence_write`.
 
 use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let owner = stage.world.payer.pubkey();
-    Case::of(stage.world.evidence_open(&owner, 77, 64).1)
+    Case::of(stage.world.evidence_open(&stage.bob.address(), 5, 16).1)
 }

@@ -10,9 +10,9 @@ use crate::hostile::{Again, Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let owner = stage.world.payer.pubkey();
-    let evidence = &stage.promises.unfinished;
-    Case::of(stage.world.evidence_write(&owner, evidence, 0, &[1; 16])).again(Again::Idle).also("evidence", &["evidence"])
+    let owner = stage.alice.address();
+    let write = stage.world.evidence_write(&owner, &stage.flows.evidence, 2, &[1, 2, 3]);
+    Case::of(write).again(Again::Idle)
 }
 
 #[test]

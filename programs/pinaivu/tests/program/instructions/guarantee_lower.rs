@@ -4,13 +4,13 @@ use pinaivu::error::PinaivuError;
 use solana_instruction::Instruction;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let (coordinator, payout) = (&stage.promises.guarantor.address, &stage.promises.lowered.1);
-    Case::of(stage.world.guarantee_lower(&stage.market, coordinator, payout))
+    let coordinator = &stage.coordinator.address;
+    Case::of(stage.world.guarantee_lower(&stage.market, coordinator, &stage.flows.falling))
 }
 
 fn lowering(to: u64) -> (Setting, Instruction) {

@@ -4,13 +4,13 @@ use pinaivu::error::PinaivuError;
 use pinaivu::event::GuaranteeRefilled;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let (coordinator, payout) = (&stage.promises.guarantor.address, &stage.promises.payout);
-    Case::of(stage.world.guarantee_refill(&stage.market, coordinator, payout))
+    let coordinator = &stage.coordinator.address;
+    Case::of(stage.world.guarantee_refill(&stage.market, coordinator, &stage.flows.refillable))
 }
 
 #[test]

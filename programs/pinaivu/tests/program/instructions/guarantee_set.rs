@@ -5,13 +5,14 @@ use pinaivu::event::GuaranteeSet;
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let it = &stage.promises;
-    Case::of(stage.world.guarantee_set(&it.guarantor, &it.payout, 310)).also("payout", &["orphan payout", "lowered payout", "starved payout"])
+    let others = &["closable payout", "demanded payout", "falling payout", "refillable payout"];
+    Case::of(stage.world.guarantee_set(&stage.coordinator, &stage.payout, 120))
+        .also("payout", others)
 }
 
 #[test]

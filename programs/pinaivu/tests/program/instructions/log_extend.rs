@@ -12,7 +12,10 @@ use crate::settings::log::*;
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.log_extend(&stage.coordinator, extension(0, &leaves(3), 0, 3)))
+    let logged = &stage.flows.leaves;
+    let all = [logged.as_slice(), &leaves(3)].concat();
+    let extension = extension(0, &all, logged.len(), all.len());
+    Case::of(stage.world.log_extend(&stage.coordinator, extension))
 }
 
 #[test]

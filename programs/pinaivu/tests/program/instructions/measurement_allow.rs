@@ -6,15 +6,15 @@ use pinaivu::state::{Change, Coordinator as CoordinatorAccount, Measurement};
 use solana_signer::Signer as _;
 
 use crate::harness::*;
-use crate::hostile::{Case, PROPOSED, Stage};
+use crate::hostile::{Case, Stage, UNLISTED};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let proposal = &stage.promises.allowing;
-    let mut allow = stage.world.measurement_allow(&stage.market, proposal, &PROPOSED);
-    // Not who paid for the proposal.
-    allow.accounts[0].pubkey = stage.alice.address();
-    Case::of(allow).anyone("payer").also("two places", &["rent_payer given as payer"])
+    let proposal = &stage.flows.allowing;
+    Case::of(stage.world.measurement_allow(&stage.market, proposal, &UNLISTED)).anyone("payer")
+        // The same wallet pays both rents, so it is writable anyway.
+        .also("rent_payer", &["read-only"])
+        .also("two places", &["payer given as rent_payer", "rent_payer given as payer"])
 }
 
 const MEASURED: [u8; 32] = [9; 32];

@@ -11,9 +11,7 @@ use crate::hostile::{Again, Case, Stage};
 pub(crate) fn case(stage: &Stage) -> Case {
     let operator = &stage.node.operator;
     let stake = stage.world.node_stake(&stage.market, &stage.node.address, operator, 5);
-    let others =
-        &["idle", "leaver", "rival node", "advanced node", "lowered node", "starved node"];
-    Case::of(stake).again(Again::Repeats).also("node", others)
+    Case::of(stake).again(Again::Repeats).also("node", &["idle", "leaver", "rival node"])
 }
 
 #[test]

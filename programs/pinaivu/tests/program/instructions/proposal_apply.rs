@@ -11,7 +11,8 @@ use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.proposal_apply(&stage.market, &stage.promises.rules, None))
+    let apply = stage.world.proposal_apply(&stage.market, &stage.flows.rules, None);
+    Case::of(apply).anyone("new_governance")
 }
 
 /// Proposes, as number 0, and gives the address.

@@ -1,8 +1,9 @@
-//! Taking a proposal back.
+//! Taking a proposal back; its other tests are with `proposal_apply`.
 
 use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.proposal_cancel(&stage.market, &stage.promises.rules)).also("proposal", &["allowing proposal", "revoking proposal"])
+    Case::of(stage.world.proposal_cancel(&stage.market, &stage.flows.allowing))
+        .also("proposal", &["proposed rules", "proposed revocation"])
 }

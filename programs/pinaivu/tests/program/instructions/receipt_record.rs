@@ -7,14 +7,15 @@ use pinaivu_protocol::evidence::LoggedReceipt;
 use pinaivu_protocol::hash::Hash32;
 
 use crate::harness::*;
-use crate::hostile::{Case, Stage};
 use crate::settings::served::*;
+use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let (coordinator, evidence) = (&stage.promises.guarantor.address, &stage.promises.evidence);
-    let place = (0, 1);
-    Case::of(stage.world.receipt_record(&stage.market, coordinator, place, None, evidence).1).anyone("payer")
+    let (coordinator, evidence) = (&stage.coordinator.address, &stage.flows.logged);
+    let record =
+        stage.world.receipt_record(&stage.market, coordinator, (0, 0), None, evidence);
+    Case::of(record.1).anyone("payer").anyone("epoch_head")
 }
 
 #[test]

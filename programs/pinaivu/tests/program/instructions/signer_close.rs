@@ -9,7 +9,7 @@ use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    Case::of(stage.world.signer_close(&stage.market, &stage.promises.retired))
+    Case::of(stage.world.signer_close(&stage.market, &stage.flows.retired))
 }
 
 #[test]

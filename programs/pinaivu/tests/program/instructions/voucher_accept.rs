@@ -16,8 +16,7 @@ use crate::hostile::{Case, Stage};
 
 /// Succeeds on the stage.
 pub(crate) fn case(stage: &Stage) -> Case {
-    let voucher = stage.promises.voucher(stage.world.time());
-    Case::of(stage.world.voucher_accept(&stage.promises.vouched)).after(voucher)
+    Case::of(stage.world.voucher_accept(&stage.flows.vouched)).after(&stage.flows.voucher)
 }
 
 struct Setting {

@@ -91,6 +91,19 @@ fn body() -> ReceiptBody {
 }
 
 impl Setting {
+    /// The same around what there is: a log without leaves, no evidence.
+    pub(crate) fn of(
+        world: World,
+        alice: Actor,
+        allowance: Pubkey,
+        coordinator: Coordinator,
+        node: Node,
+        payout: Pubkey,
+    ) -> Self {
+        let (market, leaves, evidence) = (world.market, Vec::new(), 0);
+        Self { world, market, alice, allowance, coordinator, node, payout, leaves, evidence }
+    }
+
     /// A receipt that is number `index` of the log and shows that the node earned `earned` in all.
     pub(crate) fn receipt(&self, index: u64, earned: u64) -> UnsignedReceipt {
         let body = Box::new(body());
