@@ -43,6 +43,7 @@ pub(super) enum Action {
         opened: u64,
         amount: u64,
         expiry: i64,
+        voucher: Option<Id>,
     },
     AllowanceRaise {
         allowance: Id,
@@ -59,6 +60,12 @@ pub(super) enum Action {
     AllowanceExit {
         allowance: Id,
         with_wallet: bool,
+    },
+    VoucherAccept {
+        allowance: Id,
+        signer: Id,
+        cumulative: u64,
+        expiry: i64,
     },
     AllowanceClose {
         allowance: Id,
@@ -194,6 +201,7 @@ impl Action {
             Self::AllowanceRaise { .. } => "allowance_raise",
             Self::AllowanceRelease { .. } => "allowance_release",
             Self::AllowanceExit { .. } => "allowance_exit",
+            Self::VoucherAccept { .. } => "voucher_accept",
             Self::AllowanceClose { .. } => "allowance_close",
             Self::NodeRegister { .. } => "node_register",
             Self::NodeStake { .. } => "node_stake",
@@ -344,6 +352,7 @@ impl Chooser<'_> {
             opened: self.opening_slot(),
             amount: self.random.amount(it.free / 2),
             expiry: self.ledger.time + self.random.below(2_000) as i64 - 20,
+            voucher: self.random.once_in(3).then(|| self.key()),
         }
     }
 
@@ -352,7 +361,17 @@ impl Chooser<'_> {
         let it = &self.ledger.allowances[allowance];
         let escrow = &self.ledger.escrows[it.escrow];
         let by = self.mostly(escrow.owner);
-        match self.random.below(13) {
+        match self.random.below(16) {
+            13..=15 => {
+                let wallet = it.voucher.map_or(0, |(wallet, _)| wallet);
+                let times = [0, self.ledger.time + 1, self.ledger.time, self.ledger.time + 900];
+                Action::VoucherAccept {
+                    allowance,
+                    signer: self.mostly_key(wallet),
+                    cumulative: self.random.amount(it.reserved),
+                    expiry: self.random.choose(&times),
+                }
+            }
             0 | 1 => Action::AllowanceRaise {
                 allowance,
                 by,

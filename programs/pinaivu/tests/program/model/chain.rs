@@ -3,9 +3,10 @@
 use pinaivu::instructions::CoordinatorUpdateArgs;
 use pinaivu::state;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{CoordinatorId, NodeId, RequestId, Segment};
+use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, NodeId, RequestId, Segment};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::units::Amount;
+use pinaivu_protocol::voucher::Voucher;
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
@@ -14,7 +15,7 @@ use solana_signer::Signer as _;
 use super::action::{Action, Fault};
 use super::ledger::*;
 use crate::harness::{
-    Actor, Extension, Parties, World, close_between, exit_between, raise_between, rules,
+    Actor, Extension, Parties, World, close_between, exit_between, raise_between, rules, verify,
     verify_records,
 };
 use crate::settings::log;
@@ -51,16 +52,17 @@ impl Chain {
             Action::EscrowClose { escrow, by } => {
                 none(w.escrow_close(&ledger.escrows[*escrow].address, &person(by)))
             }
-            Action::AllowanceOpen { escrow, by, coordinator, opened, amount, expiry } => w
-                .allowance_open(
-                    market,
-                    &person(by),
-                    &ledger.escrows[*escrow].address,
-                    &ledger.coordinators[*coordinator].address,
-                    *opened,
-                    *amount,
-                    *expiry,
-                ),
+            Action::AllowanceOpen { escrow, by, coordinator, opened, amount, expiry, voucher } => {
+                let (escrow, by) = (&ledger.escrows[*escrow].address, person(by));
+                let coordinator = &ledger.coordinators[*coordinator].address;
+                let (address, open) =
+                    w.allowance_open(market, &by, escrow, coordinator, *opened, *amount, *expiry);
+                let wallet = voucher.map(|signer| ledger.keys[signer]);
+                (address, w.allowance_open_with_vouchers(&open, wallet))
+            }
+            Action::VoucherAccept { allowance, .. } => {
+                none(w.voucher_accept(&ledger.allowances[*allowance].address))
+            }
             Action::AllowanceRaise { allowance, by, amount, expiry } => none(raise_between(
                 market,
                 parties(ledger, *allowance, *by, rent_payer),
@@ -233,8 +235,13 @@ impl Chain {
         (Pubkey::default(), instruction)
     }
 
-    /// The receipt head that a demand shows, verified by an instruction of its own.
+    /// The receipt head that a demand shows, or a voucher, verified by an instruction of its own.
     pub(super) fn evidence(&self, ledger: &Ledger, action: &Action) -> Option<Instruction> {
+        if let Action::VoucherAccept { allowance, signer, cumulative, expiry } = action {
+            let allowance = AllowanceId(ledger.allowances[*allowance].address.to_bytes());
+            let voucher = Voucher { allowance, cumulative: Amount(*cumulative), expiry: *expiry };
+            return Some(verify(&[(&self.keys[*signer], voucher.signing_bytes().to_vec())]));
+        }
         let Action::DemandOpen { payout, signer, cumulative, .. } = action else { return None };
         let it = &ledger.payouts[*payout];
         let head = ReceiptHead {
@@ -331,6 +338,8 @@ impl Chain {
         let stored: state::Allowance = self.world.read(&it.address);
         let counters = [stored.reserved, stored.released, stored.debited].map(u128::from);
         assert_eq!(counters, [it.reserved, it.released, it.debited]);
+        let limit = it.voucher.map_or(0, |(_, limit)| limit);
+        assert_eq!(u128::from(stored.voucher_limit), limit);
         assert_eq!(stored.expiry_time, it.expiry);
         assert_eq!(stored.expiry_observed_slot, it.observed.unwrap_or_default());
         let pending = it.pending.map_or((0, 0), |pending| (pending.amount, pending.slot));

@@ -38,6 +38,8 @@ pub(super) struct Allowance {
     pub(super) expiry: i64,
     pub(super) observed: Option<u64>,
     pub(super) pending: Option<Pending>,
+    /// Who signs vouchers, and the highest that was presented, where debits need them.
+    pub(super) voucher: Option<(Id, u128)>,
     pub(super) open: bool,
 }
 

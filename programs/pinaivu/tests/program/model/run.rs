@@ -321,9 +321,12 @@ impl Ledger {
                 self.escrow_withdraw(*escrow, *by, *amount)
             }
             Action::EscrowClose { escrow, by } => self.escrow_close(*escrow, *by),
-            Action::AllowanceOpen { escrow, by, coordinator, opened, amount, expiry } => {
-                let (escrow, by, coordinator) = (*escrow, *by, *coordinator);
-                self.allowance_open(address, escrow, by, coordinator, *opened, *amount, *expiry)
+            Action::AllowanceOpen { escrow, by, coordinator, opened, amount, expiry, voucher } => {
+                let (by, to, voucher) = (*by, *coordinator, *voucher);
+                self.allowance_open(address, *escrow, by, to, *opened, *amount, *expiry, voucher)
+            }
+            Action::VoucherAccept { allowance, signer, cumulative, expiry } => {
+                self.voucher_accept(*allowance, *signer, *cumulative, *expiry)
             }
             Action::AllowanceRaise { allowance, by, amount, expiry } => {
                 self.allowance_raise(*allowance, *by, *amount, *expiry)

@@ -37,7 +37,8 @@ impl Ledger {
                 continue;
             }
             require(it.coordinator == coordinator, E::WrongCoordinator)?;
-            let wanted = u128::from(*asked).saturating_sub(it.debited);
+            let limit = it.voucher.map_or(u128::MAX, |(_, limit)| limit);
+            let wanted = u128::from(*asked).min(limit).saturating_sub(it.debited);
             let taken = wanted.min(it.remaining());
             it.debited += taken;
             self.coordinators[coordinator].debited += taken;

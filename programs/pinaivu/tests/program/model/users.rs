@@ -76,6 +76,7 @@ impl Ledger {
         opened: u64,
         amount: u64,
         expiry: i64,
+        voucher: Option<Id>,
     ) -> Verdict {
         let amount = u128::from(amount);
         require(self.escrows[escrow].open, AccountNotInitialized)?;
@@ -101,6 +102,7 @@ impl Ledger {
             expiry,
             observed: None,
             pending: None,
+            voucher: voucher.map(|signer| (signer, 0)),
             open: true,
         });
         Ok(vec![Touched::Escrow(escrow), Touched::Allowance(self.allowances.len() - 1)])
@@ -190,6 +192,24 @@ impl Ledger {
             self.escrows[escrow].free += rest;
         }
         Ok(touched)
+    }
+
+    pub(super) fn voucher_accept(
+        &mut self,
+        allowance: Id,
+        signer: Id,
+        cumulative: u64,
+        expiry: i64,
+    ) -> Verdict {
+        let (time, cumulative) = (self.time, u128::from(cumulative));
+        let it = &mut self.allowances[allowance];
+        require(it.open, AccountNotInitialized)?;
+        let (wallet, limit) = it.voucher.ok_or(E::VouchersNotUsed)?;
+        require(wallet == signer, E::WrongSignerKey)?;
+        require(expiry == 0 || time < expiry, E::VoucherExpired)?;
+        require(cumulative > limit, E::VoucherStale)?;
+        it.voucher = Some((wallet, cumulative));
+        Ok(vec![Touched::Allowance(allowance)])
     }
 
     pub(super) fn allowance_close(&mut self, allowance: Id, by: Id) -> Verdict {
