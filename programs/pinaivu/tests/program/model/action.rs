@@ -32,6 +32,9 @@ pub(super) enum Action {
         by: Id,
         amount: u64,
     },
+    EscrowSweep {
+        escrow: Id,
+    },
     EscrowClose {
         escrow: Id,
         by: Id,
@@ -196,6 +199,7 @@ impl Action {
             Self::EscrowOpen { .. } => "escrow_open",
             Self::EscrowDeposit { .. } => "escrow_deposit",
             Self::EscrowWithdraw { .. } => "escrow_withdraw",
+            Self::EscrowSweep { .. } => "escrow_sweep",
             Self::EscrowClose { .. } => "escrow_close",
             Self::AllowanceOpen { .. } => "allowance_open",
             Self::AllowanceRaise { .. } => "allowance_raise",
@@ -241,7 +245,7 @@ pub(super) struct Chooser<'a> {
 
 impl Chooser<'_> {
     pub(super) fn choose(&mut self) -> Action {
-        match self.random.below(118) {
+        match self.random.below(121) {
             0..=3 => Action::EscrowOpen { owner: self.person(), opened: self.opening_slot() },
             4..=11 => self.deposit(),
             12..=16 => self.withdraw(),
@@ -261,6 +265,7 @@ impl Chooser<'_> {
             86..=98 => self.coordinator_action(),
             100..=113 if !self.ledger.payouts.is_empty() => self.guarantee_action(),
             114..=117 => self.unbond_action(),
+            118..=120 => Action::EscrowSweep { escrow: self.escrow() },
             99 if self.random.once_in(20) => Action::MarketInitialize,
             _ => Action::MarketPause {
                 by_governance: !self.random.once_in(4),

@@ -49,6 +49,9 @@ impl Chain {
                 let escrow = &ledger.escrows[*escrow].address;
                 none(w.escrow_withdraw(market, escrow, &self.people[*by], *amount))
             }
+            Action::EscrowSweep { escrow } => {
+                none(w.escrow_sweep(market, &ledger.escrows[*escrow].address))
+            }
             Action::EscrowClose { escrow, by } => {
                 none(w.escrow_close(&ledger.escrows[*escrow].address, &person(by)))
             }

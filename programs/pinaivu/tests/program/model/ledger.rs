@@ -14,6 +14,8 @@ pub(super) struct Escrow {
     pub(super) owner: Id,
     pub(super) opened: u64,
     pub(super) free: u128,
+    /// In its deposit account, once there is one.
+    pub(super) deposited: Option<u128>,
     pub(super) allowances: u32,
     pub(super) open: bool,
 }
@@ -223,7 +225,8 @@ impl Ledger {
             assert_eq!(*held, owed + gifts);
         }
         let held: u128 = self.people.iter().map(|it| it.holds).sum();
-        assert_eq!(held + self.vaults.iter().sum::<u128>(), supply);
+        let arrived: u128 = self.escrows.iter().filter_map(|it| it.deposited).sum();
+        assert_eq!(held + arrived + self.vaults.iter().sum::<u128>(), supply);
         for (id, it) in self.coordinators.iter().enumerate() {
             let own = || self.payouts.iter().filter(move |payout| payout.coordinator == id);
             assert_eq!(own().map(|payout| payout.credited).sum::<u128>(), it.credited);

@@ -113,6 +113,7 @@ impl Episode {
             match self.random.below(12) {
                 0 => self.pass(),
                 1 if self.random.once_in(8) => self.gift(),
+                2 if self.random.once_in(4) => self.transfer(),
                 _ => self.transaction(),
             }
         }
@@ -150,6 +151,19 @@ impl Episode {
         self.ledger.vaults[vault] += u128::from(amount);
         self.ledger.gifts[vault] += u128::from(amount);
         self.supply += u128::from(amount);
+    }
+
+    /// A plain transfer to an escrow's deposit account, from somewhere else.
+    fn transfer(&mut self) {
+        let (escrow, amount) =
+            (self.random.below(self.ledger.escrows.len()), self.random.below(300) as u64);
+        if self.ledger.escrows[escrow].open {
+            let (market, address) = (self.chain.world.market, self.ledger.escrows[escrow].address);
+            self.chain.world.deposit_tokens(&market, &address, amount);
+            let deposited = self.ledger.escrows[escrow].deposited.get_or_insert(0);
+            *deposited += u128::from(amount);
+            self.supply += u128::from(amount);
+        }
     }
 
     /// One to three instructions in one transaction.
@@ -270,6 +284,9 @@ impl Episode {
             assert_eq!(self.ledger.allowances[allowance].remaining(), 0);
         }
         for escrow in 0..self.ledger.escrows.len() {
+            if self.ledger.escrows[escrow].deposited.is_some_and(|amount| amount > 0) {
+                self.must(Action::EscrowSweep { escrow });
+            }
             let it = &self.ledger.escrows[escrow];
             if it.free > 0 {
                 let (by, amount) = (it.owner, u64::try_from(it.free).unwrap());
@@ -320,6 +337,7 @@ impl Ledger {
             Action::EscrowWithdraw { escrow, by, amount } => {
                 self.escrow_withdraw(*escrow, *by, *amount)
             }
+            Action::EscrowSweep { escrow } => self.escrow_sweep(*escrow),
             Action::EscrowClose { escrow, by } => self.escrow_close(*escrow, *by),
             Action::AllowanceOpen { escrow, by, coordinator, opened, amount, expiry, voucher } => {
                 let (by, to, voucher) = (*by, *coordinator, *voucher);

@@ -27,8 +27,8 @@ impl Ledger {
         let taken = self.escrows.iter().any(|it| it.open && it.address == address);
         require(!taken, custom(ALREADY_IN_USE))?;
         self.openable(opened)?;
-        let free = 0;
-        self.escrows.push(Escrow { address, owner, opened, free, allowances: 0, open: true });
+        let (free, deposited, allowances, open) = (0, None, 0, true);
+        self.escrows.push(Escrow { address, owner, opened, free, deposited, allowances, open });
         Ok(vec![Touched::Escrow(self.escrows.len() - 1)])
     }
 
@@ -62,8 +62,21 @@ impl Ledger {
         require(it.free == 0, E::EscrowNotEmpty)?;
         require(it.allowances == 0, E::AllowancesOpen)?;
         self.closable(it.opened)?;
+        require(it.deposited.is_none_or(|amount| amount == 0), E::EscrowNotEmpty)?;
+        self.escrows[escrow].deposited = None;
         self.escrows[escrow].open = false;
         Ok(vec![Touched::Escrow(escrow)])
+    }
+
+    pub(super) fn escrow_sweep(&mut self, escrow: Id) -> Verdict {
+        let it = &mut self.escrows[escrow];
+        require(it.open, AccountNotInitialized)?;
+        let amount = it.deposited.ok_or(AccountNotInitialized)?;
+        require(amount > 0, E::NothingToSweep)?;
+        it.deposited = Some(0);
+        it.free += amount;
+        self.vaults[ESCROW] += amount;
+        Ok(vec![Touched::Escrow(escrow), Touched::Vaults])
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one field of the instruction")]
