@@ -28,6 +28,7 @@ struct Stage {
     signer: Wallet,
     coordinator: CoordinatorId,
     operator: Wallet,
+    hot: Wallet,
     node: NodeId,
     owner: Wallet,
     escrow: EscrowId,
@@ -54,7 +55,7 @@ impl Stage {
         let profile = CoordinatorProfile {
             endpoint: "tunnel.example:4433".to_owned(),
             fee: Bps(500),
-            measurement: Hash32([1; 32]),
+            measurement: Hash32::ZERO,
         };
         let (coordinator, register) =
             instructions.coordinator_register(&authority.key, &signer.key, slot, &profile);
@@ -92,6 +93,7 @@ impl Stage {
             signer,
             coordinator,
             operator,
+            hot,
             node,
             owner,
             escrow,
@@ -185,7 +187,7 @@ async fn accounts_are_read_back_as_they_were_opened() {
         (coordinator.guarantee_bond, coordinator.penalty_bond),
         (Amount(3_000_000), Amount(2_000_000))
     );
-    assert_eq!((coordinator.fee, coordinator.measurement), (Bps(500), Hash32([1; 32])));
+    assert_eq!((coordinator.fee, coordinator.measurement), (Bps(500), Hash32::ZERO));
     assert_eq!(coordinator.log.size, 0);
 
     let node = chain.node(stage.node, AT).await.unwrap().unwrap();
@@ -409,7 +411,7 @@ async fn keys_rotate_and_the_profile_changes() {
     assert_eq!(coordinator.signer, new_signer.key);
     assert_eq!(coordinator.endpoint, "https://moved.example");
     assert_eq!(coordinator.evidence_hash, Hash32([4; 32]));
-    assert_eq!(coordinator.measurement, Hash32([1; 32]));
+    assert_eq!(coordinator.measurement, Hash32::ZERO);
 
     let rotate =
         instructions.node_rotate_signer(&stage.node, &operator.key, &stage.hot.key, &new_hot.key);
