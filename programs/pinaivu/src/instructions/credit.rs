@@ -107,5 +107,5 @@ fn credit_one<'info>(
 /// Owner and discriminator say that this program made the account, as a payout. Not boxed: the heap never
 /// gets smaller, and one transaction has as many entries as accounts.
 fn load<'info>(info: &'info AccountInfo<'info>) -> Result<Account<'info, Payout>> {
-    Account::try_from(info).or_else(|_| err!(PinaivuError::WrongEntryAccount))
+    Account::try_from(info).map_err(|_| error!(PinaivuError::WrongEntryAccount))
 }

@@ -104,5 +104,5 @@ fn debit_one<'info>(
 /// Owner and discriminator say that this program made the account, as an allowance. Not boxed: the heap never
 /// gets smaller, and one transaction has as many entries as accounts.
 fn load<'info>(info: &'info AccountInfo<'info>) -> Result<Account<'info, Allowance>> {
-    Account::try_from(info).or_else(|_| err!(PinaivuError::WrongEntryAccount))
+    Account::try_from(info).map_err(|_| error!(PinaivuError::WrongEntryAccount))
 }

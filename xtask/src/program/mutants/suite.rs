@@ -5,15 +5,17 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::workspace;
 
 /// Tests that pin the committed file itself and say nothing about its behaviour.
 const ABOUT_THE_FILE: &str = "costs::";
 
-/// The test executable.
+/// The test executable, copied to where no other build replaces it.
 pub(super) struct Suite {
     executable: PathBuf,
+    _directory: TempDir,
 }
 
 impl Suite {
@@ -33,7 +35,10 @@ impl Suite {
             .filter(|message| message["target"]["name"] == "program")
             .find_map(|message| message["executable"].as_str().map(PathBuf::from))
             .context("cargo names no test executable")?;
-        Ok(Self { executable })
+        let directory = tempfile::tempdir()?;
+        let own = directory.path().join("program-tests");
+        std::fs::copy(executable, &own)?;
+        Ok(Self { executable: own, _directory: directory })
     }
 
     /// Whether all tests pass on a program.

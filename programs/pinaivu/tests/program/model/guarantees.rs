@@ -42,7 +42,7 @@ impl Ledger {
     pub(super) fn guarantee_refill(&mut self, payout: Id) -> Verdict {
         let it = &mut self.payouts[payout];
         let coordinator = it.coordinator;
-        let back = it.advanced.min(it.credited - it.from_pool());
+        let back = it.advanced.min(it.credited - it.out_of_pool());
         require(back > 0, E::NothingToRefill)?;
         it.advanced -= back;
         self.coordinators[coordinator].guarantee += back;

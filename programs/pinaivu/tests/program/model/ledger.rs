@@ -116,7 +116,7 @@ pub(super) struct Payout {
 
 impl Payout {
     /// What came out of the escrow vault for it, to the node or back to the bond.
-    pub(super) fn from_pool(&self) -> u128 {
+    pub(super) fn out_of_pool(&self) -> u128 {
         self.paid - self.advanced
     }
 }
@@ -202,7 +202,7 @@ impl Ledger {
         let free: u128 = self.escrows.iter().map(|it| it.free).sum();
         let reserved: u128 = self.allowances.iter().map(Allowance::remaining).sum();
         let collected: u128 = self.coordinators.iter().map(|it| it.debited - it.fees_paid).sum();
-        let paid: u128 = self.payouts.iter().map(Payout::from_pool).sum();
+        let paid: u128 = self.payouts.iter().map(Payout::out_of_pool).sum();
         free + reserved + collected - paid
     }
 
@@ -232,7 +232,7 @@ impl Ledger {
             assert_eq!(own().map(|payout| payout.credited).sum::<u128>(), it.credited);
             // Paid once, whether by claim or by demand: what the pool gave is at most what was
             // credited, and what the bond gave at most what it guaranteed.
-            assert!(own().all(|payout| payout.from_pool() <= payout.credited));
+            assert!(own().all(|payout| payout.out_of_pool() <= payout.credited));
             assert!(own().all(|payout| payout.advanced <= payout.guarantee));
             assert!(self.promised(id) <= it.guarantee, "a guarantee that no bond stands for");
             let taken = self.allowances.iter().filter(|allowance| allowance.coordinator == id);

@@ -316,7 +316,7 @@ impl Episode {
         let all = self.ledger.coordinators.iter();
         let undistributed: u128 = all.map(Coordinator::undistributed).sum();
         let all = self.ledger.payouts.iter();
-        let going_back: u128 = all.map(|it| it.credited - it.from_pool()).sum();
+        let going_back: u128 = all.map(|it| it.credited - it.out_of_pool()).sum();
         let bonds = self.ledger.owed_by_bond();
         let left = [undistributed + going_back, 0, bonds];
         for ((held, left), gifts) in self.ledger.vaults.iter().zip(left).zip(self.ledger.gifts) {
