@@ -7,11 +7,14 @@
 
 mod artifact;
 mod check;
+mod cu;
 mod debian;
 mod dependencies;
 mod environment;
+mod fuzz;
 mod idl;
 mod link;
+mod mutants;
 mod places;
 mod recipe;
 mod registry;
@@ -42,6 +45,12 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Regenerate only the IDL.
     Idl(IdlArgs),
+    /// Write the table of what instructions cost.
+    Cu(cu::CuArgs),
+    /// Run random sequences of all instructions against a reference ledger.
+    Fuzz(fuzz::FuzzArgs),
+    /// Plant faults in a copy of the program and say which ones its tests miss.
+    Mutants(mutants::MutantsArgs),
     /// The linker that rustc calls during a build.
     #[command(hide = true)]
     Link(link::LinkArgs),
@@ -120,6 +129,9 @@ pub(crate) fn run(command: Command) -> Result<()> {
             println!("wrote {}", args.places.idl_file().display());
             Ok(())
         }
+        Command::Cu(args) => cu::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Link(args) => link::run(&args),
     }
 }

@@ -44,6 +44,7 @@ impl AllowanceClose<'_> {
         next(&mut escrow.sequence)?;
         escrow.invariant()?;
         let sequence = next(&mut allowance.sequence)?;
+        allowance.invariant()?;
         emit!(AllowanceClosed {
             allowance: allowance.key(),
             sequence,

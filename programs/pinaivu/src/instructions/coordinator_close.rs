@@ -49,6 +49,7 @@ impl CoordinatorClose<'_> {
         let rest = coordinator.totals().undistributed().map_err(PinaivuError::from)?;
         let ledger_sequence = ledger.shrink(Vault::Escrow, rest.0)?;
         let sequence = next(&mut coordinator.sequence)?;
+        coordinator.invariant()?;
         emit!(CoordinatorClosed {
             coordinator: coordinator.key(),
             sequence,

@@ -104,10 +104,8 @@ fn credit_one<'info>(
     Ok(Some(entry))
 }
 
-/// Owner and discriminator say that this program made the account, as a payout.
-fn load<'info>(info: &'info AccountInfo<'info>) -> Result<Box<Account<'info, Payout>>> {
-    match Account::try_from(info) {
-        Ok(payout) => Ok(Box::new(payout)),
-        Err(_) => err!(PinaivuError::WrongEntryAccount),
-    }
+/// Owner and discriminator say that this program made the account, as a payout. Not boxed: the heap never
+/// gets smaller, and one transaction has as many entries as accounts.
+fn load<'info>(info: &'info AccountInfo<'info>) -> Result<Account<'info, Payout>> {
+    Account::try_from(info).map_err(|_| error!(PinaivuError::WrongEntryAccount))
 }

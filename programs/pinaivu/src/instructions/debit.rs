@@ -101,10 +101,8 @@ fn debit_one<'info>(
     Ok(Some((entry, taken)))
 }
 
-/// Owner and discriminator say that this program made the account, as an allowance.
-fn load<'info>(info: &'info AccountInfo<'info>) -> Result<Box<Account<'info, Allowance>>> {
-    match Account::try_from(info) {
-        Ok(allowance) => Ok(Box::new(allowance)),
-        Err(_) => err!(PinaivuError::WrongEntryAccount),
-    }
+/// Owner and discriminator say that this program made the account, as an allowance. Not boxed: the heap never
+/// gets smaller, and one transaction has as many entries as accounts.
+fn load<'info>(info: &'info AccountInfo<'info>) -> Result<Account<'info, Allowance>> {
+    Account::try_from(info).map_err(|_| error!(PinaivuError::WrongEntryAccount))
 }

@@ -37,6 +37,7 @@ impl NodeClose<'_> {
         ctx.accounts.validate()?;
         let node = &mut ctx.accounts.node;
         let sequence = next(&mut node.sequence)?;
+        node.invariant()?;
         emit!(NodeClosed { node: node.key(), sequence });
         Ok(())
     }

@@ -50,6 +50,7 @@ impl PayoutClose<'_> {
         ctx.accounts.validate()?;
         let payout = &mut ctx.accounts.payout;
         let sequence = next(&mut payout.sequence)?;
+        payout.invariant()?;
         emit!(PayoutClosed { payout: payout.key(), sequence });
         Ok(())
     }

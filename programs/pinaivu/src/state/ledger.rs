@@ -55,8 +55,9 @@ impl Ledger {
         next(&mut self.sequence)
     }
 
-    /// Counts tokens that went out; gives the new sequence.
+    /// Counts tokens that went out, or that nobody is owed any more; gives the new sequence.
     pub(crate) fn shrink(&mut self, vault: Vault, amount: u64) -> Result<u64> {
+        require_eq!(self.version, VERSION, PinaivuError::InvariantBroken);
         let mut owed = Liability(Amount(self.liability(vault)));
         owed.shrink(Amount(amount)).map_err(PinaivuError::from)?;
         self.set_liability(vault, owed);

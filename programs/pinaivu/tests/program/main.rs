@@ -9,10 +9,12 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod costs;
 mod harness;
 mod hostile;
 mod instructions;
 mod layout;
-mod random;
+mod model;
 mod sealevel;
 mod settings;
+mod versions;

@@ -155,6 +155,11 @@ impl World {
         T::try_deserialize(&mut account.data.as_slice()).expect("the account decodes")
     }
 
+    /// An account of the program, if it is there.
+    pub(crate) fn stored<T: AccountDeserialize>(&self, address: &Pubkey) -> Option<T> {
+        self.exists(address).then(|| self.read(address))
+    }
+
     /// Whether an account is there.
     pub(crate) fn exists(&self, address: &Pubkey) -> bool {
         self.svm.get_account(address).is_some_and(|account| account.lamports > 0)

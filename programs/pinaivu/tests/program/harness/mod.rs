@@ -13,6 +13,7 @@ mod signing;
 mod tokens;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use litesvm::LiteSVM;
 use pinaivu::instructions::MarketInitializeArgs;
@@ -24,7 +25,10 @@ use solana_signer::Signer as _;
 
 pub(crate) use chain::program_data;
 pub(crate) use events::{event, events};
-pub(crate) use instructions::{Extension, deposit_account, find, retired_signer};
+pub(crate) use instructions::{
+    Extension, Parties, close_between, deposit_account, exit_between, find, raise_between,
+    retired_signer,
+};
 pub(crate) use refusal::*;
 pub(crate) use signing::*;
 pub(crate) use tokens::{CLASSIC, TOKEN_2022};
@@ -127,6 +131,13 @@ pub(crate) struct World {
     seeds: u16,
 }
 
+/// The committed program, or the one that `cargo xtask program mutants` planted faults in.
+#[expect(clippy::disallowed_methods, reason = "a test's arguments can come from nowhere else")]
+fn program_file() -> PathBuf {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/artifact/pinaivu.so");
+    std::env::var_os("PINAIVU_PROGRAM_SO").map_or_else(|| committed.into(), PathBuf::from)
+}
+
 /// Rules of the market that most tests use.
 pub(crate) fn rules(governance: Pubkey) -> MarketInitializeArgs {
     MarketInitializeArgs { genesis_hash: GENESIS, governance, rules: market_rules() }
@@ -161,9 +172,8 @@ impl World {
 
     /// A chain with the program only.
     pub(crate) fn without_market() -> Self {
-        let so = concat!(env!("CARGO_MANIFEST_DIR"), "/artifact/pinaivu.so");
         let mut svm = LiteSVM::new().with_mainnet_features().with_transaction_history(0);
-        svm.add_program_from_file(pinaivu::ID, so).expect("the committed program");
+        svm.add_program_from_file(pinaivu::ID, program_file()).expect("the committed program");
         let mut world = Self {
             svm,
             payer: Keypair::new_from_array([1; 32]),

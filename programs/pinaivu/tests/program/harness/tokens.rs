@@ -89,14 +89,20 @@ impl World {
 
     /// A stranger sends tokens to a vault.
     pub(crate) fn donate(&mut self, vault: &Pubkey, amount: u64) {
-        let mut account = self.svm.get_account(vault).unwrap();
+        let mint = self.give(vault, amount);
+        *self.minted.entry(mint).or_default() += u128::from(amount);
+        *self.donations.entry(*vault).or_default() += amount;
+        self.check();
+    }
+
+    /// Puts tokens into a token account, of which the oracle does not know; gives their mint.
+    pub(crate) fn give(&mut self, to: &Pubkey, amount: u64) -> Pubkey {
+        let mut account = self.svm.get_account(to).unwrap();
         let mut tokens = TokenAccount::unpack_from_slice(&account.data).unwrap();
         tokens.amount = tokens.amount.checked_add(amount).unwrap();
         tokens.pack_into_slice(&mut account.data);
-        self.set_account(*vault, account);
-        *self.minted.entry(tokens.mint).or_default() += u128::from(amount);
-        *self.donations.entry(*vault).or_default() += amount;
-        self.check();
+        self.set_account(*to, account);
+        tokens.mint
     }
 
     /// How much a token account holds.

@@ -171,8 +171,9 @@ impl Stage {
     pub(crate) fn attempt(&self, world: &mut World, instructions: &[Instruction]) -> Outcome {
         let before = world.footprint();
         let result = world.send_sponsored(instructions, &self.sponsor);
-        world.check();
-        if result.is_err() {
+        if result.is_ok() {
+            world.check();
+        } else {
             assert!(world.footprint() == before, "a refused transaction left a trace");
         }
         result

@@ -72,15 +72,17 @@ impl World {
     }
 
     pub(crate) fn escrow_close(&self, escrow: &Pubkey, owner: &Pubkey) -> Instruction {
-        let stored: pinaivu::state::Escrow = self.read(escrow);
-        let market: pinaivu::state::Market = self.read(&stored.market);
+        // One that is gone is closed again as if it were the usual market's.
+        let stored: Option<pinaivu::state::Escrow> = self.stored(escrow);
+        let market = stored.as_ref().map_or(self.market.address, |it| it.market);
+        let rules: pinaivu::state::Market = self.read(&market);
         let accounts = accounts::EscrowClose {
             owner: *owner,
-            market: stored.market,
+            market,
             escrow: *escrow,
-            rent_payer: stored.rent_payer,
-            deposit_account: deposit_account(escrow, &market.mint, &market.token_program),
-            token_program: market.token_program,
+            rent_payer: stored.map_or(self.payer.pubkey(), |it| it.rent_payer),
+            deposit_account: deposit_account(escrow, &rules.mint, &rules.token_program),
+            token_program: rules.token_program,
         };
         build(accounts, instruction::EscrowClose {})
     }
@@ -113,6 +115,13 @@ impl World {
         (allowance, build(accounts, instruction::AllowanceOpen { args }))
     }
 
+    /// Who is who in an allowance that is open.
+    pub(crate) fn parties(&self, allowance: &Pubkey) -> Parties {
+        let stored: pinaivu::state::Allowance = self.read(allowance);
+        let pinaivu::state::Allowance { owner, escrow, coordinator, rent_payer, .. } = stored;
+        Parties { owner, escrow, coordinator, allowance: *allowance, rent_payer }
+    }
+
     pub(crate) fn allowance_raise(
         &self,
         market: &Market,
@@ -120,16 +129,7 @@ impl World {
         amount: u64,
         expiry_time: i64,
     ) -> Instruction {
-        let stored: pinaivu::state::Allowance = self.read(allowance);
-        let accounts = accounts::AllowanceRaise {
-            owner: stored.owner,
-            market: market.address,
-            escrow: stored.escrow,
-            coordinator: stored.coordinator,
-            allowance: *allowance,
-        };
-        let args = ix::AllowanceRaiseArgs { amount, expiry_time };
-        build(accounts, instruction::AllowanceRaise { args })
+        raise_between(market, self.parties(allowance), amount, expiry_time)
     }
 
     pub(crate) fn allowance_release(
@@ -150,29 +150,11 @@ impl World {
         allowance: &Pubkey,
         destination: Option<Pubkey>,
     ) -> Instruction {
-        let stored: pinaivu::state::Allowance = self.read(allowance);
-        let accounts = accounts::AllowanceExit {
-            market: market.address,
-            ledger: market.ledger,
-            escrow: stored.escrow,
-            allowance: *allowance,
-            escrow_vault: market.escrow_vault,
-            mint: market.mint,
-            destination,
-            token_program: market.token_program,
-        };
-        build(accounts, instruction::AllowanceExit {})
+        exit_between(market, self.parties(allowance), destination)
     }
 
     pub(crate) fn allowance_close(&self, allowance: &Pubkey) -> Instruction {
-        let stored: pinaivu::state::Allowance = self.read(allowance);
-        let accounts = accounts::AllowanceClose {
-            owner: stored.owner,
-            escrow: stored.escrow,
-            allowance: *allowance,
-            rent_payer: stored.rent_payer,
-        };
-        build(accounts, instruction::AllowanceClose {})
+        close_between(self.parties(allowance))
     }
 
     /// An allowance whose debits need vouchers.
@@ -230,4 +212,54 @@ impl World {
         let args = ix::VoucherAcceptArgs { signature_instruction: 0 };
         build(accounts, instruction::VoucherAccept { args })
     }
+}
+
+/// Who is who in an allowance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parties {
+    pub(crate) owner: Pubkey,
+    pub(crate) escrow: Pubkey,
+    pub(crate) coordinator: Pubkey,
+    pub(crate) allowance: Pubkey,
+    pub(crate) rent_payer: Pubkey,
+}
+
+/// `allowance_raise`, also of an allowance that is gone.
+pub(crate) fn raise_between(
+    market: &Market,
+    parties: Parties,
+    amount: u64,
+    expiry_time: i64,
+) -> Instruction {
+    let Parties { owner, escrow, coordinator, allowance, .. } = parties;
+    let market = market.address;
+    let accounts = accounts::AllowanceRaise { owner, market, escrow, coordinator, allowance };
+    let args = ix::AllowanceRaiseArgs { amount, expiry_time };
+    build(accounts, instruction::AllowanceRaise { args })
+}
+
+/// `allowance_exit`, also of an allowance that is gone.
+pub(crate) fn exit_between(
+    market: &Market,
+    parties: Parties,
+    destination: Option<Pubkey>,
+) -> Instruction {
+    let accounts = accounts::AllowanceExit {
+        market: market.address,
+        ledger: market.ledger,
+        escrow: parties.escrow,
+        allowance: parties.allowance,
+        escrow_vault: market.escrow_vault,
+        mint: market.mint,
+        destination,
+        token_program: market.token_program,
+    };
+    build(accounts, instruction::AllowanceExit {})
+}
+
+/// `allowance_close`, also of an allowance that is gone.
+pub(crate) fn close_between(parties: Parties) -> Instruction {
+    let Parties { owner, escrow, allowance, rent_payer, .. } = parties;
+    let accounts = accounts::AllowanceClose { owner, escrow, allowance, rent_payer };
+    build(accounts, instruction::AllowanceClose {})
 }

@@ -8,6 +8,8 @@ mod market;
 mod node;
 mod settlement;
 
+pub(crate) use escrow::{Parties, close_between, exit_between, raise_between};
+
 use anchor_lang::{InstructionData, ToAccountMetas};
 use pinaivu_protocol::seeds;
 use solana_instruction::Instruction;

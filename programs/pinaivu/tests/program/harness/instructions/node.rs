@@ -82,7 +82,8 @@ impl World {
         operator: &Pubkey,
         new_signer: &Pubkey,
     ) -> Instruction {
-        let old_signer = self.read::<pinaivu::state::Node>(node).signer;
+        let stored: Option<pinaivu::state::Node> = self.stored(node);
+        let old_signer = stored.map_or(*new_signer, |it| it.signer);
         let accounts = accounts::NodeRotateSigner {
             payer: self.payer.pubkey(),
             operator: *operator,
@@ -96,7 +97,8 @@ impl World {
     }
 
     pub(crate) fn node_close(&self, node: &Pubkey, operator: &Pubkey) -> Instruction {
-        let rent_payer = self.read::<pinaivu::state::Node>(node).rent_payer;
+        let stored: Option<pinaivu::state::Node> = self.stored(node);
+        let rent_payer = stored.map_or(self.payer.pubkey(), |it| it.rent_payer);
         let accounts = accounts::NodeClose { operator: *operator, node: *node, rent_payer };
         build(accounts, instruction::NodeClose {})
     }
