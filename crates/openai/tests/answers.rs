@@ -117,7 +117,7 @@ fn completion_gets_what_the_schema_requires_and_keeps_the_rest() {
                       "message": { "role": "assistant", "tool_calls": [] } }],
     });
     let whole = pinaivu_openai::normalise_completion(bare.to_string().as_bytes(), "m").unwrap();
-    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&whole).unwrap();
     assert_eq!(
         whole,
         json!({
