@@ -291,6 +291,12 @@ pub struct Limits {
     pub attempts: u16,
     /// Requests served at once, over all nodes.
     pub concurrent_requests: usize,
+    /// Requests that may wait for a node to have room; 0: none waits.
+    pub queue: usize,
+    /// The same for one allowance.
+    pub queue_per_allowance: usize,
+    /// Bytes of the bodies of those that wait, together.
+    pub queue_bytes: usize,
 }
 
 impl Default for Limits {
@@ -305,6 +311,9 @@ impl Default for Limits {
             image_tokens: TokenCount(4096),
             attempts: 3,
             concurrent_requests: 8192,
+            queue: 1024,
+            queue_per_allowance: 64,
+            queue_bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -325,6 +334,12 @@ pub struct Timeouts {
     /// How long a client may leave a stream unread before it counts as gone.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub client_stall: Duration,
+    /// For a node to have room, where a request waits for one.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub queue: Duration,
+    /// For a client to send the head of a request; an idle connection is closed after it too.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub request_head: Duration,
     /// For a client to send its request body.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub request_body: Duration,
@@ -337,6 +352,8 @@ impl Default for Timeouts {
             idle: Duration::from_secs(60),
             total: Duration::from_secs(600),
             client_stall: Duration::from_secs(60),
+            queue: Duration::from_secs(10),
+            request_head: Duration::from_secs(30),
             request_body: Duration::from_secs(30),
         }
     }
@@ -415,7 +432,8 @@ impl Config {
             return invalid("tunnel.requests_per_node", "must be at least 1");
         }
         let t = &self.timeouts;
-        if [t.first_byte, t.idle, t.total, t.client_stall, t.request_body].contains(&Duration::ZERO)
+        if [t.first_byte, t.idle, t.total, t.client_stall, t.queue, t.request_head, t.request_body]
+            .contains(&Duration::ZERO)
         {
             return invalid("timeouts", "a time-out of zero would fail every request");
         }

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool's results go to standard output")]
 
 mod bench;
+mod conformance;
 mod program;
 mod system;
 mod test;
@@ -24,6 +25,8 @@ enum Command {
     Program(program::Command),
     /// Measure clearing, the whole path and memory.
     Bench(bench::BenchArgs),
+    /// The official OpenAI SDK, unmodified, against a gateway.
+    Conformance(conformance::ConformanceArgs),
     /// Formatting, lints and every test, as CI runs them.
     Test(test::TestArgs),
     /// Run the whole product on this machine.
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Program(command) => program::run(command),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Conformance(arguments) => conformance::run_all(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => up::run(arguments),
     };

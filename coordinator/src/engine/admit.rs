@@ -8,7 +8,7 @@ use pinaivu_openai::{ApiError, ChatRequest, Endpoint, Preferences};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::RequestId;
+use pinaivu_protocol::ids::{NodeId, RequestId};
 use pinaivu_protocol::jcs::JsonError;
 use pinaivu_protocol::units::TokenCount;
 
@@ -96,9 +96,9 @@ impl Engine {
             output: total_output(&request, per_choice, &self.limits)?,
         };
         let excluded = wishes.excluded(&book, &request.model);
-        let clearing = clear(
-            &book,
-            &pinaivu_auction::Request {
+        let now = self.clock.now();
+        let clear_without = |excluded: &[NodeId]| {
+            let wanted = pinaivu_auction::Request {
                 id,
                 model: &request.model,
                 input_tokens: estimate,
@@ -106,14 +106,23 @@ impl Engine {
                 max_output: per_choice,
                 features: features(&request),
                 max_price: wishes.max_price,
-                excluded: &excluded,
+                excluded,
                 pinned: None,
                 warm: &[],
-                now: self.clock.now(),
-            },
-            self.nodes.occupancy(),
-        )
-        .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
+                now,
+            };
+            clear(&book, &wanted, self.nodes.occupancy())
+        };
+        let resting = self.nodes.resting(&request.model);
+        let clearing = if resting.is_empty() {
+            clear_without(&excluded)
+        } else {
+            let avoided = [excluded.as_slice(), resting.as_slice()].concat();
+            // Better one that failed of late than none.
+            clear_without(&avoided).or_else(|_| clear_without(&excluded))
+        };
+        let clearing = clearing
+            .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
 
         let worst_case = clearing.worst_case(bounds.input, bounds.output);
         let hold = self

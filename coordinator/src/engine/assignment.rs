@@ -231,6 +231,8 @@ impl Assignment {
 impl Drop for Assignment {
     fn drop(&mut self) {
         self.end_interrupted(Delivered::default(), Outcome::Cancelled, None);
+        self.seat.take();
+        self.engine.queue.call();
     }
 }
 

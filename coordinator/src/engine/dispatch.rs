@@ -12,9 +12,10 @@ use pinaivu_protocol::tunnel::REFUSAL_HEADER;
 use tokio::time::{Instant, timeout_at};
 
 use super::Engine;
-use super::admit::Asked;
+use super::admit::{Admitted, Asked};
 use super::assignment::{Assignment, Fault, Means, RequestFacts};
 use super::error::RequestError;
+use super::queue::NoTurn;
 use super::relay::{Additions, Broken, EventRelay};
 use super::stream::AnswerStream;
 use super::unary::{self, UnaryError};
@@ -88,7 +89,7 @@ impl Engine {
         caller: &Caller,
         asked: Asked,
     ) -> Result<Reply, RequestError> {
-        let admitted = self.admit(id, caller, asked).await?;
+        let admitted = self.admit_in_turn(id, caller, asked).await?;
         let facts = RequestFacts::of(&admitted);
         let additions = Additions::new(id, &admitted.salt);
         let (salt, request, body) = (admitted.salt, admitted.request, admitted.body);
@@ -142,6 +143,30 @@ impl Engine {
         })
     }
 
+    /// Admits a request, waiting for room where every node that could serve it is full.
+    async fn admit_in_turn(
+        &self,
+        id: RequestId,
+        caller: &Caller,
+        asked: Asked,
+    ) -> Result<Admitted, RequestError> {
+        let until = Instant::now() + self.timeouts.queue;
+        loop {
+            let full = match self.admit(id, caller, asked.clone()).await {
+                Err(error @ RequestError::NoCapacity { .. }) if self.limits.queue > 0 => error,
+                admitted => return admitted,
+            };
+            match self.queue.wait(caller.allowance(), asked.body.len(), until).await {
+                Ok(()) => {}
+                Err(NoTurn::TimedOut) => return Err(full),
+                Err(NoTurn::Full) => {
+                    let retry_after = super::admit::CAPACITY_RETRY;
+                    return Err(RequestError::QueueFull { retry_after });
+                }
+            }
+        }
+    }
+
     /// One node, up to the point where the client gets something.
     async fn attempt(
         &self,
@@ -165,7 +190,7 @@ impl Engine {
             } else {
                 assignment.begun();
                 let limit = self.limits.answer_bytes;
-                Ok(Begin::Whole(unary::collect(upstream, additions, limit).await?))
+                Ok(Begin::Whole(unary::collect(upstream, request, additions, limit).await?))
             }
         };
         timeout_at(limit, begin).await.unwrap_or(Err(Failure::TimedOut))

@@ -74,6 +74,12 @@ pub enum RequestError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Too many requests wait, of everybody or of this allowance.
+    #[error("too many requests wait")]
+    QueueFull {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The allowance does not cover it.
     #[error("{error}")]
     Hold {

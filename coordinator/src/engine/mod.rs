@@ -12,6 +12,7 @@ mod error;
 mod evidence;
 mod interrupted;
 mod meter;
+mod queue;
 mod relay;
 mod stream;
 mod unary;
@@ -35,6 +36,7 @@ use rand::RngCore as _;
 use tokio_util::task::TaskTracker;
 
 use self::interrupted::Interrupted;
+use self::queue::{Queue, QueueLimits};
 use self::watch::Streams;
 use crate::accounts::Accounts;
 use crate::clock::SharedClock;
@@ -76,6 +78,7 @@ pub struct Inner {
     parts: Parts,
     interrupted: Interrupted,
     streams: Streams,
+    queue: Queue,
     tracker: TaskTracker,
 }
 
@@ -106,10 +109,16 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let interrupted = Interrupted::new(parts.interrupted_wait);
+        let queue = Queue::new(QueueLimits {
+            requests: parts.limits.queue,
+            per_allowance: parts.limits.queue_per_allowance,
+            bytes: parts.limits.queue_bytes,
+        });
         Self(Arc::new(Inner {
             parts,
             interrupted,
             streams: Streams::default(),
+            queue,
             tracker: TaskTracker::new(),
         }))
     }
@@ -133,6 +142,12 @@ impl Engine {
     #[must_use]
     pub fn open_streams(&self) -> usize {
         self.streams.open()
+    }
+
+    /// Requests that wait for a node right now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     fn submit(&self, draft: Draft) {

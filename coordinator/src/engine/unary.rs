@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use pinaivu_openai::AnswerFacts;
+use pinaivu_openai::{AnswerFacts, ChatRequest, Endpoint, normalise_completion};
 use pinaivu_protocol::answer::Answer;
 
 use super::assignment::Assignment;
@@ -32,9 +32,10 @@ pub(super) struct Collected {
     proof: Option<pinaivu_protocol::proof::ProofOfInference>,
 }
 
-/// Reads the whole answer and adds our fields.
+/// Reads the whole answer, fills in what OpenAI's schema requires and adds our fields.
 pub(super) async fn collect(
     upstream: Incoming,
+    request: &ChatRequest,
     additions: &Additions,
     limit: usize,
 ) -> Result<Collected, UnaryError> {
@@ -48,7 +49,14 @@ pub(super) async fn collect(
         return Err(UnaryError::NotAnAnswer);
     }
     let answer = Answer::from_completion_json(&object).map_err(|_| UnaryError::NotAnAnswer)?;
-    let body = additions.both(&object).ok_or(UnaryError::NotAnAnswer)?;
+    let filled = match request.endpoint {
+        Endpoint::Chat => normalise_completion(&object, &request.model),
+        Endpoint::Completions | Endpoint::Embeddings => None,
+    };
+    let object = filled.as_deref().unwrap_or(&object);
+    // What the client holds is what is committed to.
+    debug_assert_eq!(Answer::from_completion_json(object).ok().as_ref(), Some(&answer));
+    let body = additions.both(object).ok_or(UnaryError::NotAnAnswer)?;
     Ok(Collected { body, delivered: Delivered::whole(answer), proof })
 }
 

@@ -16,6 +16,9 @@ use super::stream::Relay;
 /// How exact the time limits are.
 const PERIOD: Duration = Duration::from_millis(250);
 
+/// Waiting requests that look again in each period at most.
+const CALLS: usize = 64;
+
 /// The streams that are open.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
@@ -59,6 +62,10 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
         }
         engine.streams.check(Instant::now());
         submit_overdue(&engine);
+        // Nodes that came, and turns that found nothing for their model, free no place.
+        for _ in 0..engine.queue.len().min(CALLS) {
+            engine.queue.call();
+        }
     }
     engine.tracker.close();
     engine.tracker.wait().await;

@@ -78,6 +78,7 @@ pub(super) fn of_request(error: RequestError) -> ApiError {
         RequestError::NoCapacity { model, retry_after } => {
             ApiError::no_capacity(&model, retry_after)
         }
+        RequestError::QueueFull { retry_after } => ApiError::queue_full(retry_after),
         RequestError::Hold { error, field } => of_hold(error, field),
         RequestError::AllFailed => ApiError::upstream_failed(),
         RequestError::TimedOut => ApiError::upstream_timeout(),

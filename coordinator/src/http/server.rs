@@ -25,9 +25,6 @@ use super::error::{REQUEST_ID_HEADER, request_id};
 use super::{App, routes};
 use crate::tasks::Tasks;
 
-/// For a client to send the head of its request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Streams of one HTTP/2 client.
 const MAX_STREAMS: u32 = 256;
 
@@ -127,8 +124,9 @@ async fn serve(stream: TcpStream, gateway: Gateway, finish: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let head = gateway.app.timeouts.request_head;
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
     builder
         .http2()
         .timer(TokioTimer::new())

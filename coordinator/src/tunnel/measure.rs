@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,6 +40,10 @@ pub enum Sample {
 struct History {
     samples: VecDeque<Sample>,
     last_success: Option<UnixMillis>,
+    /// Failures since then, without a success between them.
+    failures: u32,
+    /// Until when it is not asked, for failing too often in a row.
+    resting_until: UnixMillis,
     standing: Standing,
 }
 
@@ -55,6 +60,21 @@ pub struct Speed {
 #[derive(Debug, Default)]
 pub(super) struct Measured {
     histories: Mutex<HashMap<Arc<str>, HashMap<NodeId, History>>>,
+    /// The latest end of any node's rest.
+    resting_until: AtomicU64,
+}
+
+/// Failures in a row after which a node is not asked for a while.
+const FAILURES_UNTIL_REST: u32 = 5;
+/// For how long at first and at most, in milliseconds; each further failure doubles it. The first request
+/// after that is the trial.
+const FIRST_REST: u64 = 5_000;
+const LONGEST_REST: u64 = 5 * 60 * 1000;
+
+fn rest(failures: u32) -> Option<UnixMillis> {
+    let doublings = failures.checked_sub(FAILURES_UNTIL_REST)?;
+    let rest = FIRST_REST.saturating_mul(1 << doublings.min(16));
+    Some(UnixMillis(rest.min(LONGEST_REST)))
 }
 
 impl Measured {
@@ -70,9 +90,31 @@ impl Measured {
             history.samples.pop_front();
         }
         history.samples.push_back(sample);
-        if matches!(sample, Sample::Served { .. }) {
-            history.last_success = Some(now);
+        match sample {
+            Sample::Served { .. } => {
+                history.last_success = Some(now);
+                history.failures = 0;
+                history.resting_until = UnixMillis::ZERO;
+            }
+            Sample::Failed => {
+                history.failures = history.failures.saturating_add(1);
+                if let Some(rest) = rest(history.failures) {
+                    history.resting_until = now.saturating_add(rest);
+                    self.resting_until.fetch_max(history.resting_until.0, Ordering::Relaxed);
+                }
+            }
         }
+    }
+
+    /// The nodes that are not asked for a model right now, for failing too often in a row. One look at a
+    /// number while there are none.
+    pub(super) fn resting(&self, model: &str, now: UnixMillis) -> Vec<NodeId> {
+        if self.resting_until.load(Ordering::Relaxed) <= now.0 {
+            return Vec::new();
+        }
+        let histories = self.histories.lock();
+        let nodes = histories.get(model).into_iter().flatten();
+        nodes.filter(|(_, history)| history.resting_until > now).map(|(node, _)| *node).collect()
     }
 
     /// How fast a node was for a model.
@@ -248,6 +290,30 @@ mod tests {
         let ratings = measured.changed_ratings(NOW, idle);
         assert!(ratings.iter().all(|rating| rating.standing.quality > QualityFactor::NEUTRAL));
         assert!(ratings.iter().all(|rating| !rating.standing.recent_service));
+    }
+
+    #[test]
+    fn node_that_fails_again_and_again_rests_longer_each_time_until_it_serves() {
+        let measured = Measured::default();
+        let at = |millis: u64| UnixMillis(NOW.0 + millis);
+        for _ in 0..FAILURES_UNTIL_REST - 1 {
+            measured.record(node(1), MODEL, Sample::Failed, NOW);
+        }
+        assert_eq!(measured.resting(MODEL, NOW), []);
+        measured.record(node(1), MODEL, Sample::Failed, NOW);
+        assert_eq!(measured.resting(MODEL, at(4_999)), [node(1)]);
+        assert_eq!(measured.resting("another", NOW), []);
+        assert_eq!(measured.resting(MODEL, at(5_000)), []);
+        measured.record(node(1), MODEL, Sample::Failed, at(5_000));
+        assert_eq!(measured.resting(MODEL, at(14_999)), [node(1)]);
+        assert_eq!(measured.resting(MODEL, at(15_000)), []);
+        for _ in 0..40 {
+            measured.record(node(1), MODEL, Sample::Failed, at(15_000));
+        }
+        assert_eq!(measured.resting(MODEL, at(315_000)), []);
+        assert_eq!(measured.resting(MODEL, at(314_999)), [node(1)]);
+        measured.record(node(1), MODEL, served(10), at(20_000));
+        assert_eq!(measured.resting(MODEL, at(20_000)), []);
     }
 
     #[test]

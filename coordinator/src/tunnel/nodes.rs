@@ -241,6 +241,12 @@ impl Nodes {
         self.measured.speed(model, node)
     }
 
+    /// The nodes that are not to be asked for a model right now, because they failed too often in a row.
+    #[must_use]
+    pub fn resting(&self, model: &str) -> Vec<NodeId> {
+        self.measured.resting(model, self.clock.now())
+    }
+
     /// The connected nodes, in no order.
     #[must_use]
     pub fn present(&self) -> Vec<Presence> {

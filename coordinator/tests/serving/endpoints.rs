@@ -192,7 +192,10 @@ async fn model_says_what_it_can_and_what_it_costs() {
         let model = if path == "/models" { &body["data"][0] } else { &body };
         assert_eq!((&model["id"], &model["object"]), (&json!(MODEL), &json!("model")));
         assert_eq!((&model["context_length"], &model["nodes"]), (&json!(8192), &json!(2)));
-        assert_eq!(model["features"], json!(["chat", "tools", "embeddings", "completions"]));
+        assert_eq!(
+            model["features"],
+            json!(["chat", "tools", "structured_outputs", "embeddings", "completions"])
+        );
         assert_eq!(model["pricing"]["lowest_ask"], 1_000);
         assert_eq!(model["pricing"]["highest_ask"], 3_000);
     }

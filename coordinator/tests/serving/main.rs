@@ -10,11 +10,13 @@
 
 mod bad_input;
 mod blobs;
+mod conformance;
 mod endpoints;
 mod failures;
 mod keys;
 mod nodes;
 mod preferences;
+mod queue;
 mod serving;
 mod slow_reader;
 mod support;

@@ -17,6 +17,7 @@ mod event;
 mod field;
 mod message;
 mod model;
+mod normalise;
 mod preferences;
 mod prompt;
 mod request;
@@ -31,6 +32,7 @@ pub use event::{
 };
 pub use field::{NotAnObject, ObjectField, get_field, set_fields};
 pub use model::{Model, ModelList};
+pub use normalise::normalise_completion;
 pub use preferences::{Preferences, Sort};
 pub use request::{ChatRequest, MAX_CHOICES, OutputLimit};
 pub use upstream::UpstreamError;

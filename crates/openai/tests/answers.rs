@@ -108,3 +108,27 @@ fn model_list_of_ours_has_openais_shape() {
     model.extra.insert("context_length".to_owned(), json!(4_096));
     insta::assert_json_snapshot!(ModelList::new(vec![model]));
 }
+
+#[test]
+fn completion_gets_what_the_schema_requires_and_keeps_the_rest() {
+    let bare = json!({
+        "id": "1", "created": 1, "timings": { "a": 1.5 },
+        "choices": [{ "index": 0, "finish_reason": "tool_calls",
+                      "message": { "role": "assistant", "tool_calls": [] } }],
+    });
+    let whole = pinaivu_openai::normalise_completion(bare.to_string().as_bytes(), "m").unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    assert_eq!(
+        whole,
+        json!({
+            "id": "1", "created": 1, "timings": { "a": 1.5 },
+            "object": "chat.completion", "model": "m",
+            "choices": [{ "index": 0, "finish_reason": "tool_calls", "logprobs": null,
+                          "message": { "role": "assistant", "tool_calls": [], "content": null,
+                                       "refusal": null } }],
+        })
+    );
+    let again = whole.to_string();
+    assert_eq!(pinaivu_openai::normalise_completion(again.as_bytes(), "m"), None);
+    assert_eq!(pinaivu_openai::normalise_completion(b"[1]", "m"), None);
+}

@@ -1,5 +1,6 @@
 //! What the tests are made of.
 
+pub(crate) mod as_asked;
 pub(crate) mod chain;
 pub(crate) mod node;
 pub(crate) mod script;

@@ -41,6 +41,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::as_asked::as_asked;
 use super::chain::{COORDINATOR, MemoryChain};
 use super::script::{Script, chunk, completion, last_chunk, usage_chunk};
 
@@ -205,6 +206,7 @@ impl Shared {
             context_length: 8192,
             features: Features::CHAT
                 .union(Features::TOOLS)
+                .union(Features::STRUCTURED)
                 .union(Features::COMPLETIONS)
                 .union(Features::EMBEDDINGS),
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
@@ -261,16 +263,22 @@ impl Shared {
                 full(StatusCode::OK, Vec::new())
             }
             path => {
-                self.paths.lock().push(path.to_owned());
+                let path = path.to_owned();
+                self.paths.lock().push(path.clone());
                 let Ok(body) = body.collect().await else {
                     return full(StatusCode::BAD_REQUEST, Vec::new());
                 };
-                self.serve(&head.headers, body.to_bytes()).await
+                self.serve(&path, &head.headers, body.to_bytes()).await
             }
         }
     }
 
-    async fn serve(self: Arc<Self>, headers: &HeaderMap, body: Bytes) -> Response<NodeBody> {
+    async fn serve(
+        self: Arc<Self>,
+        path: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Response<NodeBody> {
         let ticket = self.mac.open(headers[TICKET_HEADER].as_bytes()).expect("a good ticket");
         assert_eq!(ticket.node, self.id);
         let commitment = request_commitment_raw(&Salt(ticket.salt), &body).unwrap();
@@ -278,8 +286,12 @@ impl Shared {
         self.requests.lock().push((ticket.clone(), body.clone()));
         let script = self.scripts.lock().pop_front();
         let script = script.unwrap_or_else(|| self.default_script.lock().clone());
-        let streamed =
-            serde_json::from_slice::<serde_json::Value>(&body).unwrap()["stream"] == true;
+        let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let streamed = request["stream"] == true;
+        let script = match script {
+            Script::AsAsked => as_asked(path, &request),
+            script => script,
+        };
         match script {
             Script::RefuseTicket(code) => {
                 let mut response = full(StatusCode::FORBIDDEN, Vec::new());

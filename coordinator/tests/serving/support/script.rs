@@ -29,6 +29,8 @@ pub(crate) enum Script {
     Whole(Value),
     /// Streams these chunks and `[DONE]`.
     Chunks(Vec<Value>),
+    /// Does what the request asks for, as a good model would: calls the tool, follows the schema.
+    AsAsked,
     /// Leaves out the proof.
     WithoutProof(Vec<String>),
 }

@@ -197,6 +197,8 @@ fn config(directory: &TempDir, change: impl FnOnce(&mut Config)) -> Config {
         interrupted_wait = "500ms"
         [settlement]
         watch_interval = "20ms"
+        [limits]
+        queue = 0
         "#,
         directory.path().join("data"),
     ))

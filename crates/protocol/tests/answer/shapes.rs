@@ -1,5 +1,6 @@
 //! What llama.cpp, vLLM and OpenAI send.
 
+use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 use serde_json::{Value, json};
 
 use super::{canonical, streamed, unary};
@@ -243,4 +244,54 @@ fn tool_calls_of_a_unary_answer_stand_in_the_order_of_the_list() {
     let ids: Vec<_> =
         answer.choices()[0].message.tool_calls.iter().map(|call| call.id.as_str()).collect();
     assert_eq!(ids, ["x", "y"]);
+}
+
+#[test]
+fn completion_without_a_chat_is_its_text_unary_and_streamed() {
+    let whole = json!({
+        "object": "text_completion",
+        "choices": [{"index": 0, "text": "one two", "finish_reason": "stop", "logprobs": null}],
+        "usage": {"completion_tokens": 3, "prompt_tokens": 1, "total_tokens": 4},
+    });
+    let chunks = [
+        json!({"choices": [{"index": 0, "text": "one", "finish_reason": null}]}),
+        json!({"choices": [{"index": 0, "text": " two", "finish_reason": "stop"}]}),
+        json!({"choices": [], "usage": {"completion_tokens": 3, "prompt_tokens": 1}}),
+    ];
+    let expected = concat!(
+        r#"{"choices":[{"finish_reason":"stop","index":0,"#,
+        r#""message":{"content":"one two","role":"assistant"}}],"#,
+        r#""usage":{"completion_tokens":3,"prompt_tokens":1,"total_tokens":4}}"#,
+    );
+    assert_eq!(Answer::from_completion(&whole).unwrap().canonical_bytes(), expected.as_bytes());
+    let mut assembler = AnswerAssembler::new();
+    for chunk in &chunks {
+        assembler.push(chunk).unwrap();
+    }
+    assert_eq!(assembler.output_bytes(), "one two".len());
+    assert_eq!(assembler.finish().canonical_bytes(), expected.as_bytes());
+}
+
+#[test]
+fn embeddings_are_one_choice_for_each_vector_in_canonical_json() {
+    let answer = json!({
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": 1, "embedding": "AAAAPw=="},
+            {"object": "embedding", "index": 0, "embedding": [0.5, -1.0, 1e-7]},
+        ],
+        "usage": {"prompt_tokens": 4, "total_tokens": 4},
+    });
+    let expected = concat!(
+        r#"{"choices":[{"finish_reason":null,"index":0,"#,
+        r#""message":{"content":"[0.5,-1,1e-7]","role":"assistant"}},"#,
+        r#"{"finish_reason":null,"index":1,"#,
+        r#""message":{"content":"\"AAAAPw==\"","role":"assistant"}}],"#,
+        r#""usage":{"completion_tokens":0,"prompt_tokens":4,"total_tokens":4}}"#,
+    );
+    let answer = Answer::from_completion(&answer).unwrap();
+    assert_eq!(answer.canonical_bytes(), expected.as_bytes());
+    // What a node journals and presents again is read as the same answer.
+    let again = Answer::from_completion_json(&answer.canonical_bytes()).unwrap();
+    assert_eq!(again, answer);
 }

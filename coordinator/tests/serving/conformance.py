@@ -1,0 +1,253 @@
+"""The official OpenAI SDK against a running gateway: what a developer's code does, unmodified.
+
+Environment: BASE_URL, API_KEY, MODEL; EXACT=1 when the backend is scripted and its words are known; OUT for
+a JSON list of [case, outcome]. Prints one line for each case; exits with 1 when one fails."""
+
+import asyncio
+import json
+import os
+import sys
+import traceback
+
+import openai
+from openai import AsyncOpenAI, OpenAI
+from pydantic import BaseModel
+
+MODEL = os.environ["MODEL"]
+EXACT = os.environ.get("EXACT") == "1"
+MESSAGES = [{"role": "user", "content": "Say hello."}]
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather in a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+client = OpenAI(base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"], max_retries=0)
+CASES = []
+
+
+def case(run):
+    CASES.append(run)
+    return run
+
+
+def expect(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+@case
+def models_are_listed_and_looked_up():
+    listed = [model.id for model in client.models.list()]
+    expect(MODEL in listed, listed)
+    expect(client.models.retrieve(MODEL).id == MODEL, "retrieve")
+
+
+@case
+def chat_completion():
+    answer = client.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=16)
+    expect(answer.object == "chat.completion" and answer.choices[0].message.role == "assistant", answer)
+    expect(answer.choices[0].message.content and answer.usage.completion_tokens > 0, answer)
+    expect("logprobs" in answer.choices[0].model_fields_set, "logprobs is there, if null")
+    expect("refusal" in answer.choices[0].message.model_fields_set, "refusal is there, if null")
+    expect(answer._request_id.startswith("req_"), "x-request-id")
+    if EXACT:
+        expect(answer.choices[0].message.content == "Hello from the node", answer)
+
+
+@case
+def chat_completion_streamed_with_usage():
+    stream = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=16, stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    expect(text, "text")
+    expect(chunks[-1].usage.total_tokens > 0 and chunks[-1].choices == [], chunks[-1])
+    expect(all(chunk.object == "chat.completion.chunk" for chunk in chunks), "object")
+
+
+@case
+def chat_completion_stream_helper():
+    with client.chat.completions.stream(model=MODEL, messages=MESSAGES, max_tokens=16) as stream:
+        for _ in stream:
+            pass
+        expect(stream.get_final_completion().choices[0].message.content, "final")
+
+
+@case
+def chat_completion_async():
+    async def run():
+        async with AsyncOpenAI(
+            base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"], max_retries=0
+        ) as own:
+            answers = await asyncio.gather(*[
+                own.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8)
+                for _ in range(4)
+            ])
+            expect(all(answer.choices[0].message.content for answer in answers), answers)
+            stream = await own.chat.completions.create(
+                model=MODEL, messages=MESSAGES, max_tokens=8, stream=True
+            )
+            expect([chunk async for chunk in stream], "chunks")
+
+    asyncio.run(run())
+
+
+@case
+def several_choices():
+    answer = client.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8, n=2)
+    expect([choice.index for choice in answer.choices] == [0, 1], answer)
+
+
+@case
+def tools():
+    asked = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=64, tools=[TOOL], tool_choice="auto"
+    )
+    message = asked.choices[0].message
+    if EXACT:
+        expect(asked.choices[0].finish_reason == "tool_calls", asked)
+    if not message.tool_calls:
+        return "served; the model called nothing"
+    call = message.tool_calls[0]
+    json.loads(call.function.arguments)
+    answer = client.chat.completions.create(
+        model=MODEL, max_tokens=16, tools=[TOOL],
+        messages=[*MESSAGES, message, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}],
+    )
+    expect(answer.choices[0].message.content, answer)
+
+
+@case
+def tools_streamed():
+    with client.chat.completions.stream(
+        model=MODEL, messages=MESSAGES, max_tokens=64, tools=[{**TOOL, "function": {
+            **TOOL["function"], "strict": True,
+            "parameters": {**TOOL["function"]["parameters"], "additionalProperties": False}}}],
+    ) as stream:
+        for _ in stream:
+            pass
+        calls = stream.get_final_completion().choices[0].message.tool_calls
+    if EXACT:
+        expect(calls[0].function.parsed_arguments == {"city": "Paris"}, calls)
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+@case
+def structured_output():
+    answer = client.chat.completions.parse(
+        model=MODEL, messages=[{"role": "user", "content": "Ada, 36. As JSON."}],
+        response_format=Person, max_tokens=64,
+    )
+    parsed = answer.choices[0].message.parsed
+    expect(isinstance(parsed, Person), answer)
+
+
+@case
+def completion():
+    answer = client.completions.create(model=MODEL, prompt="Once", max_tokens=8)
+    expect(answer.object == "text_completion" and answer.choices[0].text, answer)
+    pieces = list(client.completions.create(model=MODEL, prompt="Once", max_tokens=8, stream=True))
+    expect("".join(p.choices[0].text for p in pieces if p.choices), pieces)
+
+
+@case
+def embeddings():
+    try:
+        answer = client.embeddings.create(model=MODEL, input=["one", "two"])
+    except openai.BadRequestError as error:
+        expect(not EXACT and error.code == "feature_unavailable", error)
+        return "no node offers embeddings"
+    # The SDK asks for base64 by itself and turns it into numbers.
+    expect(len(answer.data) == 2 and isinstance(answer.data[0].embedding[0], float), answer)
+    expect(len(answer.data[0].embedding) == len(answer.data[1].embedding), "dimension")
+
+
+@case
+def response():
+    answer = client.responses.create(model=MODEL, input="Say hello.", max_output_tokens=16)
+    expect(answer.object == "response" and answer.output_text, answer)
+    expect(answer.usage.total_tokens > 0, answer.usage)
+
+
+@case
+def response_streamed():
+    with client.responses.stream(model=MODEL, input="Say hello.", max_output_tokens=16) as stream:
+        kinds = [event.type for event in stream]
+        final = stream.get_final_response()
+    expect(kinds[0] == "response.created" and "response.output_text.delta" in kinds, kinds)
+    expect(final.output_text, final)
+
+
+@case
+def response_with_tools():
+    tool = {"type": "function", "name": "weather", "parameters": TOOL["function"]["parameters"]}
+    answer = client.responses.create(model=MODEL, input="Weather?", tools=[tool], max_output_tokens=64)
+    calls = [item for item in answer.output if item.type == "function_call"]
+    if EXACT:
+        expect(json.loads(calls[0].arguments) == {"city": "Paris"}, answer)
+    if not calls:
+        return "served; the model called nothing"
+    follow_up = [{"role": "user", "content": "Weather?"}, *answer.output,
+                 {"type": "function_call_output", "call_id": calls[0].call_id, "output": "sunny"}]
+    expect(client.responses.create(model=MODEL, input=follow_up, tools=[tool]).output_text, "second turn")
+
+
+@case
+def response_with_structure():
+    answer = client.responses.parse(
+        model=MODEL, input="Ada, 36. As JSON.", text_format=Person, max_output_tokens=64
+    )
+    expect(isinstance(answer.output_parsed, Person), answer)
+
+
+@case
+def errors_are_the_sdks_own():
+    for run, kind, code in [
+        (lambda: client.chat.completions.create(model="no-such", messages=MESSAGES),
+         openai.NotFoundError, "model_not_found"),
+        (lambda: client.chat.completions.create(model=MODEL, messages=[]),
+         openai.BadRequestError, "invalid_value"),
+        (lambda: client.with_options(api_key="sk-wrong").chat.completions.create(
+            model=MODEL, messages=MESSAGES), openai.AuthenticationError, "invalid_api_key"),
+        (lambda: client.responses.create(model=MODEL, input="Hi", background=True),
+         openai.BadRequestError, "unsupported_parameter"),
+    ]:
+        try:
+            run()
+        except kind as error:
+            expect(error.code == code, error)
+        else:
+            raise AssertionError(f"{code} was not raised")
+
+
+def main():
+    outcomes = []
+    for run in CASES:
+        try:
+            outcome = run() or "passes"
+        except Exception as error:  # a table row, whatever it is
+            traceback.print_exc()
+            outcome = f"FAILS: {type(error).__name__}"
+        name = run.__name__.replace("_", " ")
+        outcomes.append([name, outcome])
+        print(f"{outcome:45} {name}", flush=True)
+    if out := os.environ.get("OUT"):
+        with open(out, "w") as file:
+            json.dump({"sdk": f"openai (Python) {openai.__version__}", "cases": outcomes}, file)
+    sys.exit(any(outcome.startswith("FAILS") for _, outcome in outcomes))
+
+
+main()
