@@ -17,7 +17,9 @@ use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
 use crate::http::{App, ListenError, Listener, Network};
-use crate::receipts::{KeyFileError, Observer, Receipted, Receipts, ReceiptsConfig, Signer};
+use crate::receipts::{
+    KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer,
+};
 use crate::settlement::{ChainObserver, Settlement, SettlementConfig, SettlementError};
 use crate::store::{Identity, Store, StoreConfig, StoreError};
 use crate::tasks::{TaskEnded, Tasks};
@@ -301,6 +303,12 @@ async fn start(
         ),
         keys,
         receipts: receipts.clone(),
+        log: PublicLog::new(
+            identity,
+            Arc::clone(&signer),
+            store.clone(),
+            config.receipts.witnesses.clone(),
+        ),
         store: store.clone(),
         nodes: Arc::clone(&nodes),
         limits: config.limits.clone(),

@@ -6,6 +6,7 @@
 mod body;
 mod chat;
 mod error;
+mod log;
 mod routes;
 mod server;
 
@@ -24,7 +25,7 @@ use crate::accounts::{ApiKeys, KeyService};
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
 use crate::engine::Engine;
-use crate::receipts::Receipts;
+use crate::receipts::{PublicLog, Receipts};
 use crate::settlement::SettlementStatus;
 use crate::store::Store;
 use crate::tunnel::Nodes;
@@ -63,6 +64,8 @@ pub struct App {
     pub key_service: KeyService,
     /// Shows receipts.
     pub receipts: Receipts,
+    /// Shows the log to auditors.
+    pub log: PublicLog,
     /// Reads the log's head and totals.
     pub store: Store,
     /// The connected nodes.

@@ -31,7 +31,7 @@ use crate::store::ApiKey;
 const MAX_COMMAND_BYTES: usize = 16 * 1024;
 
 /// An error of a route.
-struct Failure(ApiError);
+pub(super) struct Failure(pub(super) ApiError);
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
@@ -61,6 +61,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/models", get(models))
         .route("/v1/models/{*model}", get(model))
         .route("/v1/receipts/{request}", get(receipts))
+        .merge(super::log::routes())
         .route("/v1/keys", post(keys).layer(DefaultBodyLimit::max(MAX_COMMAND_BYTES)))
         .route("/v1/network", get(network))
         .route("/healthz", get(health))

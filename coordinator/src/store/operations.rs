@@ -53,6 +53,24 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// A node of another epoch's tree; [`NodeSource::node`] reads the open one.
     fn epoch_node(&self, epoch: u32, level: u8, index: u64) -> Result<Hash32, StoreError>;
 
+    /// `count` neighbouring nodes of an epoch's tree, from `first`.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when they are not all there.
+    fn epoch_nodes(
+        &self,
+        epoch: u32,
+        level: u8,
+        first: u64,
+        count: u16,
+    ) -> Result<Vec<Hash32>, StoreError>;
+
+    /// The bytes of `count` neighbouring receipts of an epoch, from `first`, as they are served.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when they are not all there.
+    fn receipt_run(&self, epoch: u32, first: u64, count: u16) -> Result<Vec<Vec<u8>>, StoreError>;
+
     /// All receipts of a request, by segment.
     fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError>;
 

@@ -11,6 +11,7 @@
 mod bad_input;
 mod failures;
 mod keys;
+mod log;
 mod nodes;
 mod serving;
 mod slow_reader;

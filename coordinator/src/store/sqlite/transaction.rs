@@ -104,6 +104,25 @@ macro_rules! read_operations {
                 log::node(self.connection, epoch, level, index)
             }
 
+            fn epoch_nodes(
+                &self,
+                epoch: u32,
+                level: u8,
+                first: u64,
+                count: u16,
+            ) -> Result<Vec<Hash32>, StoreError> {
+                log::nodes(self.connection, epoch, level, first, count)
+            }
+
+            fn receipt_run(
+                &self,
+                epoch: u32,
+                first: u64,
+                count: u16,
+            ) -> Result<Vec<Vec<u8>>, StoreError> {
+                log::receipt_run(self.connection, epoch, first, count)
+            }
+
             fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError> {
                 log::receipts_of(self.connection, request)
             }
