@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool's results go to standard output")]
 
 mod bench;
+mod lies;
 mod program;
 mod system;
 mod test;
@@ -24,6 +25,8 @@ enum Command {
     Program(program::Command),
     /// Measure clearing, the whole path and memory.
     Bench(bench::BenchArgs),
+    /// Run the audit against a coordinator that lies in every way it can.
+    Lies,
     /// Formatting, lints and every test, as CI runs them.
     Test(test::TestArgs),
     /// Run the whole product on this machine.
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Program(command) => program::run(command),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Lies => lies::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => up::run(arguments),
     };
