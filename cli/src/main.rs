@@ -4,6 +4,7 @@
 //! This file only dispatches. Every command prints for people by default and one JSON document with
 //! `--json`; exit codes are in [`output`].
 
+mod auction;
 mod audit;
 mod context;
 mod escrow;
@@ -57,6 +58,9 @@ enum Command {
     /// Receipts: show one, or verify it without trusting anyone.
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Auctions: run one again from the published order book.
+    #[command(subcommand)]
+    Auction(auction::AuctionCommand),
     /// Re-derive a coordinator's whole public story from its log and the chain.
     ///
     /// Exits with 3 and the first contradiction when something does not fit together.
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
             Command::Escrow(command) => escrow::run(&printer, &arguments.context, command).await,
             Command::Node(command) => node::run(&printer, &arguments.context, command).await,
             Command::Receipt(command) => receipt::run(&printer, &arguments.context, command).await,
+            Command::Auction(command) => auction::run(&printer, &arguments.context, command).await,
             Command::Audit(command) => audit::run(&printer, &arguments.context, command).await,
             Command::Witness(command) => witness::run(&printer, &arguments.context, command).await,
             Command::Guard(command) => guard::run(command).await,

@@ -213,7 +213,7 @@ async fn extension(
     extended
 }
 
-async fn fetch(
+pub(crate) async fn fetch(
     network: &Network,
     request: &str,
     size: Option<u64>,

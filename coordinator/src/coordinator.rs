@@ -226,11 +226,12 @@ async fn start(
         tracing::warn!(%error, "allowances are not known yet; the watcher goes on asking");
     }
     let nodes = Arc::new(Nodes::new(
-        identity.deployment,
-        identity.coordinator,
+        identity,
+        store.read(|look| look.newest_book()).await?,
         config.tunnel.requests_per_node,
         config.models.clone(),
         Arc::clone(&clock),
+        store.clone(),
     ));
 
     // From here on in the order of reliance: what is started later ends earlier.

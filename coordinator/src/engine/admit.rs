@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pinaivu_auction::{Clearing, NoWinnerCause, Snapshot, clear};
+use pinaivu_auction::{Clearing, NoWinnerCause, Snapshot, Terms, clear};
 use pinaivu_openai::{ApiError, ChatRequest};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
@@ -71,30 +71,30 @@ impl Engine {
             input: most_input(&request, body.len(), &self.limits),
             output: total_output(&request, per_choice, &self.limits)?,
         };
-        let clearing = clear(
-            &book,
-            &pinaivu_auction::Request {
-                id,
-                model: &request.model,
-                input_tokens: estimate,
-                // Choices are generated side by side, each in a context of its own.
-                max_output: per_choice,
-                features: features(&request),
-                max_price: None,
-                excluded: &[],
-                pinned: None,
-                warm: &[],
-                now: self.clock.now(),
-            },
-            self.nodes.occupancy(),
-        )
-        .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
+        let asked = pinaivu_auction::Request {
+            id,
+            model: &request.model,
+            input_tokens: estimate,
+            // Choices are generated side by side, each in a context of its own.
+            max_output: per_choice,
+            features: features(&request),
+            max_price: None,
+            excluded: &[],
+            pinned: None,
+            warm: &[],
+            now: self.clock.now(),
+        };
+        let clearing = clear(&book, &asked, self.nodes.occupancy())
+            .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
+        let terms = Terms::of(&asked, &clearing);
 
         let worst_case = clearing.worst_case(bounds.input, bounds.output);
         let hold = self
             .accounts
             .hold(&allowance, worst_case)
             .map_err(|error| RequestError::Hold { error, field: output_field(&request) })?;
+        // Only of requests that are served: nobody fills the disk for nothing.
+        self.nodes.cleared(&terms);
         Ok(Admitted { body, request, salt, commitment, bounds, clearing, hold, flight })
     }
 }

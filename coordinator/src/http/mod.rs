@@ -4,6 +4,7 @@
 //! the same listener. Handlers parse, call and map: decisions are the engine's.
 
 mod body;
+mod book;
 mod chat;
 mod error;
 mod log;

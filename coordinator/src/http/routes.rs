@@ -62,6 +62,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{*model}", get(model))
         .route("/v1/receipts/{request}", get(receipts))
         .merge(super::log::routes())
+        .merge(super::book::routes())
         .route("/v1/keys", post(keys).layer(DefaultBodyLimit::max(MAX_COMMAND_BYTES)))
         .route("/v1/network", get(network))
         .route("/healthz", get(health))

@@ -31,9 +31,9 @@ use std::sync::Arc;
 
 pub use operations::{Read, Write};
 pub use records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Entry, EntryKind, Identity, LogHead,
-    NewAccount, NewReceipt, NewSettlement, NodeTotal, OwnerSalts, SettlementId, SettlementKind,
-    SettlementRecord, SettlementState, StoredReceipt, Totals,
+    Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, BookPlace, Entry, EntryKind, Identity,
+    LogHead, NewAccount, NewBookEntry, NewReceipt, NewSettlement, NodeTotal, OwnerSalts,
+    SettlementId, SettlementKind, SettlementRecord, SettlementState, StoredReceipt, Totals,
 };
 
 /// Where the database is and how much memory it may use.
@@ -161,6 +161,25 @@ impl Store {
         match self.inner.writer.submit(job) {
             Ok(reply) => reply.await.unwrap_or_else(|_| Err(StoreError::Closed.into())),
             Err(closed) => Err(closed.into()),
+        }
+    }
+
+    /// Queues `job` before this returns: what is written later comes after it on disk, too. Nobody learns
+    /// how it went but the log.
+    pub fn write_later(
+        &self,
+        doing: &'static str,
+        job: impl FnOnce(&mut dyn Write) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        let job = move |transaction: &mut dyn Write| {
+            let result = job(transaction);
+            if let Err(error) = &result {
+                tracing::error!(%error, "{doing} failed");
+            }
+            result
+        };
+        if let Err(error) = self.inner.writer.submit(job) {
+            tracing::error!(%error, "{doing} failed");
         }
     }
 

@@ -9,9 +9,9 @@ use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 
 use super::StoreError;
 use super::records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, LogHead, NewAccount, NewReceipt,
-    NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
-    Totals,
+    Account, AccountHandle, ApiKey, ApiKeyId, BookPlace, Entry, EntryKind, LogHead, NewAccount,
+    NewBookEntry, NewReceipt, NewSettlement, NodeTotal, SettlementId, SettlementRecord,
+    SettlementState, StoredReceipt, Totals,
 };
 
 /// Looks at one consistent state. Every method fails only when the database does, or when what it finds
@@ -94,6 +94,18 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// Whether this ticket was given up: it will never be receipted.
     fn is_abandoned(&self, ticket: &Hash32) -> Result<bool, StoreError>;
 
+    /// The newest entry of the newest order book.
+    fn newest_book(&self) -> Result<Option<BookPlace>, StoreError>;
+
+    /// Where the entry with this head stands.
+    fn book_place(&self, head: &Hash32) -> Result<Option<BookPlace>, StoreError>;
+
+    /// At most `count` entries of a book, from version `first`.
+    fn book_entries(&self, book: u64, first: u64, count: u16) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// The terms of a request's clearing, as they were stored.
+    fn clearing(&self, request: &RequestId) -> Result<Option<Vec<u8>>, StoreError>;
+
     /// Settlement transactions whose state can still change, oldest first.
     fn open_settlements(&self) -> Result<Vec<SettlementRecord>, StoreError>;
 
@@ -171,6 +183,15 @@ pub trait Write: Read {
 
     /// Raises the fees to at least `floor`, without a receipt.
     fn raise_fees(&mut self, floor: FineAmount) -> Result<(), StoreError>;
+
+    /// Appends an entry of the order book.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it does not follow the last one.
+    fn append_book(&mut self, entry: &NewBookEntry) -> Result<(), StoreError>;
+
+    /// Stores the terms of a request's clearing.
+    fn put_clearing(&mut self, request: &RequestId, terms: &[u8]) -> Result<(), StoreError>;
 
     /// Marks a ticket as given up. Forgets those given up before `forget_before`.
     fn abandon(

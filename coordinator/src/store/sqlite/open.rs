@@ -12,7 +12,10 @@ use crate::store::records::Identity;
 
 /// Every schema step, in order; `user_version` counts how many the file has had. Steps that were
 /// published never change.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/0001_initial.sql"),
+    include_str!("../../../migrations/0002_book.sql"),
+];
 
 /// How long to wait for a lock that another connection holds; only the checkpointer ever does.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

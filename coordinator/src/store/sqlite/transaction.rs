@@ -6,11 +6,11 @@ use pinaivu_protocol::merkle::NodeSource;
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 
-use super::{accounts, keys, log, settlements, while_doing};
+use super::{accounts, book, keys, log, settlements, while_doing};
 use crate::store::records::{
-    Account, AccountHandle, ApiKey, ApiKeyId, Entry, EntryKind, LogHead, NewAccount, NewReceipt,
-    NewSettlement, NodeTotal, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
-    Totals,
+    Account, AccountHandle, ApiKey, ApiKeyId, BookPlace, Entry, EntryKind, LogHead, NewAccount,
+    NewBookEntry, NewReceipt, NewSettlement, NodeTotal, SettlementId, SettlementRecord,
+    SettlementState, StoredReceipt, Totals,
 };
 use crate::store::{Read, StoreError, Write};
 
@@ -155,6 +155,27 @@ macro_rules! read_operations {
                 log::is_abandoned(self.connection, ticket)
             }
 
+            fn newest_book(&self) -> Result<Option<BookPlace>, StoreError> {
+                book::newest(self.connection)
+            }
+
+            fn book_place(&self, head: &Hash32) -> Result<Option<BookPlace>, StoreError> {
+                book::place(self.connection, head)
+            }
+
+            fn book_entries(
+                &self,
+                book: u64,
+                first: u64,
+                count: u16,
+            ) -> Result<Vec<Vec<u8>>, StoreError> {
+                book::entries(self.connection, book, first, count)
+            }
+
+            fn clearing(&self, request: &RequestId) -> Result<Option<Vec<u8>>, StoreError> {
+                book::clearing(self.connection, request)
+            }
+
             fn open_settlements(&self) -> Result<Vec<SettlementRecord>, StoreError> {
                 settlements::open(self.connection)
             }
@@ -243,6 +264,14 @@ impl Write for WriteTransaction<'_> {
 
     fn raise_fees(&mut self, floor: FineAmount) -> Result<(), StoreError> {
         accounts::raise_fees(self.connection, floor)
+    }
+
+    fn append_book(&mut self, entry: &NewBookEntry) -> Result<(), StoreError> {
+        book::append(self.connection, entry)
+    }
+
+    fn put_clearing(&mut self, request: &RequestId, terms: &[u8]) -> Result<(), StoreError> {
+        book::put_clearing(self.connection, request, terms)
     }
 
     fn abandon(
