@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use pinaivu_auction::{BookEntry, OrderBook, Terms, next_head};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::units::TokenPrice;
+use pinaivu_testkit::{PATIENCE, wait_until};
 use serde_json::Value;
 
 use crate::support::world::{PRICE, request_id};
@@ -85,7 +86,11 @@ async fn book_of_the_next_start_names_the_last_ones_head() {
         let count = u64::try_from(page["data"].as_array().unwrap().len()).unwrap();
         entries(&world, 1, count).await.1
     };
-    let (opened, _) = entries(&world, 2, 1).await;
+    let opened = wait_until("the new book is on disk", PATIENCE, async || {
+        let (opened, _) = entries(&world, 2, 1).await;
+        (!opened.is_empty()).then_some(opened)
+    })
+    .await;
     assert!(
         matches!(opened[0], BookEntry::Opened { previous, .. } if previous == last),
         "{opened:?}"

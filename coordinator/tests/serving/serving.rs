@@ -132,7 +132,7 @@ async fn cheaper_of_two_nodes_serves() {
 }
 
 #[tokio::test]
-async fn usage_beyond_the_nodes_own_statement_is_not_paid() {
+async fn usage_beyond_the_text_or_the_nodes_own_statement_is_not_paid() {
     let world = World::start().await;
     let node = world.node(1, PRICE).await;
     let script = Script::Miscount { pieces: pieces("abcd"), prompt: 1_000_000, completion: 50 };
@@ -142,15 +142,16 @@ async fn usage_beyond_the_nodes_own_statement_is_not_paid() {
     let id = request_id(&response);
     response.text().await.unwrap();
     let receipt = world.receipt(&id).await;
-    // The text would bear more, but the node's signed statement says one piece and its end.
+    // The body would bear more prompt, but the node's signed statement says how long it was; the statement
+    // says more tokens than the text bears: one for each byte and one for its end.
     let stated = &receipt.body.statement.as_ref().unwrap().proof;
     assert_eq!(
         (stated.input_tokens, stated.output_tokens),
-        (TokenCount(PROMPT_TOKENS), TokenCount(2))
+        (TokenCount(PROMPT_TOKENS), TokenCount(50))
     );
-    assert_eq!(receipt.body.output_tokens, stated.output_tokens);
     assert_eq!(receipt.body.input_tokens, stated.input_tokens);
-    assert_eq!(receipt.body.amount, cost(2));
+    assert_eq!(receipt.body.output_tokens, TokenCount(5));
+    assert_eq!(receipt.body.amount, cost(5));
 }
 
 #[tokio::test]
