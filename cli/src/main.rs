@@ -4,16 +4,20 @@
 //! This file only dispatches. Every command prints for people by default and one JSON document with
 //! `--json`; exit codes are in [`output`].
 
+mod auction;
+mod audit;
 mod context;
 mod escrow;
 mod guard;
 mod key;
+mod log;
 mod money;
 mod network;
 mod node;
 mod output;
 mod receipt;
 mod up;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -54,6 +58,15 @@ enum Command {
     /// Receipts: show one, or verify it without trusting anyone.
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Auctions: run one again from the published order book.
+    #[command(subcommand)]
+    Auction(auction::AuctionCommand),
+    /// Re-derive a coordinator's whole public story from its log and the chain.
+    ///
+    /// Exits with 3 and the first contradiction when something does not fit together.
+    Audit(audit::AuditArgs),
+    /// Follow a coordinator's log and the chain, and cosign heads that extend everything seen before.
+    Witness(witness::WitnessArgs),
     /// Run a program and end it when standard input closes (used by `up` for foreign programs).
     #[command(hide = true)]
     Guard(guard::GuardArgs),
@@ -73,6 +86,9 @@ fn main() -> ExitCode {
             Command::Escrow(command) => escrow::run(&printer, &arguments.context, command).await,
             Command::Node(command) => node::run(&printer, &arguments.context, command).await,
             Command::Receipt(command) => receipt::run(&printer, &arguments.context, command).await,
+            Command::Auction(command) => auction::run(&printer, &arguments.context, command).await,
+            Command::Audit(command) => audit::run(&printer, &arguments.context, command).await,
+            Command::Witness(command) => witness::run(&printer, &arguments.context, command).await,
             Command::Guard(command) => guard::run(command).await,
         }
     });

@@ -8,6 +8,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
 
 /// An error that knows its exit code and what a person can do about it.
@@ -70,6 +71,14 @@ impl Printer {
         if !self.json {
             eprintln!("  {text}");
         }
+    }
+
+    /// `bar` where a person sees it, else one that draws nothing.
+    pub(crate) fn progress(self, bar: ProgressBar) -> ProgressBar {
+        if self.json {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        bar
     }
 
     /// Prints `error` and gives its exit code.

@@ -1,22 +1,27 @@
 //! `pinaivu receipt`: show a receipt, or verify it without trusting whoever served it.
 
+mod bundle;
 mod document;
 mod evidence;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use pinaivu_chain::{Chain, Commitment};
+use pinaivu_chain::{Chain, Commitment, Coordinator};
+use pinaivu_log::checkpoint::Checkpoint;
+use pinaivu_log::note::NoteKey;
+use pinaivu_log::source::{self, ReadError};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 
 use crate::context::ContextArgs;
+use crate::log::HttpLog;
 use crate::money::show;
 use crate::network::{Network, chain_failure, get_json};
 use crate::output::{Failure, Printer};
-use document::{Document, Entry};
+pub(crate) use document::Document;
+use document::Entry;
 use evidence::{ChainFacts, Evidence};
 
 /// What to do with receipts.
@@ -32,12 +37,15 @@ pub(crate) enum ReceiptCommand {
     /// Prints each check as passed, failed or not checked with the reason, and exits with 3 when one
     /// failed.
     Verify(VerifyArgs),
+    /// Put a request's receipts, their proofs and the signed log head into one small file that can be
+    /// checked offline.
+    Bundle(bundle::BundleArgs),
 }
 
 /// What to verify, against what.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// A request's id, or a file that `receipt show --json` wrote.
+    /// A request's id, or a file: a bundle, or what `receipt show --json` wrote.
     receipt: String,
     /// The request body as it was sent, JSON.
     #[arg(long, value_name = "FILE")]
@@ -49,12 +57,28 @@ pub(crate) struct VerifyArgs {
     /// is found by itself).
     #[arg(long)]
     salt: Option<Salt>,
-    /// Use neither the coordinator nor the chain; needs a file and --signer.
+    /// Use neither the coordinator nor the chain; needs a file.
     #[arg(long)]
     offline: bool,
-    /// The coordinator's hot key, for --offline.
+    /// The coordinator's hot key, for --offline. Without it the key in a bundle is used, and that it is
+    /// the right one is not checked.
     #[arg(long, value_name = "KEY")]
     signer: Option<PublicKey>,
+    /// Witnesses whose cosignatures you want to see on the log head: NAME+ID+KEY.
+    #[arg(long, value_name = "KEY", num_args = 1..)]
+    witness: Vec<WitnessKey>,
+}
+
+/// A witness as it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct WitnessKey(pub(crate) NoteKey);
+
+impl std::str::FromStr for WitnessKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        NoteKey::parse(text).map(Self).map_err(|error| error.to_string())
+    }
 }
 
 /// Carries out one command.
@@ -73,6 +97,7 @@ pub(crate) async fn run(
             Ok(())
         }
         ReceiptCommand::Verify(arguments) => verify_command(printer, context, &arguments).await,
+        ReceiptCommand::Bundle(arguments) => bundle::run(printer, context, &arguments).await,
     }
 }
 
@@ -84,20 +109,32 @@ async fn verify_command(
     let evidence =
         Evidence::read(arguments.request.as_deref(), arguments.answer.as_deref(), arguments.salt)?;
     let (document, facts) = if arguments.offline {
-        let document = read_file(Path::new(&arguments.receipt))?;
-        let signer = arguments.signer.ok_or_else(|| {
+        let document = Document::read_file(Path::new(&arguments.receipt))?;
+        let claimed = document.signer.filter(|_| arguments.signer.is_none());
+        let signer = arguments.signer.or(claimed).ok_or_else(|| {
             Failure::failed(
                 "without the chain, the coordinator's key must be given",
                 "--signer KEY, from a source you trust",
             )
         })?;
-        (document, ChainFacts::offline(signer))
+        let witnesses = witnesses(arguments);
+        let facts = ChainFacts {
+            signer_claimed: claimed.is_some(),
+            witnesses,
+            ..ChainFacts::offline(signer)
+        };
+        (document, facts)
     } else {
-        online(context, &arguments.receipt).await?
+        let (document, facts) = online(context, &arguments.receipt).await?;
+        (document, ChainFacts { witnesses: witnesses(arguments), ..facts })
     };
     let report = verify::verify(&document, &facts, &evidence);
     printer.result(&report, report.text());
     if report.passed() { Ok(()) } else { Err(Failure::check("the receipt does not verify").into()) }
+}
+
+fn witnesses(arguments: &VerifyArgs) -> Vec<NoteKey> {
+    arguments.witness.iter().map(|witness| witness.0.clone()).collect()
 }
 
 /// The receipt with its path to the root on chain, and what the chain says.
@@ -110,7 +147,7 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
             let size = (coordinator.log.size > 0).then_some(coordinator.log.size);
             Document::read(&fetch(&network, &id.to_string(), size).await?)?
         }
-        Err(_) => read_file(Path::new(receipt))?,
+        Err(_) => Document::read_file(Path::new(receipt))?,
     };
     // A file's path may lead to an older root than the one on chain: ask for the present one.
     if receipt.parse::<RequestId>().is_err()
@@ -128,34 +165,61 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
             nodes.push(node);
         }
     }
+    let extended = extension(&network, &document, &coordinator).await;
     let facts = ChainFacts {
         deployment: Some(deployment),
         signer: coordinator.signer,
         coordinator: Some(coordinator),
         nodes,
+        signer_claimed: false,
+        witnesses: Vec::new(),
+        extended,
     };
     Ok((document, facts))
 }
 
-async fn fetch(
+/// Whether the chain's log extends the head in each of the document's proofs, from the log's own tiles,
+/// which are held against both heads.
+async fn extension(
+    network: &Network,
+    document: &Document,
+    coordinator: &Coordinator,
+) -> Vec<Option<Result<(), String>>> {
+    let source = HttpLog::of(network);
+    let newer = Checkpoint {
+        origin: String::new(),
+        size: coordinator.log.size,
+        root: coordinator.log.root,
+    };
+    let mut extended = Vec::new();
+    for entry in &document.entries {
+        let epoch = entry.receipt.head.record.epoch;
+        let head = entry
+            .proof
+            .as_ref()
+            .and_then(|proof| Checkpoint::from_text(proof.checkpoint.text()).ok());
+        let head = head.filter(|head| epoch == coordinator.log.epoch && head.size <= newer.size);
+        extended.push(match head {
+            Some(head) => {
+                match source::consistency(&source, epoch, (head.size, head.root), &newer).await {
+                    Ok(_) => Some(Ok(())),
+                    Err(ReadError::Source(_)) => None,
+                    Err(error) => Some(Err(error.to_string())),
+                }
+            }
+            None => None,
+        });
+    }
+    extended
+}
+
+pub(crate) async fn fetch(
     network: &Network,
     request: &str,
     size: Option<u64>,
 ) -> anyhow::Result<serde_json::Value> {
     let query = size.map_or_else(String::new, |size| format!("?size={size}"));
     get_json(&network.http, &format!("{}/v1/receipts/{request}{query}", network.url)).await
-}
-
-fn read_file(path: &Path) -> anyhow::Result<Document> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::not_found(
-            format!("{} is neither a request's id nor a readable file: {error}", path.display()),
-            "ids look like req_ and 32 digits; `pinaivu receipt show --json ID` makes a file",
-        )
-    })?;
-    let value = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is not JSON", path.display()))?;
-    Document::read(&value)
 }
 
 fn describe(entry: &Entry) -> String {

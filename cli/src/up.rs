@@ -50,6 +50,9 @@ pub(crate) struct UpArgs {
     /// Seconds reserved money waits before it can leave.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     exit_delay: u64,
+    /// The built web application to serve; `cargo xtask up` builds it and names it.
+    #[arg(long, value_name = "DIR", env = "PINAIVU_APP")]
+    app: Option<PathBuf>,
     /// Override a key of the coordinator's configuration, for example settlement.interval=30s.
     #[arg(long = "coordinator", value_name = "KEY=VALUE")]
     coordinator_overrides: Vec<config::Override>,
@@ -164,7 +167,10 @@ async fn start(
         rpc_url: chain.rpc_url,
         ws_url: chain.ws_url,
         faucet_url: chain.faucet_url,
-        explorer_url: format!("{url}/v1/receipts"),
+        explorer_url: match &arguments.app {
+            Some(_) => format!("{url}/"),
+            None => format!("{url}/v1/receipts"),
+        },
         program_id: chain.program_id.to_string(),
         market: accounts.market.to_string(),
         coordinator: accounts.coordinator.to_string(),
@@ -239,7 +245,8 @@ async fn start_coordinator(
     ports: &config::Ports,
 ) -> anyhow::Result<()> {
     let file = directory.join("run/coordinator.toml");
-    let document = config::coordinator(directory, chain, accounts, ports);
+    let app = arguments.app.as_deref();
+    let document = config::coordinator(directory, chain, accounts, ports, app);
     config::write(&file, document, &arguments.coordinator_overrides)?;
     let ready = directory.join("run/coordinator.json");
     supervisor.start(ProcessSpec {
@@ -326,7 +333,7 @@ fn announce(printer: Printer, ready: &Ready, took: Duration) {
          model             {model}\n\
          Solana RPC        {rpc_url}  (point any wallet at it)\n\
          demo wallet       {}\n\
-         receipts          {explorer_url}/REQUEST_ID\n\
+         explorer          {explorer_url}\n\
          logs              {}\n\n\
          Try it:\n\n\
          curl {base_url}/chat/completions \\\n  \

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pinaivu_log::note::{NoteKey, SignatureType};
 use pinaivu_protocol::ids::{CoordinatorId, MarketId, ProgramId};
 use pinaivu_protocol::units::TokenCount;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -205,6 +206,9 @@ pub struct Receipts {
     /// How long to wait for a node's own count of an answer that was cut off.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub interrupted_wait: Duration,
+    /// Witnesses whose cosignatures on the log's heads are taken and served: `NAME+ID+KEY`.
+    #[serde(deserialize_with = "witnesses", serialize_with = "witness_texts")]
+    pub witnesses: Vec<NoteKey>,
 }
 
 impl Default for Receipts {
@@ -213,6 +217,7 @@ impl Default for Receipts {
             group_interval: Duration::from_millis(5),
             evidence_wait: Duration::from_secs(2),
             interrupted_wait: Duration::from_secs(5),
+            witnesses: Vec::new(),
         }
     }
 }
@@ -473,6 +478,22 @@ fn parse_duration(text: &str) -> Option<Duration> {
 
 fn duration_text<S: serde::Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&format_args!("{}ms", value.as_millis()))
+}
+
+/// Keys of witnesses in their usual text form.
+fn witnesses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NoteKey>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let keys = texts.iter().map(|text| match NoteKey::parse(text) {
+        Ok(key) if key.kind() == SignatureType::Cosignature => Ok(key),
+        _ => Err(serde::de::Error::custom(format!(
+            "'{text}' is not the key of a witness: NAME+ID+KEY, as `pinaivu witness` prints it"
+        ))),
+    });
+    keys.collect()
+}
+
+fn witness_texts<S: serde::Serializer>(keys: &[NoteKey], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(keys.iter().map(ToString::to_string))
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
 use crate::http::{App, ListenError, Listener, Network, Web, WebError};
-use crate::receipts::{KeyFileError, Observer, Receipted, Receipts, ReceiptsConfig, Signer};
+use crate::receipts::{
+    KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer,
+};
 use crate::settlement::{ChainObserver, Settlement, SettlementConfig, SettlementError};
 use crate::store::{Identity, Store, StoreConfig, StoreError};
 use crate::tasks::{TaskEnded, Tasks};
@@ -230,11 +232,12 @@ async fn start(
         tracing::warn!(%error, "allowances are not known yet; the watcher goes on asking");
     }
     let nodes = Arc::new(Nodes::new(
-        identity.deployment,
-        identity.coordinator,
+        identity,
+        store.read(|look| look.newest_book()).await?,
         config.tunnel.requests_per_node,
         config.models.clone(),
         Arc::clone(&clock),
+        store.clone(),
     ));
 
     // From here on in the order of reliance: what is started later ends earlier.
@@ -314,6 +317,12 @@ async fn start(
         accounts: accounts.clone(),
         web: config.web.dir.as_deref().map(Web::open).transpose()?,
         receipts: receipts.clone(),
+        log: PublicLog::new(
+            identity,
+            Arc::clone(&signer),
+            store.clone(),
+            config.receipts.witnesses.clone(),
+        ),
         store: store.clone(),
         nodes: Arc::clone(&nodes),
         limits: config.limits.clone(),

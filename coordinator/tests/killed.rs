@@ -2,6 +2,7 @@
 //! position of the log is ever signed for two receipts.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "tests"
@@ -15,11 +16,13 @@ use std::sync::Arc;
 
 use pinaivu_coordinator::clock::SystemClock;
 use pinaivu_coordinator::receipts::{
-    Draft, Metered, Observer, Receipted, Receipts, ReceiptsConfig, Signer,
+    Draft, EpochTree, Metered, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer,
 };
 use pinaivu_coordinator::store::{
     AccountHandle, Identity, NewAccount, Store, StoreConfig, StoreError,
 };
+use pinaivu_log::checkpoint::Checkpoint;
+use pinaivu_log::note::Note;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
     AllowanceId, CoordinatorId, DeploymentId, EscrowId, NodeId, PublicKey, RequestId, Segment,
@@ -123,13 +126,20 @@ async fn process_that_makes_receipts() {
         config,
         identity(),
         signer(),
-        store,
+        store.clone(),
         Arc::new(SystemClock),
         Arc::new(Shown),
         Bps(300),
     );
+    let log = PublicLog::new(identity(), signer(), store.clone(), Vec::new());
     let submitting = async {
         loop {
+            if number.is_multiple_of(16) {
+                // What a stranger sees of the log meanwhile.
+                let note = log.checkpoint(0).await.unwrap().unwrap();
+                let line = format!("checkpoint {}\n", hex::encode(note.to_string()));
+                std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+            }
             match draft(&receipts, number) {
                 Some(draft) => {
                     receipts.submit(draft).unwrap();
@@ -146,7 +156,7 @@ async fn process_that_makes_receipts() {
 }
 
 /// Lets the process live until it has shown some receipts, kills it, and gives all it has shown.
-fn one_life(path: &Path, until: usize) -> Vec<Signed<ReceiptHead>> {
+fn one_life(path: &Path, until: usize, heads: &mut Vec<Checkpoint>) -> Vec<Signed<ReceiptHead>> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["process_that_makes_receipts", "--exact", "--ignored", "--nocapture"])
         .env(DATABASE, path)
@@ -161,6 +171,13 @@ fn one_life(path: &Path, until: usize) -> Vec<Signed<ReceiptHead>> {
         // A line without its end was cut off by the kill; nobody has read a whole receipt then.
         if let Some(digits) = line.strip_suffix('\n').and_then(|line| line.split_once("head ")) {
             shown.push(Signed::decode(&hex::decode(digits.1).unwrap()).unwrap());
+        }
+        let digits = line.strip_suffix('\n').and_then(|line| line.strip_prefix("checkpoint "));
+        if let Some(digits) = digits {
+            let note = String::from_utf8(hex::decode(digits).unwrap()).unwrap();
+            let origin = pinaivu_log::origin(identity().coordinator, 0);
+            let head = Checkpoint::open(&Note::parse(&note).unwrap(), &origin, signer().public());
+            heads.push(head.unwrap());
         }
         if shown.len() == until {
             child.kill().unwrap();
@@ -177,8 +194,9 @@ fn process_killed_at_any_moment_has_shown_nothing_that_is_not_stored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("coordinator.db");
     let mut shown: BTreeMap<u64, Signed<ReceiptHead>> = BTreeMap::new();
+    let mut heads = Vec::new();
     for life in 0..LIVES {
-        for head in one_life(&path, 1 + life * 97) {
+        for head in one_life(&path, 1 + life * 97, &mut heads) {
             head.verify(&signer().public()).unwrap();
             // Across all lives, a position is signed once.
             assert_eq!(shown.insert(head.record.index, head), None);
@@ -186,6 +204,22 @@ fn process_killed_at_any_moment_has_shown_nothing_that_is_not_stored() {
         let store = Store::open(&StoreConfig::at(&path), identity()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(check(&store, &shown));
+        runtime.block_on(check_heads(&store, &heads));
+    }
+}
+
+/// Every head that was ever shown is one of the log as it is, and none is smaller than one before it.
+async fn check_heads(store: &Store, heads: &[Checkpoint]) {
+    assert!(heads.is_sorted_by_key(|head| head.size));
+    let sizes: Vec<u64> = heads.iter().map(|head| head.size).collect();
+    let roots: Vec<Hash32> = store
+        .read(move |state| {
+            sizes.iter().map(|size| EpochTree::new(state, 0).root(*size)).collect::<Result<_, _>>()
+        })
+        .await
+        .unwrap_or_else(|error: StoreError| panic!("a head that was shown is gone: {error}"));
+    for (head, root) in heads.iter().zip(roots) {
+        assert_eq!(head.root, root);
     }
 }
 

@@ -33,7 +33,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("pinaivu-node-client", &["pinaivu-protocol", "pinaivu-openai", "pinaivu-chain"]),
-    ("pinaivu-cli", &["pinaivu-protocol", "pinaivu-chain", "pinaivu-log", "pinaivu-node-client"]),
+    (
+        "pinaivu-cli",
+        &[
+            "pinaivu-protocol",
+            "pinaivu-auction",
+            "pinaivu-chain",
+            "pinaivu-log",
+            "pinaivu-node-client",
+        ],
+    ),
     ("pinaivu-system-tests", &["pinaivu-protocol", "pinaivu-chain"]),
     ("xtask", &[]),
 ];

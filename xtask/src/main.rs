@@ -3,8 +3,10 @@
 //! This file only dispatches: each subcommand is a module with its own arguments and its own `run`.
 #![expect(clippy::print_stdout, reason = "a command-line tool's results go to standard output")]
 
+mod app;
 mod bench;
 mod conformance;
+mod lies;
 mod program;
 mod system;
 mod test;
@@ -27,6 +29,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// The official OpenAI SDK, unmodified, against a gateway.
     Conformance(conformance::ConformanceArgs),
+    /// Run the audit against a coordinator that lies in every way it can.
+    Lies,
     /// Formatting, lints and every test, as CI runs them.
     Test(test::TestArgs),
     /// Run the whole product on this machine.
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Command::Program(command) => program::run(command),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run_all(&arguments),
+        Command::Lies => lies::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => up::run(arguments),
     };

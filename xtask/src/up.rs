@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{system, workspace};
+use crate::{app, system, workspace};
 
 /// Runs the whole product on this machine.
 ///
@@ -37,7 +37,12 @@ pub(crate) fn run(arguments: UpArgs) -> Result<()> {
     eprintln!("building what is missing …");
     let binaries = workspace::build_binaries()?;
     let program = binaries.join("pinaivu");
+    let mut command = Command::new(&program);
+    command.arg("up").args(arguments.options);
+    if let Some(directory) = app::build() {
+        command.env("PINAIVU_APP", directory);
+    }
     // Replaces this process, so that signals and the exit code are the product's own.
-    let error = Command::new(&program).arg("up").args(arguments.options).exec();
+    let error = command.exec();
     Err(error).with_context(|| format!("cannot start {}", program.display()))
 }

@@ -2,19 +2,27 @@
 //!
 //! Only the bytes count: the JSON beside them is a view for people and is not read here.
 
+use std::path::Path;
+
 use anyhow::{Context as _, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pinaivu_log::proof::LogProof;
 use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::receipt::Receipt;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::output::Failure;
 
 /// All receipts of one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     /// The request they say they are for.
     pub request_id: String,
+    /// The key a bundle says is the coordinator's.
+    pub signer: Option<PublicKey>,
     /// One a segment.
     pub entries: Vec<Entry>,
 }
@@ -26,6 +34,8 @@ pub(crate) struct Entry {
     pub receipt: Receipt,
     /// Where the log has it, when the document says.
     pub inclusion: Option<Inclusion>,
+    /// The way to a signed head, in a bundle.
+    pub proof: Option<LogProof>,
 }
 
 /// The way from a receipt to a root of the log.
@@ -48,6 +58,8 @@ pub(crate) struct Inclusion {
 #[derive(Deserialize)]
 struct DocumentWire {
     request_id: String,
+    #[serde(default)]
+    signer: Option<PublicKey>,
     receipts: Vec<EntryWire>,
 }
 
@@ -56,6 +68,8 @@ struct EntryWire {
     bytes: String,
     #[serde(default)]
     inclusion: Option<Inclusion>,
+    #[serde(default)]
+    proof: Option<String>,
 }
 
 impl Document {
@@ -71,10 +85,27 @@ impl Document {
             .map(|entry| {
                 let bytes = STANDARD.decode(&entry.bytes).context("`bytes` is not base64")?;
                 let receipt = Receipt::decode(&bytes)?;
-                Ok(Entry { receipt, inclusion: entry.inclusion })
+                let proof = entry.proof.as_deref().map(LogProof::parse).transpose()?;
+                Ok(Entry { receipt, inclusion: entry.inclusion, proof })
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { request_id: wire.request_id, entries })
+        Ok(Self { request_id: wire.request_id, signer: wire.signer, entries })
+    }
+
+    /// Reads a file with such a document.
+    pub(crate) fn read_file(path: &Path) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            Failure::not_found(
+                format!(
+                    "{} is neither a request's id nor a readable file: {error}",
+                    path.display()
+                ),
+                "ids look like req_ and 32 digits; `pinaivu receipt bundle ID` makes a file",
+            )
+        })?;
+        let value = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not JSON", path.display()))?;
+        Self::read(&value)
     }
 
     /// Takes the inclusion paths of a newer document, for receipts whose bytes are the same.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use pinaivu_chain::{Coordinator, Node};
+use pinaivu_log::note::NoteKey;
 use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::{DeploymentId, PublicKey};
@@ -31,12 +32,27 @@ pub(crate) struct ChainFacts {
     pub coordinator: Option<Coordinator>,
     /// The accounts of the nodes that the receipts name, as far as they exist.
     pub nodes: Vec<Node>,
+    /// The signer is only what the document says.
+    pub signer_claimed: bool,
+    /// Witnesses the person trusts.
+    pub witnesses: Vec<NoteKey>,
+    /// Receipt by receipt, whether the chain's log extends the head in its proof; nothing where that
+    /// could not be looked at.
+    pub extended: Vec<Option<Result<(), String>>>,
 }
 
 impl ChainFacts {
     /// Only the key the person trusts.
     pub(crate) const fn offline(signer: PublicKey) -> Self {
-        Self { deployment: None, signer, coordinator: None, nodes: Vec::new() }
+        Self {
+            deployment: None,
+            signer,
+            coordinator: None,
+            nodes: Vec::new(),
+            signer_claimed: false,
+            witnesses: Vec::new(),
+            extended: Vec::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The checks themselves: pure, one line each, none of them taking the coordinator's word.
 
+use pinaivu_log::{cosignature, origin};
 use pinaivu_protocol::commitment::{request_commitment_raw, response_commitment};
 use pinaivu_protocol::merkle::verify_inclusion;
 use serde::Serialize;
@@ -99,12 +100,19 @@ impl Checks {
 /// Checks every receipt of the document.
 pub(crate) fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidence) -> Report {
     let mut checks = Checks(Vec::new());
-    for entry in &document.entries {
+    if facts.signer_claimed {
+        checks.skip(
+            "coordinator key",
+            format!("{} is what the bundle says; give --signer to check it", facts.signer),
+        );
+    }
+    for (number, entry) in document.entries.iter().enumerate() {
         check_parties(&mut checks, document, entry, facts);
         check_coordinator(&mut checks, entry, facts);
         check_node(&mut checks, entry, facts);
         check_request(&mut checks, entry, evidence);
         check_answer(&mut checks, document, entry, evidence);
+        check_checkpoint(&mut checks, entry, facts, number);
         check_log(&mut checks, entry, facts);
         check_attestation(&mut checks, entry);
     }
@@ -220,6 +228,52 @@ fn check_answer(checks: &mut Checks, document: &Document, entry: &Entry, evidenc
         .chain(with_counts)
         .any(|answer| response_commitment(salt, &answer) == body.response_commitment);
     checks.add(NAME, served, "is the one that was served", "is not the one that was served");
+}
+
+fn check_checkpoint(checks: &mut Checks, entry: &Entry, facts: &ChainFacts, number: usize) {
+    const NAME: &str = "signed log head";
+    let head = &entry.receipt.head.record;
+    let Some(proof) = &entry.proof else {
+        checks.skip(NAME, "the document has no proof to one; `receipt bundle` makes one");
+        return;
+    };
+    let origin = origin(head.coordinator, head.epoch);
+    let checkpoint = match proof.verify(&entry.receipt.leaf(), &origin, facts.signer) {
+        Ok(checkpoint) if proof.index == head.index => checkpoint,
+        Ok(_) => {
+            checks.add(NAME, false, "", "the proof is of another place in the log");
+            return;
+        }
+        Err(error) => {
+            checks.add(NAME, false, "", error.to_string());
+            return;
+        }
+    };
+    checks.add(
+        NAME,
+        true,
+        format!("entry {} of {} under a head the coordinator signed", head.index, checkpoint.size),
+        "",
+    );
+    for witness in &facts.witnesses {
+        match cosignature::verify(&proof.checkpoint, &checkpoint, witness) {
+            Ok(time) => {
+                checks.add("witness", true, format!("{} saw it at {time}", witness.name()), "");
+            }
+            Err(error) => checks.add("witness", false, "", error.to_string()),
+        }
+    }
+    if facts.witnesses.is_empty() {
+        checks.skip("witness", "give --witness to check who else saw the head");
+    }
+    match facts.extended.get(number) {
+        Some(Some(Ok(()))) => {
+            checks.add("head on chain", true, "the chain's log extends the signed head", "");
+        }
+        Some(Some(Err(error))) => checks.add("head on chain", false, "", error.clone()),
+        Some(None) => checks.skip("head on chain", "the chain's log does not reach it yet"),
+        None => checks.skip("head on chain", "offline"),
+    }
 }
 
 fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {

@@ -117,8 +117,9 @@ pub(crate) fn coordinator(
     chain: &ChainReady,
     accounts: &Accounts,
     ports: &Ports,
+    app: Option<&Path>,
 ) -> Table {
-    toml::toml! {
+    let document = toml::toml! {
         [http]
         [tunnel]
         [chain]
@@ -136,6 +137,14 @@ pub(crate) fn coordinator(
     .with(&["chain", "program_id"], text(chain.program_id))
     .with(&["chain", "market"], text(accounts.market))
     .with(&["chain", "coordinator"], text(accounts.coordinator))
+    .with(&["web", "rpc_url"], text(&chain.rpc_url))
+    .with(&["web", "rpc_ws_url"], text(&chain.ws_url))
+    .with(&["web", "faucet"], text(&chain.faucet_url))
+    .with(&["web", "local"], Value::Boolean(true));
+    match app {
+        Some(directory) => document.with(&["web", "dir"], text(directory.display())),
+        None => document,
+    }
 }
 
 /// One node's configuration; the further down the list, the dearer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pinaivu_auction::{Candidate, Clearing, NoWinnerCause, Snapshot, clear};
+use pinaivu_auction::{Candidate, Clearing, NoWinner, NoWinnerCause, Snapshot, Terms, clear};
 use pinaivu_openai::{ApiError, ChatRequest, Endpoint, Preferences};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
@@ -97,7 +97,7 @@ impl Engine {
         };
         let excluded = wishes.excluded(&book, &request.model);
         let now = self.clock.now();
-        let clear_without = |excluded: &[NodeId]| {
+        let clear_without = |excluded: &[NodeId]| -> Result<_, NoWinner> {
             let wanted = pinaivu_auction::Request {
                 id,
                 model: &request.model,
@@ -111,7 +111,8 @@ impl Engine {
                 warm: &[],
                 now,
             };
-            clear(&book, &wanted, self.nodes.occupancy())
+            let clearing = clear(&book, &wanted, self.nodes.occupancy())?;
+            Ok((Terms::of(&wanted, &clearing), clearing))
         };
         let resting = self.nodes.resting(&request.model);
         let clearing = if resting.is_empty() {
@@ -121,7 +122,7 @@ impl Engine {
             // Better one that failed of late than none.
             clear_without(&avoided).or_else(|_| clear_without(&excluded))
         };
-        let clearing = clearing
+        let (terms, clearing) = clearing
             .map_err(|none| no_winner(none.cause, &request, &book, estimate, per_choice))?;
 
         let worst_case = clearing.worst_case(bounds.input, bounds.output);
@@ -130,6 +131,11 @@ impl Engine {
             .hold_through(caller, worst_case, estimate.saturating_add(bounds.output).get())
             .map_err(|error| RequestError::Hold { error, field: output_field(&request) })?;
         let order = wishes.order(&clearing, |node| self.nodes.speed(&request.model, node));
+        // Only of requests that are served: nobody fills the disk for nothing. Whom the client's own
+        // wish chose over the auction's winner cannot be replayed.
+        if order.is_none() {
+            self.nodes.cleared(&terms);
+        }
         Ok(Admitted {
             body,
             request,

@@ -7,10 +7,12 @@ mod account;
 mod ask;
 mod blobs;
 mod body;
+mod book;
 mod cors;
 mod error;
 mod figures;
 mod keys;
+mod log;
 mod nodes;
 mod query;
 mod receipts;
@@ -35,7 +37,7 @@ use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
 use crate::engine::Engine;
-use crate::receipts::Receipts;
+use crate::receipts::{PublicLog, Receipts};
 use crate::settlement::SettlementStatus;
 use crate::store::Store;
 use crate::tunnel::Nodes;
@@ -92,6 +94,8 @@ pub struct App {
     pub web: Option<Web>,
     /// Shows receipts.
     pub receipts: Receipts,
+    /// Shows the log to auditors.
+    pub log: PublicLog,
     /// Reads the log's head and totals.
     pub store: Store,
     /// The connected nodes.

@@ -28,7 +28,7 @@ use crate::store::{SettlementId, SettlementKind, SettlementRecord, SettlementSta
 const USDC_DECIMALS: u8 = 6;
 
 /// An error of a route.
-pub(super) struct Failure(ApiError);
+pub(super) struct Failure(pub(super) ApiError);
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
@@ -87,6 +87,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
                 .delete(blobs::delete)
                 .layer(DefaultBodyLimit::max(blobs::MAX_BLOB_BYTES)),
         )
+        .merge(super::log::routes())
+        .merge(super::book::routes())
         .route("/v1/network", get(network))
         .route("/healthz", get(health))
         .fallback(elsewhere)

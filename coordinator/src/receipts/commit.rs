@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pinaivu_log::audit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};
+use pinaivu_log::entry::MAX_ENTRY_BYTES;
 use pinaivu_protocol::commitment::{Salt, value_commitment};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId};
@@ -25,12 +27,9 @@ use super::pipeline::mismatch;
 use super::{Flight, Metered, Receipted, Signer};
 use crate::store::{ApiKeyId, Identity, NewFigure, NewReceipt, OwnerSalts, StoreError, Write};
 
-/// Tag of the commitment to the escrow that paid.
-pub const OWNER_ESCROW_TAG: &str = "pinaivu/owner-escrow/v1";
-/// Tag of the commitment to the allowance that paid.
-pub const OWNER_ALLOWANCE_TAG: &str = "pinaivu/owner-allowance/v1";
-/// Tag of the commitment to the allowance's cumulative.
-pub const OWNER_CUMULATIVE_TAG: &str = "pinaivu/owner-cumulative/v1";
+/// Longest statement of a node in a receipt. Everything else in one is far below the rest of what an
+/// entry of the log can hold.
+const MAX_STATEMENT_BYTES: usize = MAX_ENTRY_BYTES - 4 * 1024;
 
 /// What the receipt will say, but for what only the transaction knows.
 #[derive(Clone, Debug)]
@@ -185,7 +184,14 @@ impl<'a> Appender<'a> {
         let earned = self.earned(&ticket.node)?;
 
         let metered = &facts.metered;
-        let amount = ticket.tariff.amount(metered.input_tokens, metered.output_tokens);
+        let statement = statement(facts);
+        // Nobody is charged for more than the node itself says it counted.
+        let counted = statement.as_ref().map(|statement| &statement.proof);
+        let input_tokens = counted
+            .map_or(metered.input_tokens, |proof| proof.input_tokens.min(metered.input_tokens));
+        let output_tokens = counted
+            .map_or(metered.output_tokens, |proof| proof.output_tokens.min(metered.output_tokens));
+        let amount = ticket.tariff.amount(input_tokens, output_tokens);
         // The fee rounds down in the fine unit; the node has the rest, so that the two make the amount.
         let fee = fee_floor(amount, self.issuer.fee_rate);
         let share = fee.and_then(|fee| amount.checked_sub(fee));
@@ -203,8 +209,8 @@ impl<'a> Appender<'a> {
             ticket: facts.ticket_hash,
             request_commitment: ticket.request_commitment,
             response_commitment: metered.response_commitment,
-            input_tokens: metered.input_tokens,
-            output_tokens: metered.output_tokens,
+            input_tokens,
+            output_tokens,
             tariff: ticket.tariff,
             amount,
             fee,
@@ -212,7 +218,7 @@ impl<'a> Appender<'a> {
             outcome: metered.outcome,
             auction: facts.auction,
             owner: owner_commitments(facts, allowance_cumulative),
-            statement: statement(facts),
+            statement,
             attestation: None,
             created: self.issuer.now,
         };
@@ -363,7 +369,17 @@ fn statement(facts: &Facts) -> Option<NodeStatement> {
         tracing::error!(request = %facts.ticket.request, "a statement that was checked does not hold");
         return None;
     }
+    if !fits_the_log(statement) {
+        tracing::warn!(node = %facts.ticket.node, "a node's statement is too long for the log");
+        return None;
+    }
     Some(statement.clone())
+}
+
+/// Whether a receipt with this statement fits an entry of the log: names of models and servers are the
+/// node's own and could be of any length.
+fn fits_the_log(statement: &NodeStatement) -> bool {
+    borsh::object_length(statement).is_ok_and(|length| length <= MAX_STATEMENT_BYTES)
 }
 
 /// Whether a cumulative can be brought to the chain and stored: in whole units it fits a positive

@@ -31,17 +31,20 @@ pub(crate) mod fixtures;
 mod flight;
 mod log;
 mod pipeline;
+mod public_log;
 mod represent;
 mod signer;
 #[cfg(test)]
 mod tests;
 mod view;
+mod witnessed;
 
-pub use commit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};
 pub use draft::{Draft, InvalidDraft, Metered};
 pub use flight::Flight;
 pub use log::EpochTree;
+pub use pinaivu_log::audit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};
 pub use pipeline::{Pipeline, Receipts};
+pub use public_log::{CosignatureError, EntryChunks, LogError, PublicLog};
 pub use represent::output_bound;
 pub use signer::{Billing, KeyFileError, Signer};
 pub use view::{

@@ -1,7 +1,7 @@
 //! The coordinator's hot key, and the secrets that follow from it.
 //!
 //! This is the only module that holds the key. It signs receipt heads (for the pipeline, after which
-//! nothing leaves before it is durable), tunnel hellos, and settlement transactions. From the seed it
+//! nothing leaves before it is durable), heads of the log, tunnel hellos, and settlement transactions. From the seed it
 //! derives, by HKDF-SHA-256, the key of a ticket's `issuer_mac` and the key that masks
 //! [`Billing`]: neither is ever stored, and both survive a crash.
 
@@ -9,6 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{constant_time, hkdf, hmac};
+use pinaivu_log::checkpoint::{Checkpoint, CheckpointError};
+use pinaivu_log::note::Note;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::{Signed, SigningKey};
@@ -153,6 +155,11 @@ impl Signer {
     /// Signs a receipt's head. The caller keeps it to itself until the receipt is durable.
     pub(super) fn sign_head(&self, head: ReceiptHead) -> Signed<ReceiptHead> {
         self.key.sign(head)
+    }
+
+    /// Signs a head of the log, which the caller read from what is durable.
+    pub(super) fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Result<Note, CheckpointError> {
+        checkpoint.sign(&self.key)
     }
 
     /// The same key as Solana's libraries take it, for settlement transactions.

@@ -32,11 +32,11 @@ use std::sync::Arc;
 pub use operations::{Read, Write};
 pub use records::{
     Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Billed, BlobEntry, BlobExpectation,
-    BlobId, BlobNamespace, BlobOutcome, Entry, EntryKind, FIGURE_MINUTES_KEPT, FigureQuery,
-    FigureRow, FigureStep, FiguresOf, Identity, KeyLimits, LogHead, NewAccount, NewBlob, NewFigure,
-    NewReceipt, NewSettlement, NodeFigures, NodeTotal, OwnerSalts, ReceiptCursor,
-    ReceiptCursorError, ReceiptFilter, SettlementId, SettlementKind, SettlementRecord,
-    SettlementState, StoredReceipt, Totals,
+    BlobId, BlobNamespace, BlobOutcome, BookPlace, Entry, EntryKind, FIGURE_MINUTES_KEPT,
+    FigureQuery, FigureRow, FigureStep, FiguresOf, Identity, KeyLimits, LogHead, NewAccount,
+    NewBlob, NewBookEntry, NewFigure, NewReceipt, NewSettlement, NodeFigures, NodeTotal,
+    OwnerSalts, ReceiptCursor, ReceiptCursorError, ReceiptFilter, SettlementId, SettlementKind,
+    SettlementRecord, SettlementState, StoredReceipt, Totals,
 };
 
 /// Where the database is and how much memory it may use.
@@ -164,6 +164,25 @@ impl Store {
         match self.inner.writer.submit(job) {
             Ok(reply) => reply.await.unwrap_or_else(|_| Err(StoreError::Closed.into())),
             Err(closed) => Err(closed.into()),
+        }
+    }
+
+    /// Queues `job` before this returns: what is written later comes after it on disk, too. Nobody learns
+    /// how it went but the log.
+    pub fn write_later(
+        &self,
+        doing: &'static str,
+        job: impl FnOnce(&mut dyn Write) -> Result<(), StoreError> + Send + 'static,
+    ) {
+        let job = move |transaction: &mut dyn Write| {
+            let result = job(transaction);
+            if let Err(error) = &result {
+                tracing::error!(%error, "{doing} failed");
+            }
+            result
+        };
+        if let Err(error) = self.inner.writer.submit(job) {
+            tracing::error!(%error, "{doing} failed");
         }
     }
 

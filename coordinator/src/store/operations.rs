@@ -10,9 +10,10 @@ use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use super::StoreError;
 use super::records::{
     Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
-    BlobNamespace, BlobOutcome, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits, LogHead,
-    NewAccount, NewBlob, NewFigure, NewReceipt, NewSettlement, NodeFigures, NodeTotal,
-    ReceiptFilter, SettlementId, SettlementRecord, SettlementState, StoredReceipt, Totals,
+    BlobNamespace, BlobOutcome, BookPlace, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits,
+    LogHead, NewAccount, NewBlob, NewBookEntry, NewFigure, NewReceipt, NewSettlement, NodeFigures,
+    NodeTotal, ReceiptFilter, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
+    Totals,
 };
 
 /// Looks at one consistent state. Every method fails only when the database does, or when what it finds
@@ -84,6 +85,24 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// A node of another epoch's tree; [`NodeSource::node`] reads the open one.
     fn epoch_node(&self, epoch: u32, level: u8, index: u64) -> Result<Hash32, StoreError>;
 
+    /// `count` neighbouring nodes of an epoch's tree, from `first`.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when they are not all there.
+    fn epoch_nodes(
+        &self,
+        epoch: u32,
+        level: u8,
+        first: u64,
+        count: u16,
+    ) -> Result<Vec<Hash32>, StoreError>;
+
+    /// The bytes of `count` neighbouring receipts of an epoch, from `first`, as they are served.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when they are not all there.
+    fn receipt_run(&self, epoch: u32, first: u64, count: u16) -> Result<Vec<Vec<u8>>, StoreError>;
+
     /// All receipts of a request, by segment.
     fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError>;
 
@@ -106,6 +125,18 @@ pub trait Read: NodeSource<Error = StoreError> {
 
     /// Whether this ticket was given up: it will never be receipted.
     fn is_abandoned(&self, ticket: &Hash32) -> Result<bool, StoreError>;
+
+    /// The newest entry of the newest order book.
+    fn newest_book(&self) -> Result<Option<BookPlace>, StoreError>;
+
+    /// Where the entry with this head stands.
+    fn book_place(&self, head: &Hash32) -> Result<Option<BookPlace>, StoreError>;
+
+    /// At most `count` entries of a book, from version `first`.
+    fn book_entries(&self, book: u64, first: u64, count: u16) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// The terms of a request's clearing, as they were stored.
+    fn clearing(&self, request: &RequestId) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Settlement transactions whose state can still change, oldest first.
     fn open_settlements(&self) -> Result<Vec<SettlementRecord>, StoreError>;
@@ -228,6 +259,15 @@ pub trait Write: Read {
 
     /// Raises the fees to at least `floor`, without a receipt.
     fn raise_fees(&mut self, floor: FineAmount) -> Result<(), StoreError>;
+
+    /// Appends an entry of the order book.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it does not follow the last one.
+    fn append_book(&mut self, entry: &NewBookEntry) -> Result<(), StoreError>;
+
+    /// Stores the terms of a request's clearing.
+    fn put_clearing(&mut self, request: &RequestId, terms: &[u8]) -> Result<(), StoreError>;
 
     /// Marks a ticket as given up. Forgets those given up before `forget_before`.
     fn abandon(

@@ -600,3 +600,27 @@ pub struct SettlementRecord {
     /// Why it failed, for people.
     pub failure: Option<String>,
 }
+
+/// Where an entry of the order book stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookPlace {
+    /// Which book: each start of the coordinator opens the next one.
+    pub book: u64,
+    /// How many entries of that book the head covers.
+    pub version: u64,
+    /// The head after it.
+    pub head: Hash32,
+}
+
+/// An entry of the order book about to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBookEntry {
+    /// Which book; the newest, or the next one at version 1.
+    pub book: u64,
+    /// Its place, from 1; one after the last.
+    pub version: u64,
+    /// The head after it.
+    pub head: Hash32,
+    /// borsh of the entry.
+    pub entry: Vec<u8>,
+}

@@ -15,11 +15,11 @@ use hyper::client::conn::http2::SendRequest;
 use parking_lot::Mutex;
 use pinaivu_auction::{
     AskEffect, AskRefused, BookError, Candidate, NodeFacts, NodeSlot, Occupancy, OrderBook, Seat,
-    SharedBook, Snapshot, Weights,
+    SharedBook, Snapshot, Terms, Update, Weights,
 };
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
+use pinaivu_protocol::ids::{NodeId, PublicKey};
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
 use pinaivu_protocol::tunnel::{CoordinatorMessage, Goodbye, TunnelMac};
@@ -31,6 +31,7 @@ use super::measure::{Measured, Sample, Speed};
 use super::timeline::{Histogram, NodeHour, Timeline};
 use crate::clock::SharedClock;
 use crate::config::Models;
+use crate::store::{BookPlace, Identity, NewBookEntry, Store};
 
 /// Messages that may wait for one node. What does not fit is dropped: a node presents again what was
 /// never acknowledged.
@@ -124,6 +125,7 @@ pub struct Nodes {
     timeline: Timeline,
     models: Models,
     clock: SharedClock,
+    store: Store,
 }
 
 /// A connected node, for people to look at.
@@ -172,19 +174,34 @@ impl AskRefusal {
 }
 
 impl Nodes {
-    /// No node yet, and an empty book.
+    /// No node yet, and an empty book after the one with entry `previous`. Every entry goes to the store
+    /// before a request can be cleared from it, so that a receipt that is durable never names a book
+    /// that is not.
     #[must_use]
     pub fn new(
-        deployment: DeploymentId,
-        coordinator: CoordinatorId,
+        identity: Identity,
+        previous: Option<BookPlace>,
         requests_per_node: u16,
         models: Models,
         clock: SharedClock,
+        store: Store,
     ) -> Self {
-        let (book, _) = OrderBook::open(deployment, coordinator, Hash32::ZERO, clock.now());
+        let number = previous.map_or(1, |previous| previous.book.saturating_add(1));
+        let head = previous.map_or(Hash32::ZERO, |previous| previous.head);
+        let Identity { deployment, coordinator } = identity;
+        let (book, opened) = OrderBook::open(deployment, coordinator, head, clock.now());
+        let journal = store.clone();
+        let journal = Box::new(move |updates: Vec<Update>| {
+            journal.write_later("writing the book", move |transaction| {
+                updates.into_iter().try_for_each(|Update { version, head, entry }| {
+                    transaction.append_book(&NewBookEntry { book: number, version, head, entry })
+                })
+            });
+        });
         Self {
             live: DashMap::new(),
-            book: SharedBook::new(book),
+            book: SharedBook::journaled(book, opened, journal),
+            store,
             occupancy: Arc::new(Occupancy::new(u32::from(requests_per_node))),
             measured: Measured::default(),
             timeline: Timeline::default(),
@@ -197,6 +214,14 @@ impl Nodes {
     #[must_use]
     pub fn book(&self) -> Arc<Snapshot> {
         self.book.load()
+    }
+
+    /// Keeps what a clearing was asked, so that anyone can run it again.
+    pub fn cleared(&self, terms: &Terms) {
+        let (request, bytes) = (terms.request, terms.encode());
+        self.store.write_later("writing a clearing", move |transaction| {
+            transaction.put_clearing(&request, &bytes)
+        });
     }
 
     /// Which nodes have room.

@@ -10,10 +10,12 @@
 
 mod bad_input;
 mod blobs;
+mod book;
 mod conformance;
 mod endpoints;
 mod failures;
 mod keys;
+mod log;
 mod nodes;
 mod preferences;
 mod queue;

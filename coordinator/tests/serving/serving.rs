@@ -132,7 +132,7 @@ async fn cheaper_of_two_nodes_serves() {
 }
 
 #[tokio::test]
-async fn usage_beyond_the_text_is_not_paid() {
+async fn usage_beyond_the_text_or_the_nodes_own_statement_is_not_paid() {
     let world = World::start().await;
     let node = world.node(1, PRICE).await;
     let script = Script::Miscount { pieces: pieces("abcd"), prompt: 1_000_000, completion: 50 };
@@ -142,10 +142,16 @@ async fn usage_beyond_the_text_is_not_paid() {
     let id = request_id(&response);
     response.text().await.unwrap();
     let receipt = world.receipt(&id).await;
-    // One token for each byte of the text and one for its end; the body's bytes and the template's.
-    let bound = u32::try_from(request.to_string().len()).unwrap() + 256;
+    // The body would bear more prompt, but the node's signed statement says how long it was; the statement
+    // says more tokens than the text bears: one for each byte and one for its end.
+    let stated = &receipt.body.statement.as_ref().unwrap().proof;
+    assert_eq!(
+        (stated.input_tokens, stated.output_tokens),
+        (TokenCount(PROMPT_TOKENS), TokenCount(50))
+    );
+    assert_eq!(receipt.body.input_tokens, stated.input_tokens);
     assert_eq!(receipt.body.output_tokens, TokenCount(5));
-    assert_eq!(receipt.body.input_tokens, TokenCount(bound));
+    assert_eq!(receipt.body.amount, cost(5));
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ pub struct OrderBook {
     members: HashMap<NodeId, Member>,
     owners: HashMap<PublicKey, OwnerSlot>,
     models: Arc<BTreeMap<Arc<str>, Arc<ModelBook>>>,
+    /// What was chained and not taken yet; kept only for a book that is recorded.
+    fresh: Option<Vec<Update>>,
 }
 
 impl OrderBook {
@@ -72,6 +74,7 @@ impl OrderBook {
             members: HashMap::new(),
             owners: HashMap::new(),
             models: Arc::default(),
+            fresh: None,
         };
         let update = book.chain(&BookEntry::Opened { deployment, coordinator, previous, at });
         (book, update)
@@ -133,6 +136,16 @@ impl OrderBook {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot { head: self.head, version: self.version, models: Arc::clone(&self.models) }
+    }
+
+    /// From now on keeps what is chained until [`Self::take_fresh`] takes it.
+    pub(crate) fn record(&mut self) {
+        self.fresh.get_or_insert_default();
+    }
+
+    /// What was chained since the last call, when the book is recorded.
+    pub(crate) fn take_fresh(&mut self) -> Vec<Update> {
+        self.fresh.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The slot of a node that was ever admitted.
@@ -391,7 +404,11 @@ impl OrderBook {
         let entry = entry.encode();
         self.head = next_head(&self.head, &entry);
         self.version = self.version.saturating_add(1);
-        Update { version: self.version, head: self.head, entry }
+        let update = Update { version: self.version, head: self.head, entry };
+        if let Some(fresh) = &mut self.fresh {
+            fresh.push(update.clone());
+        }
+        update
     }
 }
 

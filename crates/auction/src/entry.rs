@@ -124,6 +124,12 @@ impl BookEntry {
         debug_assert!(written.is_ok());
         bytes
     }
+
+    /// Reads exactly one entry. Checks nothing else.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::try_from_slice(bytes).ok()
+    }
 }
 
 /// The chain's step: `tagged("pinaivu/book/v1", head ‖ entry)`, from [`Hash32::ZERO`].

@@ -36,6 +36,7 @@ mod quality;
 mod ranking;
 mod shared;
 mod snapshot;
+mod terms;
 mod tie;
 
 pub use book::OrderBook;
@@ -48,6 +49,7 @@ pub use occupancy::{Availability, BusyNodes, Everyone, Occupancy, Seat};
 pub use outcome::{AskEffect, AskRefused, BookError, ReplayError, Update};
 pub use price::{CLEARING_CAP, clearing_price, critical_price};
 pub use quality::{Measurements, QualityFactor, Reference, quality_factor};
-pub use shared::SharedBook;
+pub use shared::{Journal, SharedBook};
 pub use snapshot::{MAX_NODES, ModelBook, ModelSummary, NodeSlot, Offer, Snapshot};
+pub use terms::Terms;
 pub use tie::tie_break;

@@ -29,10 +29,23 @@ export async function filesOf(folder) {
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** An account and an instruction of one name would export the same constants: the instruction gives way. */
+function withoutCollisions(root) {
+  const taken = new Set(root.program.accounts.map((account) => account.name));
+  const instructions = root.program.instructions.map((instruction) =>
+    taken.has(instruction.name) ? { ...instruction, name: `make${capital(instruction.name)}` } : instruction,
+  );
+  return { ...root, program: { ...root.program, instructions } };
+}
+
+function capital(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
 /** The files as the generator makes them today. */
 export async function render() {
   const idl = JSON.parse(await readFile(IDL, "utf8"));
-  const root = rootNodeFromAnchor(idl);
+  const root = withoutCollisions(rootNodeFromAnchor(idl));
   const folder = await mkdtemp(join(tmpdir(), "pinaivu-client-"));
   try {
     await visit(

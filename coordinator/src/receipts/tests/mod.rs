@@ -12,6 +12,7 @@
 mod evidence;
 mod life;
 mod pipeline;
+mod public_log;
 mod represent;
 mod signer;
 mod view;

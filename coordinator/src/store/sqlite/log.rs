@@ -117,6 +117,58 @@ pub(super) fn node(
         .ok_or(StoreError::Missing("node of the log"))
 }
 
+pub(super) fn nodes(
+    connection: &Connection,
+    epoch: u32,
+    level: u8,
+    first: u64,
+    count: u16,
+) -> Result<Vec<Hash32>, StoreError> {
+    let end = first.checked_add(count.into()).ok_or(StoreError::Range("a tree index"))?;
+    let (first, end) = (integer(first, "a tree index")?, integer(end, "a tree index")?);
+    let found: Vec<Hash32> = connection
+        .prepare_cached(
+            "SELECT hash FROM tree
+             WHERE epoch = ?1 AND level = ?2 AND position >= ?3 AND position < ?4
+             ORDER BY position",
+        )
+        .and_then(|mut statement| {
+            statement
+                .query_map((epoch, level, first, end), |row| get_bytes(row, 0, Hash32))?
+                .collect()
+        })
+        .map_err(while_doing("reading nodes of the log"))?;
+    if found.len() == usize::from(count) {
+        Ok(found)
+    } else {
+        Err(StoreError::Missing("node of the log"))
+    }
+}
+
+pub(super) fn receipt_run(
+    connection: &Connection,
+    epoch_number: u32,
+    first: u64,
+    count: u16,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let missing = StoreError::Missing("receipt");
+    let Some(epoch) = epoch(connection, epoch_number)? else { return Err(missing) };
+    let end = first.checked_add(count.into()).filter(|end| *end <= epoch.head.size);
+    let Some(end) = end else { return Err(missing) };
+    let place = |index: u64| {
+        let position = epoch.first.checked_add(index).ok_or(StoreError::Range("a position"))?;
+        integer(position, "a position")
+    };
+    let (first, end) = (place(first)?, place(end)?);
+    let found: Vec<Vec<u8>> = connection
+        .prepare_cached(
+            "SELECT bytes FROM receipts WHERE position >= ?1 AND position < ?2 ORDER BY position",
+        )
+        .and_then(|mut statement| statement.query_map((first, end), |row| row.get(0))?.collect())
+        .map_err(while_doing("reading receipts"))?;
+    if found.len() == usize::from(count) { Ok(found) } else { Err(missing) }
+}
+
 pub(super) fn put_node(
     connection: &Connection,
     level: u8,

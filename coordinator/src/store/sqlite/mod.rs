@@ -6,6 +6,7 @@
 mod accounts;
 mod backfill;
 mod blobs;
+mod book;
 mod codec;
 mod figures;
 mod keys;

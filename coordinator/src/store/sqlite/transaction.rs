@@ -6,12 +6,13 @@ use pinaivu_protocol::merkle::NodeSource;
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 
-use super::{accounts, blobs, figures, keys, log, settlements, while_doing};
+use super::{accounts, blobs, book, figures, keys, log, settlements, while_doing};
 use crate::store::records::{
     Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
-    BlobNamespace, BlobOutcome, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits, LogHead,
-    NewAccount, NewBlob, NewFigure, NewReceipt, NewSettlement, NodeFigures, NodeTotal,
-    ReceiptFilter, SettlementId, SettlementRecord, SettlementState, StoredReceipt, Totals,
+    BlobNamespace, BlobOutcome, BookPlace, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits,
+    LogHead, NewAccount, NewBlob, NewBookEntry, NewFigure, NewReceipt, NewSettlement, NodeFigures,
+    NodeTotal, ReceiptFilter, SettlementId, SettlementRecord, SettlementState, StoredReceipt,
+    Totals,
 };
 use crate::store::{Read, StoreError, Write};
 
@@ -144,6 +145,25 @@ macro_rules! read_operations {
                 log::node(self.connection, epoch, level, index)
             }
 
+            fn epoch_nodes(
+                &self,
+                epoch: u32,
+                level: u8,
+                first: u64,
+                count: u16,
+            ) -> Result<Vec<Hash32>, StoreError> {
+                log::nodes(self.connection, epoch, level, first, count)
+            }
+
+            fn receipt_run(
+                &self,
+                epoch: u32,
+                first: u64,
+                count: u16,
+            ) -> Result<Vec<Vec<u8>>, StoreError> {
+                log::receipt_run(self.connection, epoch, first, count)
+            }
+
             fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError> {
                 log::receipts_of(self.connection, request)
             }
@@ -174,6 +194,27 @@ macro_rules! read_operations {
 
             fn is_abandoned(&self, ticket: &Hash32) -> Result<bool, StoreError> {
                 log::is_abandoned(self.connection, ticket)
+            }
+
+            fn newest_book(&self) -> Result<Option<BookPlace>, StoreError> {
+                book::newest(self.connection)
+            }
+
+            fn book_place(&self, head: &Hash32) -> Result<Option<BookPlace>, StoreError> {
+                book::place(self.connection, head)
+            }
+
+            fn book_entries(
+                &self,
+                book: u64,
+                first: u64,
+                count: u16,
+            ) -> Result<Vec<Vec<u8>>, StoreError> {
+                book::entries(self.connection, book, first, count)
+            }
+
+            fn clearing(&self, request: &RequestId) -> Result<Option<Vec<u8>>, StoreError> {
+                book::clearing(self.connection, request)
             }
 
             fn open_settlements(&self) -> Result<Vec<SettlementRecord>, StoreError> {
@@ -308,6 +349,14 @@ impl Write for WriteTransaction<'_> {
 
     fn raise_fees(&mut self, floor: FineAmount) -> Result<(), StoreError> {
         accounts::raise_fees(self.connection, floor)
+    }
+
+    fn append_book(&mut self, entry: &NewBookEntry) -> Result<(), StoreError> {
+        book::append(self.connection, entry)
+    }
+
+    fn put_clearing(&mut self, request: &RequestId, terms: &[u8]) -> Result<(), StoreError> {
+        book::put_clearing(self.connection, request, terms)
     }
 
     fn abandon(

@@ -70,6 +70,19 @@ impl World {
         world
     }
 
+    /// Ends the coordinator in good order and starts it again over the same database.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { chain, coordinator, allowance, client, _directory: directory } = self;
+        coordinator.shutdown().await;
+        let config = config(&directory, |_| {});
+        let coordinator =
+            Coordinator::start(config, Arc::clone(&chain) as _, Arc::new(SystemClock))
+                .await
+                .unwrap();
+        let client = Client { base_url: coordinator.report().base_url.clone(), ..client };
+        Self { chain, coordinator, allowance, client, _directory: directory }
+    }
+
     /// The coordinator's signer.
     pub(crate) fn signer(&self) -> PublicKey {
         signing_key(SIGNER_SEED).public()

@@ -211,6 +211,7 @@ export async function raise(
           openingSlot,
           amount,
           expiryTime: expiry,
+          voucherSigner: null,
         },
         config(setting),
       ),
@@ -357,7 +358,6 @@ export async function claim(setting: Setting, payout: Located<Payout>): Promise<
         {
           market: place.market,
           ledger: await ledgerAddress(place),
-          coordinator: payout.coordinator,
           payout: payout.address,
           escrowVault: await escrowVaultAddress(place),
           mint: setting.market.mint,

@@ -86,8 +86,17 @@ export type Allowance = {
   pendingRelease: PendingRelease;
   /** Grows by one with every change. */
   sequence: bigint;
-  /** Zero; for vouchers and later versions. */
-  voucherReserved: ReadonlyUint8Array;
+  /** Who signs vouchers; the zero key when debits need none. */
+  voucherSigner: Address;
+  /**
+   * The highest cumulative of a voucher that was presented; debits go no further. Counts only with a
+   * voucher signer.
+   */
+  voucherLimit: bigint;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
+  /** Zero; for later versions. */
+  reservedBytes: ReadonlyUint8Array;
 };
 
 export type AllowanceArgs = {
@@ -120,8 +129,17 @@ export type AllowanceArgs = {
   pendingRelease: PendingReleaseArgs;
   /** Grows by one with every change. */
   sequence: number | bigint;
-  /** Zero; for vouchers and later versions. */
-  voucherReserved: ReadonlyUint8Array;
+  /** Who signs vouchers; the zero key when debits need none. */
+  voucherSigner: Address;
+  /**
+   * The highest cumulative of a voucher that was presented; debits go no further. Counts only with a
+   * voucher signer.
+   */
+  voucherLimit: number | bigint;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
+  /** Zero; for later versions. */
+  reservedBytes: ReadonlyUint8Array;
 };
 
 /** Gets the encoder for {@link AllowanceArgs} account data. */
@@ -142,7 +160,10 @@ export function getAllowanceEncoder(): FixedSizeEncoder<AllowanceArgs> {
       ["expiryObservedSlot", getU64Encoder()],
       ["pendingRelease", getPendingReleaseEncoder()],
       ["sequence", getU64Encoder()],
-      ["voucherReserved", fixEncoderSize(getBytesEncoder(), 128)],
+      ["voucherSigner", getAddressEncoder()],
+      ["voucherLimit", getU64Encoder()],
+      ["rentPayer", getAddressEncoder()],
+      ["reservedBytes", fixEncoderSize(getBytesEncoder(), 56)],
     ]),
     (value) => ({ ...value, discriminator: ALLOWANCE_DISCRIMINATOR }),
   );
@@ -165,7 +186,10 @@ export function getAllowanceDecoder(): FixedSizeDecoder<Allowance> {
     ["expiryObservedSlot", getU64Decoder()],
     ["pendingRelease", getPendingReleaseDecoder()],
     ["sequence", getU64Decoder()],
-    ["voucherReserved", fixDecoderSize(getBytesDecoder(), 128)],
+    ["voucherSigner", getAddressDecoder()],
+    ["voucherLimit", getU64Decoder()],
+    ["rentPayer", getAddressDecoder()],
+    ["reservedBytes", fixDecoderSize(getBytesDecoder(), 56)],
   ]);
 }
 

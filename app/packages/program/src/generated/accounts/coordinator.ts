@@ -19,6 +19,8 @@ import {
   fixEncoderSize,
   getAddressDecoder,
   getAddressEncoder,
+  getBooleanDecoder,
+  getBooleanEncoder,
   getBytesDecoder,
   getBytesEncoder,
   getStructDecoder,
@@ -46,7 +48,16 @@ import {
   type MaybeEncodedAccount,
   type ReadonlyUint8Array,
 } from "@solana/kit";
-import { getLogDecoder, getLogEncoder, type Log, type LogArgs } from "../types";
+import {
+  getLogDecoder,
+  getLogEncoder,
+  getUnbondingDecoder,
+  getUnbondingEncoder,
+  type Log,
+  type LogArgs,
+  type Unbonding,
+  type UnbondingArgs,
+} from "../types";
 
 export const COORDINATOR_DISCRIMINATOR: ReadonlyUint8Array = new Uint8Array([
   234, 133, 61, 140, 173, 3, 10, 188,
@@ -76,9 +87,15 @@ export type Coordinator = {
   measurement: ReadonlyUint8Array;
   /** Hash of the attestation evidence that binds `signer`; zero when there is none. */
   evidenceHash: ReadonlyUint8Array;
-  /** Backs what nodes are owed and not credited, in base units of the mint. */
+  /**
+   * Backs what nodes are owed and not credited, in base units of the mint. What waits to be taken
+   * out is not in it.
+   */
   guaranteeBond: bigint;
-  /** Lost on equivocation, in base units of the mint. */
+  /**
+   * Lost on equivocation, in base units of the mint. What waits to be taken out is lost too, but
+   * not in here.
+   */
   penaltyBond: bigint;
   /** Ever taken from allowances. */
   debited: bigint;
@@ -90,7 +107,22 @@ export type Coordinator = {
   feesPaid: bigint;
   /** Grows by one with every change. */
   sequence: bigint;
-  /** Zero; for guarantees, unbonding and later versions. */
+  /** Σ over nodes of guarantee less advances: what the guarantee bond stands for. Never above it. */
+  guaranteed: bigint;
+  /** Σ over nodes of what the guarantee bond advanced and credit has not given back. */
+  advanced: bigint;
+  /** Guarantee bond on its way out. */
+  guaranteeUnbonding: Unbonding;
+  /** Penalty bond on its way out. It can still be slashed. */
+  penaltyUnbonding: Unbonding;
+  /**
+   * Whether it was shown to have signed two contradicting statements. For good: no money can be
+   * reserved for it and no penalty bond added.
+   */
+  slashed: boolean;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
+  /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
   /** Head of the receipt log. */
   log: Log;
@@ -117,9 +149,15 @@ export type CoordinatorArgs = {
   measurement: ReadonlyUint8Array;
   /** Hash of the attestation evidence that binds `signer`; zero when there is none. */
   evidenceHash: ReadonlyUint8Array;
-  /** Backs what nodes are owed and not credited, in base units of the mint. */
+  /**
+   * Backs what nodes are owed and not credited, in base units of the mint. What waits to be taken
+   * out is not in it.
+   */
   guaranteeBond: number | bigint;
-  /** Lost on equivocation, in base units of the mint. */
+  /**
+   * Lost on equivocation, in base units of the mint. What waits to be taken out is lost too, but
+   * not in here.
+   */
   penaltyBond: number | bigint;
   /** Ever taken from allowances. */
   debited: number | bigint;
@@ -131,7 +169,22 @@ export type CoordinatorArgs = {
   feesPaid: number | bigint;
   /** Grows by one with every change. */
   sequence: number | bigint;
-  /** Zero; for guarantees, unbonding and later versions. */
+  /** Σ over nodes of guarantee less advances: what the guarantee bond stands for. Never above it. */
+  guaranteed: number | bigint;
+  /** Σ over nodes of what the guarantee bond advanced and credit has not given back. */
+  advanced: number | bigint;
+  /** Guarantee bond on its way out. */
+  guaranteeUnbonding: UnbondingArgs;
+  /** Penalty bond on its way out. It can still be slashed. */
+  penaltyUnbonding: UnbondingArgs;
+  /**
+   * Whether it was shown to have signed two contradicting statements. For good: no money can be
+   * reserved for it and no penalty bond added.
+   */
+  slashed: boolean;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
+  /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
   /** Head of the receipt log. */
   log: LogArgs;
@@ -160,7 +213,13 @@ export function getCoordinatorEncoder(): Encoder<CoordinatorArgs> {
       ["fees", getU64Encoder()],
       ["feesPaid", getU64Encoder()],
       ["sequence", getU64Encoder()],
-      ["reserved", fixEncoderSize(getBytesEncoder(), 192)],
+      ["guaranteed", getU64Encoder()],
+      ["advanced", getU64Encoder()],
+      ["guaranteeUnbonding", getUnbondingEncoder()],
+      ["penaltyUnbonding", getUnbondingEncoder()],
+      ["slashed", getBooleanEncoder()],
+      ["rentPayer", getAddressEncoder()],
+      ["reserved", fixEncoderSize(getBytesEncoder(), 95)],
       ["log", getLogEncoder()],
       ["endpoint", addEncoderSizePrefix(getUtf8Encoder(), getU32Encoder())],
     ]),
@@ -188,7 +247,13 @@ export function getCoordinatorDecoder(): Decoder<Coordinator> {
     ["fees", getU64Decoder()],
     ["feesPaid", getU64Decoder()],
     ["sequence", getU64Decoder()],
-    ["reserved", fixDecoderSize(getBytesDecoder(), 192)],
+    ["guaranteed", getU64Decoder()],
+    ["advanced", getU64Decoder()],
+    ["guaranteeUnbonding", getUnbondingDecoder()],
+    ["penaltyUnbonding", getUnbondingDecoder()],
+    ["slashed", getBooleanDecoder()],
+    ["rentPayer", getAddressDecoder()],
+    ["reserved", fixDecoderSize(getBytesDecoder(), 95)],
     ["log", getLogDecoder()],
     ["endpoint", addDecoderSizePrefix(getUtf8Decoder(), getU32Decoder())],
   ]);

@@ -67,6 +67,8 @@ export type Escrow = {
   allowances: number;
   /** Grows by one with every change. */
   sequence: bigint;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
   /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
 };
@@ -88,6 +90,8 @@ export type EscrowArgs = {
   allowances: number;
   /** Grows by one with every change. */
   sequence: number | bigint;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
   /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
 };
@@ -105,7 +109,8 @@ export function getEscrowEncoder(): FixedSizeEncoder<EscrowArgs> {
       ["free", getU64Encoder()],
       ["allowances", getU32Encoder()],
       ["sequence", getU64Encoder()],
-      ["reserved", fixEncoderSize(getBytesEncoder(), 128)],
+      ["rentPayer", getAddressEncoder()],
+      ["reserved", fixEncoderSize(getBytesEncoder(), 96)],
     ]),
     (value) => ({ ...value, discriminator: ESCROW_DISCRIMINATOR }),
   );
@@ -123,7 +128,8 @@ export function getEscrowDecoder(): FixedSizeDecoder<Escrow> {
     ["free", getU64Decoder()],
     ["allowances", getU32Decoder()],
     ["sequence", getU64Decoder()],
-    ["reserved", fixDecoderSize(getBytesDecoder(), 128)],
+    ["rentPayer", getAddressDecoder()],
+    ["reserved", fixDecoderSize(getBytesDecoder(), 96)],
   ]);
 }
 

@@ -75,7 +75,7 @@ export type Market = {
   tokenProgram: Address;
   /** Genesis hash of the cluster. */
   genesisHash: ReadonlyUint8Array;
-  /** May pause. */
+  /** May pause, and propose changes. */
   governance: Address;
   /** Slots between asking for reserved money and getting it. */
   exitDelaySlots: bigint;
@@ -91,6 +91,20 @@ export type Market = {
   minBond: bigint;
   /** Grows by one with every change. */
   sequence: bigint;
+  /** Slots that a coordinator has to credit what is demanded. */
+  livenessSlots: bigint;
+  /** Seconds between the same. */
+  livenessSeconds: bigint;
+  /** Slots between asking to lower a guarantee, or its bond, and lowering it. */
+  guaranteeDelaySlots: bigint;
+  /** Seconds between the same. */
+  guaranteeDelaySeconds: bigint;
+  /** Slots between proposing a change and making it. */
+  governanceDelaySlots: bigint;
+  /** Seconds between the same. */
+  governanceDelaySeconds: bigint;
+  /** Proposals ever opened; the next one's number. */
+  proposals: bigint;
   /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
 };
@@ -118,7 +132,7 @@ export type MarketArgs = {
   tokenProgram: Address;
   /** Genesis hash of the cluster. */
   genesisHash: ReadonlyUint8Array;
-  /** May pause. */
+  /** May pause, and propose changes. */
   governance: Address;
   /** Slots between asking for reserved money and getting it. */
   exitDelaySlots: number | bigint;
@@ -134,6 +148,20 @@ export type MarketArgs = {
   minBond: number | bigint;
   /** Grows by one with every change. */
   sequence: number | bigint;
+  /** Slots that a coordinator has to credit what is demanded. */
+  livenessSlots: number | bigint;
+  /** Seconds between the same. */
+  livenessSeconds: number | bigint;
+  /** Slots between asking to lower a guarantee, or its bond, and lowering it. */
+  guaranteeDelaySlots: number | bigint;
+  /** Seconds between the same. */
+  guaranteeDelaySeconds: number | bigint;
+  /** Slots between proposing a change and making it. */
+  governanceDelaySlots: number | bigint;
+  /** Seconds between the same. */
+  governanceDelaySeconds: number | bigint;
+  /** Proposals ever opened; the next one's number. */
+  proposals: number | bigint;
   /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
 };
@@ -162,7 +190,14 @@ export function getMarketEncoder(): FixedSizeEncoder<MarketArgs> {
       ["minStake", getU64Encoder()],
       ["minBond", getU64Encoder()],
       ["sequence", getU64Encoder()],
-      ["reserved", fixEncoderSize(getBytesEncoder(), 128)],
+      ["livenessSlots", getU64Encoder()],
+      ["livenessSeconds", getU64Encoder()],
+      ["guaranteeDelaySlots", getU64Encoder()],
+      ["guaranteeDelaySeconds", getU64Encoder()],
+      ["governanceDelaySlots", getU64Encoder()],
+      ["governanceDelaySeconds", getU64Encoder()],
+      ["proposals", getU64Encoder()],
+      ["reserved", fixEncoderSize(getBytesEncoder(), 72)],
     ]),
     (value) => ({ ...value, discriminator: MARKET_DISCRIMINATOR }),
   );
@@ -191,7 +226,14 @@ export function getMarketDecoder(): FixedSizeDecoder<Market> {
     ["minStake", getU64Decoder()],
     ["minBond", getU64Decoder()],
     ["sequence", getU64Decoder()],
-    ["reserved", fixDecoderSize(getBytesDecoder(), 128)],
+    ["livenessSlots", getU64Decoder()],
+    ["livenessSeconds", getU64Decoder()],
+    ["guaranteeDelaySlots", getU64Decoder()],
+    ["guaranteeDelaySeconds", getU64Decoder()],
+    ["governanceDelaySlots", getU64Decoder()],
+    ["governanceDelaySeconds", getU64Decoder()],
+    ["proposals", getU64Decoder()],
+    ["reserved", fixDecoderSize(getBytesDecoder(), 72)],
   ]);
 }
 

@@ -83,6 +83,8 @@ export type Node = {
   sequence: bigint;
   /** Zero; for the public address of direct delivery. */
   endpointReserved: ReadonlyUint8Array;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
   /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
 };
@@ -112,6 +114,8 @@ export type NodeArgs = {
   sequence: number | bigint;
   /** Zero; for the public address of direct delivery. */
   endpointReserved: ReadonlyUint8Array;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
   /** Zero; for later versions. */
   reserved: ReadonlyUint8Array;
 };
@@ -133,7 +137,8 @@ export function getNodeEncoder(): FixedSizeEncoder<NodeArgs> {
       ["status", getNodeStatusEncoder()],
       ["sequence", getU64Encoder()],
       ["endpointReserved", fixEncoderSize(getBytesEncoder(), 130)],
-      ["reserved", fixEncoderSize(getBytesEncoder(), 64)],
+      ["rentPayer", getAddressEncoder()],
+      ["reserved", fixEncoderSize(getBytesEncoder(), 32)],
     ]),
     (value) => ({ ...value, discriminator: NODE_DISCRIMINATOR }),
   );
@@ -155,7 +160,8 @@ export function getNodeDecoder(): FixedSizeDecoder<Node> {
     ["status", getNodeStatusDecoder()],
     ["sequence", getU64Decoder()],
     ["endpointReserved", fixDecoderSize(getBytesDecoder(), 130)],
-    ["reserved", fixDecoderSize(getBytesDecoder(), 64)],
+    ["rentPayer", getAddressDecoder()],
+    ["reserved", fixDecoderSize(getBytesDecoder(), 32)],
   ]);
 }
 

@@ -38,6 +38,16 @@ import {
   type MaybeEncodedAccount,
   type ReadonlyUint8Array,
 } from "@solana/kit";
+import {
+  getDemandDecoder,
+  getDemandEncoder,
+  getLoweringDecoder,
+  getLoweringEncoder,
+  type Demand,
+  type DemandArgs,
+  type Lowering,
+  type LoweringArgs,
+} from "../types";
 
 export const PAYOUT_DISCRIMINATOR: ReadonlyUint8Array = new Uint8Array([
   69, 45, 245, 131, 218, 101, 158, 228,
@@ -61,14 +71,24 @@ export type Payout = {
   payoutOwner: Address;
   /** Ever credited, in base units of the mint. Final: it never decreases. */
   credited: bigint;
-  /** Part of `credited` that was paid out. */
+  /** Ever paid to the node, by claims and by demands. It never decreases. */
   paid: bigint;
-  /** Share of the coordinator's guarantee bond; 0 until guarantees exist. */
+  /** Share of the coordinator's guarantee bond: the most it may have advanced at one time. */
   guarantee: bigint;
   /** Grows by one with every change. */
   sequence: bigint;
-  /** Zero; for demands and later versions. */
-  demandReserved: ReadonlyUint8Array;
+  /** The market of both. */
+  market: Address;
+  /** Part of `paid` that the guarantee bond advanced and credit has not given back. */
+  advanced: bigint;
+  /** A lower guarantee that waits for its delay. */
+  lowering: Lowering;
+  /** What the node demanded and waits for. */
+  demand: Demand;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
+  /** Zero; for later versions. */
+  reserved: ReadonlyUint8Array;
 };
 
 export type PayoutArgs = {
@@ -84,14 +104,24 @@ export type PayoutArgs = {
   payoutOwner: Address;
   /** Ever credited, in base units of the mint. Final: it never decreases. */
   credited: number | bigint;
-  /** Part of `credited` that was paid out. */
+  /** Ever paid to the node, by claims and by demands. It never decreases. */
   paid: number | bigint;
-  /** Share of the coordinator's guarantee bond; 0 until guarantees exist. */
+  /** Share of the coordinator's guarantee bond: the most it may have advanced at one time. */
   guarantee: number | bigint;
   /** Grows by one with every change. */
   sequence: number | bigint;
-  /** Zero; for demands and later versions. */
-  demandReserved: ReadonlyUint8Array;
+  /** The market of both. */
+  market: Address;
+  /** Part of `paid` that the guarantee bond advanced and credit has not given back. */
+  advanced: number | bigint;
+  /** A lower guarantee that waits for its delay. */
+  lowering: LoweringArgs;
+  /** What the node demanded and waits for. */
+  demand: DemandArgs;
+  /** Who paid the rent and gets it back. */
+  rentPayer: Address;
+  /** Zero; for later versions. */
+  reserved: ReadonlyUint8Array;
 };
 
 /** Gets the encoder for {@link PayoutArgs} account data. */
@@ -108,7 +138,12 @@ export function getPayoutEncoder(): FixedSizeEncoder<PayoutArgs> {
       ["paid", getU64Encoder()],
       ["guarantee", getU64Encoder()],
       ["sequence", getU64Encoder()],
-      ["demandReserved", fixEncoderSize(getBytesEncoder(), 160)],
+      ["market", getAddressEncoder()],
+      ["advanced", getU64Encoder()],
+      ["lowering", getLoweringEncoder()],
+      ["demand", getDemandEncoder()],
+      ["rentPayer", getAddressEncoder()],
+      ["reserved", fixEncoderSize(getBytesEncoder(), 40)],
     ]),
     (value) => ({ ...value, discriminator: PAYOUT_DISCRIMINATOR }),
   );
@@ -127,7 +162,12 @@ export function getPayoutDecoder(): FixedSizeDecoder<Payout> {
     ["paid", getU64Decoder()],
     ["guarantee", getU64Decoder()],
     ["sequence", getU64Decoder()],
-    ["demandReserved", fixDecoderSize(getBytesDecoder(), 160)],
+    ["market", getAddressDecoder()],
+    ["advanced", getU64Decoder()],
+    ["lowering", getLoweringDecoder()],
+    ["demand", getDemandDecoder()],
+    ["rentPayer", getAddressDecoder()],
+    ["reserved", fixDecoderSize(getBytesDecoder(), 40)],
   ]);
 }
 

@@ -20,7 +20,7 @@ export const PINAIVU_ERROR__MARKET_PAUSED = 0x1770; // 6000
 export const PINAIVU_ERROR__NOT_GOVERNANCE = 0x1771; // 6001
 /** NotUpgradeAuthority: the signer is not the program's upgrade authority */
 export const PINAIVU_ERROR__NOT_UPGRADE_AUTHORITY = 0x1772; // 6002
-/** MintHasExtensions: mints with Token-2022 extensions are not accepted */
+/** MintHasExtensions: the mint has a Token-2022 extension that is not accepted */
 export const PINAIVU_ERROR__MINT_HAS_EXTENSIONS = 0x1773; // 6003
 /** FeeTooHigh: the fee is above its cap */
 export const PINAIVU_ERROR__FEE_TOO_HIGH = 0x1774; // 6004
@@ -112,13 +112,97 @@ export const PINAIVU_ERROR__TRANSFER_INEXACT = 0x179e; // 6046
 export const PINAIVU_ERROR__VAULT_UNCOVERED = 0x179f; // 6047
 /** InvariantBroken: an account's counters contradict each other */
 export const PINAIVU_ERROR__INVARIANT_BROKEN = 0x17a0; // 6048
+/** MinimumTooHigh: a minimum is above the maximum */
+export const PINAIVU_ERROR__MINIMUM_TOO_HIGH = 0x17a1; // 6049
+/** DelayOrder: the delays are not in the order that leaves time to demand and to exit */
+export const PINAIVU_ERROR__DELAY_ORDER = 0x17a2; // 6050
+/** NothingToSweep: there is nothing to sweep */
+export const PINAIVU_ERROR__NOTHING_TO_SWEEP = 0x17a3; // 6051
+/** SweepInstead: the escrow is open: sweep the tokens instead */
+export const PINAIVU_ERROR__SWEEP_INSTEAD = 0x17a4; // 6052
+/** GuaranteesUncovered: the guarantee bond does not cover the guarantees */
+export const PINAIVU_ERROR__GUARANTEES_UNCOVERED = 0x17a5; // 6053
+/** NothingLowering: no lower guarantee waits */
+export const PINAIVU_ERROR__NOTHING_LOWERING = 0x17a6; // 6054
+/** DemandOpen: a demand is open */
+export const PINAIVU_ERROR__DEMAND_OPEN = 0x17a7; // 6055
+/** NothingToDemand: the receipt shows nothing beyond what is credited, paid or demanded */
+export const PINAIVU_ERROR__NOTHING_TO_DEMAND = 0x17a8; // 6056
+/** NoDemand: no demand is open */
+export const PINAIVU_ERROR__NO_DEMAND = 0x17a9; // 6057
+/** NotPayee: the signer is neither the payout owner nor the node's operator or signer */
+export const PINAIVU_ERROR__NOT_PAYEE = 0x17aa; // 6058
+/** WrongNode: the account belongs to another node */
+export const PINAIVU_ERROR__WRONG_NODE = 0x17ab; // 6059
+/** NothingToRefill: there is nothing to give back to the bond */
+export const PINAIVU_ERROR__NOTHING_TO_REFILL = 0x17ac; // 6060
+/** SignatureMissing: the instruction is not one of the Ed25519 program */
+export const PINAIVU_ERROR__SIGNATURE_MISSING = 0x17ad; // 6061
+/** SignatureMalformed: the Ed25519 instruction has another count, index or offset than accepted */
+export const PINAIVU_ERROR__SIGNATURE_MALFORMED = 0x17ae; // 6062
+/** WrongSignerKey: the signature is of another key */
+export const PINAIVU_ERROR__WRONG_SIGNER_KEY = 0x17af; // 6063
+/** SignedBytesMalformed: the signed bytes are not the record required */
+export const PINAIVU_ERROR__SIGNED_BYTES_MALFORMED = 0x17b0; // 6064
+/** WrongDeployment: the record is for another cluster or program */
+export const PINAIVU_ERROR__WRONG_DEPLOYMENT = 0x17b1; // 6065
+/** VouchersNotUsed: the allowance takes no vouchers */
+export const PINAIVU_ERROR__VOUCHERS_NOT_USED = 0x17b2; // 6066
+/** WrongVoucher: the voucher is for another allowance */
+export const PINAIVU_ERROR__WRONG_VOUCHER = 0x17b3; // 6067
+/** VoucherStale: the voucher does not raise the limit */
+export const PINAIVU_ERROR__VOUCHER_STALE = 0x17b4; // 6068
+/** VoucherExpired: the voucher has expired */
+export const PINAIVU_ERROR__VOUCHER_EXPIRED = 0x17b5; // 6069
+/** EvidenceOutOfRange: the evidence's length or offset is out of range */
+export const PINAIVU_ERROR__EVIDENCE_OUT_OF_RANGE = 0x17b6; // 6070
+/** EvidenceMalformed: the evidence is not the record required */
+export const PINAIVU_ERROR__EVIDENCE_MALFORMED = 0x17b7; // 6071
+/** EvidenceTooOld: the key was retired too long ago */
+export const PINAIVU_ERROR__EVIDENCE_TOO_OLD = 0x17b8; // 6072
+/** NotIncluded: the path does not lead to the log's stored hash */
+export const PINAIVU_ERROR__NOT_INCLUDED = 0x17b9; // 6073
+/** ModelTooLong: the model's name is too long */
+export const PINAIVU_ERROR__MODEL_TOO_LONG = 0x17ba; // 6074
+/** NotContradictory: the statements do not contradict each other */
+export const PINAIVU_ERROR__NOT_CONTRADICTORY = 0x17bb; // 6075
+/** CoordinatorSlashed: the coordinator was slashed */
+export const PINAIVU_ERROR__COORDINATOR_SLASHED = 0x17bc; // 6076
+/** NodeSuspended: the node is suspended */
+export const PINAIVU_ERROR__NODE_SUSPENDED = 0x17bd; // 6077
+/** SignerRetired: the key was retired */
+export const PINAIVU_ERROR__SIGNER_RETIRED = 0x17be; // 6078
+/** SignerAccountable: the key can still be held to account */
+export const PINAIVU_ERROR__SIGNER_ACCOUNTABLE = 0x17bf; // 6079
+/** WrongProposal: the proposal is of another kind */
+export const PINAIVU_ERROR__WRONG_PROPOSAL = 0x17c0; // 6080
+/** ProposalSuperseded: the proposal is not the present governance's */
+export const PINAIVU_ERROR__PROPOSAL_SUPERSEDED = 0x17c1; // 6081
+/** NewGovernanceMissing: the proposed governance has not signed */
+export const PINAIVU_ERROR__NEW_GOVERNANCE_MISSING = 0x17c2; // 6082
+/** MeasurementNotAllowed: the measurement is not on the market's list */
+export const PINAIVU_ERROR__MEASUREMENT_NOT_ALLOWED = 0x17c3; // 6083
+/** PayoutNotEmpty: the payout has something owed, promised or demanded */
+export const PINAIVU_ERROR__PAYOUT_NOT_EMPTY = 0x17c4; // 6084
+/** PayoutInUse: node and coordinator are both open */
+export const PINAIVU_ERROR__PAYOUT_IN_USE = 0x17c5; // 6085
+/** NotPayoutOwner: the signer is not the payout owner */
+export const PINAIVU_ERROR__NOT_PAYOUT_OWNER = 0x17c6; // 6086
+/** CoordinatorNotEmpty: the coordinator has bonds, fees, guarantees or advances */
+export const PINAIVU_ERROR__COORDINATOR_NOT_EMPTY = 0x17c7; // 6087
+/** WrongRentReceiver: the account's rent was paid by somebody else */
+export const PINAIVU_ERROR__WRONG_RENT_RECEIVER = 0x17c8; // 6088
 
 export type PinaivuError =
   | typeof PINAIVU_ERROR__ALLOWANCE_NOT_EMPTY
   | typeof PINAIVU_ERROR__ALLOWANCES_OPEN
   | typeof PINAIVU_ERROR__AMOUNT_ZERO
+  | typeof PINAIVU_ERROR__COORDINATOR_NOT_EMPTY
+  | typeof PINAIVU_ERROR__COORDINATOR_SLASHED
   | typeof PINAIVU_ERROR__COORDINATOR_UNDERBONDED
+  | typeof PINAIVU_ERROR__DELAY_ORDER
   | typeof PINAIVU_ERROR__DELAY_OUT_OF_RANGE
+  | typeof PINAIVU_ERROR__DEMAND_OPEN
   | typeof PINAIVU_ERROR__DESTINATION_MISSING
   | typeof PINAIVU_ERROR__ENDPOINT_INVALID
   | typeof PINAIVU_ERROR__ENTRIES_EMPTY
@@ -126,9 +210,13 @@ export type PinaivuError =
   | typeof PINAIVU_ERROR__ENTRY_NOT_WRITABLE
   | typeof PINAIVU_ERROR__EPOCH_MISMATCH
   | typeof PINAIVU_ERROR__ESCROW_NOT_EMPTY
+  | typeof PINAIVU_ERROR__EVIDENCE_MALFORMED
+  | typeof PINAIVU_ERROR__EVIDENCE_OUT_OF_RANGE
+  | typeof PINAIVU_ERROR__EVIDENCE_TOO_OLD
   | typeof PINAIVU_ERROR__EXPIRY_IN_PAST
   | typeof PINAIVU_ERROR__EXPIRY_LOWERED
   | typeof PINAIVU_ERROR__FEE_TOO_HIGH
+  | typeof PINAIVU_ERROR__GUARANTEES_UNCOVERED
   | typeof PINAIVU_ERROR__INSUFFICIENT_FREE
   | typeof PINAIVU_ERROR__INSUFFICIENT_STAKE
   | typeof PINAIVU_ERROR__INVARIANT_BROKEN
@@ -137,32 +225,64 @@ export type PinaivuError =
   | typeof PINAIVU_ERROR__LOG_ROOT_MISMATCH
   | typeof PINAIVU_ERROR__LOG_SIZE_MISMATCH
   | typeof PINAIVU_ERROR__MARKET_PAUSED
+  | typeof PINAIVU_ERROR__MEASUREMENT_NOT_ALLOWED
+  | typeof PINAIVU_ERROR__MINIMUM_TOO_HIGH
   | typeof PINAIVU_ERROR__MINT_HAS_EXTENSIONS
+  | typeof PINAIVU_ERROR__MODEL_TOO_LONG
+  | typeof PINAIVU_ERROR__NEW_GOVERNANCE_MISSING
+  | typeof PINAIVU_ERROR__NO_DEMAND
   | typeof PINAIVU_ERROR__NODE_NOT_EMPTY
+  | typeof PINAIVU_ERROR__NODE_SUSPENDED
   | typeof PINAIVU_ERROR__NOT_AUTHORITY
+  | typeof PINAIVU_ERROR__NOT_CONTRADICTORY
   | typeof PINAIVU_ERROR__NOT_GOVERNANCE
+  | typeof PINAIVU_ERROR__NOTHING_LOWERING
   | typeof PINAIVU_ERROR__NOTHING_TO_CHANGE
   | typeof PINAIVU_ERROR__NOTHING_TO_CLAIM
+  | typeof PINAIVU_ERROR__NOTHING_TO_DEMAND
   | typeof PINAIVU_ERROR__NOTHING_TO_EXIT
+  | typeof PINAIVU_ERROR__NOTHING_TO_REFILL
+  | typeof PINAIVU_ERROR__NOTHING_TO_SWEEP
   | typeof PINAIVU_ERROR__NOTHING_UNBONDING
+  | typeof PINAIVU_ERROR__NOT_INCLUDED
   | typeof PINAIVU_ERROR__NOT_MATURED
   | typeof PINAIVU_ERROR__NOT_OPERATOR
   | typeof PINAIVU_ERROR__NOT_OWNER
+  | typeof PINAIVU_ERROR__NOT_PAYEE
+  | typeof PINAIVU_ERROR__NOT_PAYOUT_OWNER
   | typeof PINAIVU_ERROR__NOT_SIGNER
   | typeof PINAIVU_ERROR__NOT_UPGRADE_AUTHORITY
   | typeof PINAIVU_ERROR__OPENING_SLOT_OUT_OF_WINDOW
   | typeof PINAIVU_ERROR__OVERFLOW
+  | typeof PINAIVU_ERROR__PAYOUT_IN_USE
+  | typeof PINAIVU_ERROR__PAYOUT_NOT_EMPTY
+  | typeof PINAIVU_ERROR__PROPOSAL_SUPERSEDED
+  | typeof PINAIVU_ERROR__SIGNATURE_MALFORMED
+  | typeof PINAIVU_ERROR__SIGNATURE_MISSING
+  | typeof PINAIVU_ERROR__SIGNED_BYTES_MALFORMED
+  | typeof PINAIVU_ERROR__SIGNER_ACCOUNTABLE
+  | typeof PINAIVU_ERROR__SIGNER_RETIRED
+  | typeof PINAIVU_ERROR__SWEEP_INSTEAD
   | typeof PINAIVU_ERROR__TOO_YOUNG_TO_CLOSE
   | typeof PINAIVU_ERROR__TRANSFER_INEXACT
   | typeof PINAIVU_ERROR__VAULT_UNCOVERED
+  | typeof PINAIVU_ERROR__VOUCHER_EXPIRED
+  | typeof PINAIVU_ERROR__VOUCHERS_NOT_USED
+  | typeof PINAIVU_ERROR__VOUCHER_STALE
   | typeof PINAIVU_ERROR__WRONG_COORDINATOR
+  | typeof PINAIVU_ERROR__WRONG_DEPLOYMENT
   | typeof PINAIVU_ERROR__WRONG_DESTINATION
   | typeof PINAIVU_ERROR__WRONG_ENTRY_ACCOUNT
   | typeof PINAIVU_ERROR__WRONG_ESCROW
   | typeof PINAIVU_ERROR__WRONG_MARKET
   | typeof PINAIVU_ERROR__WRONG_MINT
+  | typeof PINAIVU_ERROR__WRONG_NODE
+  | typeof PINAIVU_ERROR__WRONG_PROPOSAL
+  | typeof PINAIVU_ERROR__WRONG_RENT_RECEIVER
+  | typeof PINAIVU_ERROR__WRONG_SIGNER_KEY
   | typeof PINAIVU_ERROR__WRONG_TOKEN_ACCOUNT
-  | typeof PINAIVU_ERROR__WRONG_TOKEN_PROGRAM;
+  | typeof PINAIVU_ERROR__WRONG_TOKEN_PROGRAM
+  | typeof PINAIVU_ERROR__WRONG_VOUCHER;
 
 let pinaivuErrorMessages: Record<PinaivuError, string> | undefined;
 if (process.env["NODE_ENV"] !== "production") {
@@ -170,8 +290,12 @@ if (process.env["NODE_ENV"] !== "production") {
     [PINAIVU_ERROR__ALLOWANCE_NOT_EMPTY]: `the allowance still holds money`,
     [PINAIVU_ERROR__ALLOWANCES_OPEN]: `the escrow still has open allowances`,
     [PINAIVU_ERROR__AMOUNT_ZERO]: `the amount is zero`,
+    [PINAIVU_ERROR__COORDINATOR_NOT_EMPTY]: `the coordinator has bonds, fees, guarantees or advances`,
+    [PINAIVU_ERROR__COORDINATOR_SLASHED]: `the coordinator was slashed`,
     [PINAIVU_ERROR__COORDINATOR_UNDERBONDED]: `the coordinator's penalty bond is below the market's minimum`,
+    [PINAIVU_ERROR__DELAY_ORDER]: `the delays are not in the order that leaves time to demand and to exit`,
     [PINAIVU_ERROR__DELAY_OUT_OF_RANGE]: `a delay is zero or above the maximum`,
+    [PINAIVU_ERROR__DEMAND_OPEN]: `a demand is open`,
     [PINAIVU_ERROR__DESTINATION_MISSING]: `the release's destination account is missing`,
     [PINAIVU_ERROR__ENDPOINT_INVALID]: `the endpoint is empty, too long or not printable ASCII`,
     [PINAIVU_ERROR__ENTRIES_EMPTY]: `there is no entry`,
@@ -179,9 +303,13 @@ if (process.env["NODE_ENV"] !== "production") {
     [PINAIVU_ERROR__ENTRY_NOT_WRITABLE]: `an account that must be written is read-only`,
     [PINAIVU_ERROR__EPOCH_MISMATCH]: `the log's epoch is another`,
     [PINAIVU_ERROR__ESCROW_NOT_EMPTY]: `the escrow still holds money`,
+    [PINAIVU_ERROR__EVIDENCE_MALFORMED]: `the evidence is not the record required`,
+    [PINAIVU_ERROR__EVIDENCE_OUT_OF_RANGE]: `the evidence's length or offset is out of range`,
+    [PINAIVU_ERROR__EVIDENCE_TOO_OLD]: `the key was retired too long ago`,
     [PINAIVU_ERROR__EXPIRY_IN_PAST]: `the expiry is not in the future`,
     [PINAIVU_ERROR__EXPIRY_LOWERED]: `the expiry is earlier than the present one`,
     [PINAIVU_ERROR__FEE_TOO_HIGH]: `the fee is above its cap`,
+    [PINAIVU_ERROR__GUARANTEES_UNCOVERED]: `the guarantee bond does not cover the guarantees`,
     [PINAIVU_ERROR__INSUFFICIENT_FREE]: `the escrow's free balance is smaller than the amount`,
     [PINAIVU_ERROR__INSUFFICIENT_STAKE]: `the active stake is smaller than the amount`,
     [PINAIVU_ERROR__INVARIANT_BROKEN]: `an account's counters contradict each other`,
@@ -190,32 +318,64 @@ if (process.env["NODE_ENV"] !== "production") {
     [PINAIVU_ERROR__LOG_ROOT_MISMATCH]: `the extended log's root is not the expected one`,
     [PINAIVU_ERROR__LOG_SIZE_MISMATCH]: `the log's size is not the extension's old size`,
     [PINAIVU_ERROR__MARKET_PAUSED]: `the market is paused for deposits and registrations`,
-    [PINAIVU_ERROR__MINT_HAS_EXTENSIONS]: `mints with Token-2022 extensions are not accepted`,
+    [PINAIVU_ERROR__MEASUREMENT_NOT_ALLOWED]: `the measurement is not on the market's list`,
+    [PINAIVU_ERROR__MINIMUM_TOO_HIGH]: `a minimum is above the maximum`,
+    [PINAIVU_ERROR__MINT_HAS_EXTENSIONS]: `the mint has a Token-2022 extension that is not accepted`,
+    [PINAIVU_ERROR__MODEL_TOO_LONG]: `the model's name is too long`,
+    [PINAIVU_ERROR__NEW_GOVERNANCE_MISSING]: `the proposed governance has not signed`,
+    [PINAIVU_ERROR__NO_DEMAND]: `no demand is open`,
     [PINAIVU_ERROR__NODE_NOT_EMPTY]: `the node still holds stake`,
+    [PINAIVU_ERROR__NODE_SUSPENDED]: `the node is suspended`,
     [PINAIVU_ERROR__NOT_AUTHORITY]: `the signer is not the coordinator's authority`,
+    [PINAIVU_ERROR__NOT_CONTRADICTORY]: `the statements do not contradict each other`,
     [PINAIVU_ERROR__NOT_GOVERNANCE]: `the signer is not the market's governance`,
+    [PINAIVU_ERROR__NOTHING_LOWERING]: `no lower guarantee waits`,
     [PINAIVU_ERROR__NOTHING_TO_CHANGE]: `there is nothing to change`,
     [PINAIVU_ERROR__NOTHING_TO_CLAIM]: `there is nothing to claim`,
+    [PINAIVU_ERROR__NOTHING_TO_DEMAND]: `the receipt shows nothing beyond what is credited, paid or demanded`,
     [PINAIVU_ERROR__NOTHING_TO_EXIT]: `no release is pending and the allowance has not expired`,
+    [PINAIVU_ERROR__NOTHING_TO_REFILL]: `there is nothing to give back to the bond`,
+    [PINAIVU_ERROR__NOTHING_TO_SWEEP]: `there is nothing to sweep`,
     [PINAIVU_ERROR__NOTHING_UNBONDING]: `nothing is unbonding`,
+    [PINAIVU_ERROR__NOT_INCLUDED]: `the path does not lead to the log's stored hash`,
     [PINAIVU_ERROR__NOT_MATURED]: `the delay has not passed in slots and in time`,
     [PINAIVU_ERROR__NOT_OPERATOR]: `the signer is not the node's operator`,
     [PINAIVU_ERROR__NOT_OWNER]: `the signer does not own the escrow`,
+    [PINAIVU_ERROR__NOT_PAYEE]: `the signer is neither the payout owner nor the node's operator or signer`,
+    [PINAIVU_ERROR__NOT_PAYOUT_OWNER]: `the signer is not the payout owner`,
     [PINAIVU_ERROR__NOT_SIGNER]: `the signer is not the coordinator's signer`,
     [PINAIVU_ERROR__NOT_UPGRADE_AUTHORITY]: `the signer is not the program's upgrade authority`,
     [PINAIVU_ERROR__OPENING_SLOT_OUT_OF_WINDOW]: `the opening slot is in the future or older than the window`,
     [PINAIVU_ERROR__OVERFLOW]: `a sum does not fit`,
+    [PINAIVU_ERROR__PAYOUT_IN_USE]: `node and coordinator are both open`,
+    [PINAIVU_ERROR__PAYOUT_NOT_EMPTY]: `the payout has something owed, promised or demanded`,
+    [PINAIVU_ERROR__PROPOSAL_SUPERSEDED]: `the proposal is not the present governance's`,
+    [PINAIVU_ERROR__SIGNATURE_MALFORMED]: `the Ed25519 instruction has another count, index or offset than accepted`,
+    [PINAIVU_ERROR__SIGNATURE_MISSING]: `the instruction is not one of the Ed25519 program`,
+    [PINAIVU_ERROR__SIGNED_BYTES_MALFORMED]: `the signed bytes are not the record required`,
+    [PINAIVU_ERROR__SIGNER_ACCOUNTABLE]: `the key can still be held to account`,
+    [PINAIVU_ERROR__SIGNER_RETIRED]: `the key was retired`,
+    [PINAIVU_ERROR__SWEEP_INSTEAD]: `the escrow is open: sweep the tokens instead`,
     [PINAIVU_ERROR__TOO_YOUNG_TO_CLOSE]: `the account is too young to be closed`,
     [PINAIVU_ERROR__TRANSFER_INEXACT]: `a token balance did not change by exactly the amount moved`,
     [PINAIVU_ERROR__VAULT_UNCOVERED]: `the vault would hold less than it owes`,
+    [PINAIVU_ERROR__VOUCHER_EXPIRED]: `the voucher has expired`,
+    [PINAIVU_ERROR__VOUCHERS_NOT_USED]: `the allowance takes no vouchers`,
+    [PINAIVU_ERROR__VOUCHER_STALE]: `the voucher does not raise the limit`,
     [PINAIVU_ERROR__WRONG_COORDINATOR]: `the account belongs to another coordinator`,
+    [PINAIVU_ERROR__WRONG_DEPLOYMENT]: `the record is for another cluster or program`,
     [PINAIVU_ERROR__WRONG_DESTINATION]: `the token account is not the release's destination`,
     [PINAIVU_ERROR__WRONG_ENTRY_ACCOUNT]: `an account is not of the kind this instruction settles`,
     [PINAIVU_ERROR__WRONG_ESCROW]: `the account belongs to another escrow`,
     [PINAIVU_ERROR__WRONG_MARKET]: `the account belongs to another market`,
     [PINAIVU_ERROR__WRONG_MINT]: `the mint is not the market's`,
+    [PINAIVU_ERROR__WRONG_NODE]: `the account belongs to another node`,
+    [PINAIVU_ERROR__WRONG_PROPOSAL]: `the proposal is of another kind`,
+    [PINAIVU_ERROR__WRONG_RENT_RECEIVER]: `the account's rent was paid by somebody else`,
+    [PINAIVU_ERROR__WRONG_SIGNER_KEY]: `the signature is of another key`,
     [PINAIVU_ERROR__WRONG_TOKEN_ACCOUNT]: `the token account has another owner or address than required`,
     [PINAIVU_ERROR__WRONG_TOKEN_PROGRAM]: `the token program is not the market's`,
+    [PINAIVU_ERROR__WRONG_VOUCHER]: `the voucher is for another allowance`,
   };
 }
 

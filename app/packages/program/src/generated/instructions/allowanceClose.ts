@@ -26,10 +26,10 @@ import {
   type Instruction,
   type InstructionWithAccounts,
   type InstructionWithData,
+  type ReadonlySignerAccount,
   type ReadonlyUint8Array,
   type TransactionSigner,
   type WritableAccount,
-  type WritableSignerAccount,
 } from "@solana/kit";
 import {
   getAccountMetaFactory,
@@ -52,13 +52,14 @@ export type AllowanceCloseInstruction<
   TAccountOwner extends string | AccountMeta<string> = string,
   TAccountEscrow extends string | AccountMeta<string> = string,
   TAccountAllowance extends string | AccountMeta<string> = string,
+  TAccountRentPayer extends string | AccountMeta<string> = string,
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
 > = Instruction<TProgram> &
   InstructionWithData<ReadonlyUint8Array> &
   InstructionWithAccounts<
     [
       TAccountOwner extends string
-        ? WritableSignerAccount<TAccountOwner> &
+        ? ReadonlySignerAccount<TAccountOwner> &
             AccountSignerMeta<TAccountOwner>
         : TAccountOwner,
       TAccountEscrow extends string
@@ -67,6 +68,9 @@ export type AllowanceCloseInstruction<
       TAccountAllowance extends string
         ? WritableAccount<TAccountAllowance>
         : TAccountAllowance,
+      TAccountRentPayer extends string
+        ? WritableAccount<TAccountRentPayer>
+        : TAccountRentPayer,
       ...TRemainingAccounts,
     ]
   >;
@@ -104,37 +108,47 @@ export type AllowanceCloseInput<
   TAccountOwner extends string = string,
   TAccountEscrow extends string = string,
   TAccountAllowance extends string = string,
+  TAccountRentPayer extends string = string,
 > = {
-  /** The allowance's owner, checked at `allowance`; gets the rent. */
+  /** The allowance's owner, checked at `allowance`. */
   owner: TransactionSigner<TAccountOwner>;
   /** The allowance's escrow; counts one open allowance less. */
   escrow: Address<TAccountEscrow>;
   /** Empty, checked in `validate`. */
   allowance: Address<TAccountAllowance>;
+  rentPayer: Address<TAccountRentPayer>;
 };
 
 export function getAllowanceCloseInstruction<
   TAccountOwner extends string,
   TAccountEscrow extends string,
   TAccountAllowance extends string,
+  TAccountRentPayer extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
-  input: AllowanceCloseInput<TAccountOwner, TAccountEscrow, TAccountAllowance>,
+  input: AllowanceCloseInput<
+    TAccountOwner,
+    TAccountEscrow,
+    TAccountAllowance,
+    TAccountRentPayer
+  >,
   config?: { programAddress?: TProgramAddress },
 ): AllowanceCloseInstruction<
   TProgramAddress,
   TAccountOwner,
   TAccountEscrow,
-  TAccountAllowance
+  TAccountAllowance,
+  TAccountRentPayer
 > {
   // Program address.
   const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
 
   // Original accounts.
   const originalAccounts = {
-    owner: { value: input.owner ?? null, isWritable: true },
+    owner: { value: input.owner ?? null, isWritable: false },
     escrow: { value: input.escrow ?? null, isWritable: true },
     allowance: { value: input.allowance ?? null, isWritable: true },
+    rentPayer: { value: input.rentPayer ?? null, isWritable: true },
   };
   const accounts = originalAccounts as Record<
     keyof typeof originalAccounts,
@@ -147,6 +161,7 @@ export function getAllowanceCloseInstruction<
       getAccountMeta("owner", accounts.owner),
       getAccountMeta("escrow", accounts.escrow),
       getAccountMeta("allowance", accounts.allowance),
+      getAccountMeta("rentPayer", accounts.rentPayer),
     ],
     data: getAllowanceCloseInstructionDataEncoder().encode({}),
     programAddress,
@@ -154,7 +169,8 @@ export function getAllowanceCloseInstruction<
     TProgramAddress,
     TAccountOwner,
     TAccountEscrow,
-    TAccountAllowance
+    TAccountAllowance,
+    TAccountRentPayer
   >);
 }
 
@@ -164,12 +180,13 @@ export type ParsedAllowanceCloseInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** The allowance's owner, checked at `allowance`; gets the rent. */
+    /** The allowance's owner, checked at `allowance`. */
     owner: TAccountMetas[0];
     /** The allowance's escrow; counts one open allowance less. */
     escrow: TAccountMetas[1];
     /** Empty, checked in `validate`. */
     allowance: TAccountMetas[2];
+    rentPayer: TAccountMetas[3];
   };
   data: AllowanceCloseInstructionData;
 };
@@ -182,12 +199,12 @@ export function parseAllowanceCloseInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedAllowanceCloseInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 3) {
+  if (instruction.accounts.length < 4) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 3,
+        expectedAccountMetas: 4,
       },
     );
   }
@@ -203,6 +220,7 @@ export function parseAllowanceCloseInstruction<
       owner: getNextAccount(),
       escrow: getNextAccount(),
       allowance: getNextAccount(),
+      rentPayer: getNextAccount(),
     },
     data: getAllowanceCloseInstructionDataDecoder().decode(instruction.data),
   };

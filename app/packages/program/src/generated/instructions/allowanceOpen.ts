@@ -10,10 +10,14 @@ import {
   combineCodec,
   fixDecoderSize,
   fixEncoderSize,
+  getAddressDecoder,
+  getAddressEncoder,
   getBytesDecoder,
   getBytesEncoder,
   getI64Decoder,
   getI64Encoder,
+  getOptionDecoder,
+  getOptionEncoder,
   getStructDecoder,
   getStructEncoder,
   getU64Decoder,
@@ -24,12 +28,14 @@ import {
   type AccountMeta,
   type AccountSignerMeta,
   type Address,
-  type FixedSizeCodec,
-  type FixedSizeDecoder,
-  type FixedSizeEncoder,
+  type Codec,
+  type Decoder,
+  type Encoder,
   type Instruction,
   type InstructionWithAccounts,
   type InstructionWithData,
+  type Option,
+  type OptionOrNullable,
   type ReadonlyAccount,
   type ReadonlySignerAccount,
   type ReadonlyUint8Array,
@@ -103,6 +109,8 @@ export type AllowanceOpenInstructionData = {
   amount: bigint;
   /** When admission ends, in seconds since 1970. */
   expiryTime: bigint;
+  /** Who signs vouchers, if debits shall go only as far as vouchers do. Cannot be changed later. */
+  voucherSigner: Option<Address>;
 };
 
 export type AllowanceOpenInstructionDataArgs = {
@@ -112,30 +120,34 @@ export type AllowanceOpenInstructionDataArgs = {
   amount: number | bigint;
   /** When admission ends, in seconds since 1970. */
   expiryTime: number | bigint;
+  /** Who signs vouchers, if debits shall go only as far as vouchers do. Cannot be changed later. */
+  voucherSigner: OptionOrNullable<Address>;
 };
 
-export function getAllowanceOpenInstructionDataEncoder(): FixedSizeEncoder<AllowanceOpenInstructionDataArgs> {
+export function getAllowanceOpenInstructionDataEncoder(): Encoder<AllowanceOpenInstructionDataArgs> {
   return transformEncoder(
     getStructEncoder([
       ["discriminator", fixEncoderSize(getBytesEncoder(), 8)],
       ["openingSlot", getU64Encoder()],
       ["amount", getU64Encoder()],
       ["expiryTime", getI64Encoder()],
+      ["voucherSigner", getOptionEncoder(getAddressEncoder())],
     ]),
     (value) => ({ ...value, discriminator: ALLOWANCE_OPEN_DISCRIMINATOR }),
   );
 }
 
-export function getAllowanceOpenInstructionDataDecoder(): FixedSizeDecoder<AllowanceOpenInstructionData> {
+export function getAllowanceOpenInstructionDataDecoder(): Decoder<AllowanceOpenInstructionData> {
   return getStructDecoder([
     ["discriminator", fixDecoderSize(getBytesDecoder(), 8)],
     ["openingSlot", getU64Decoder()],
     ["amount", getU64Decoder()],
     ["expiryTime", getI64Decoder()],
+    ["voucherSigner", getOptionDecoder(getAddressDecoder())],
   ]);
 }
 
-export function getAllowanceOpenInstructionDataCodec(): FixedSizeCodec<
+export function getAllowanceOpenInstructionDataCodec(): Codec<
   AllowanceOpenInstructionDataArgs,
   AllowanceOpenInstructionData
 > {
@@ -154,7 +166,7 @@ export type AllowanceOpenInput<
   TAccountAllowance extends string = string,
   TAccountSystemProgram extends string = string,
 > = {
-  /** Pays rent; the owner gets it back at the end. */
+  /** Pays rent and gets it back at the end. */
   payer: TransactionSigner<TAccountPayer>;
   /** The escrow's owner, checked at `escrow`. */
   owner: TransactionSigner<TAccountOwner>;
@@ -171,6 +183,7 @@ export type AllowanceOpenInput<
   openingSlot: AllowanceOpenInstructionDataArgs["openingSlot"];
   amount: AllowanceOpenInstructionDataArgs["amount"];
   expiryTime: AllowanceOpenInstructionDataArgs["expiryTime"];
+  voucherSigner: AllowanceOpenInstructionDataArgs["voucherSigner"];
 };
 
 export function getAllowanceOpenInstruction<
@@ -263,7 +276,7 @@ export type ParsedAllowanceOpenInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** Pays rent; the owner gets it back at the end. */
+    /** Pays rent and gets it back at the end. */
     payer: TAccountMetas[0];
     /** The escrow's owner, checked at `escrow`. */
     owner: TAccountMetas[1];

@@ -49,7 +49,6 @@ export type ClaimInstruction<
   TProgram extends string = typeof PINAIVU_PROGRAM_ADDRESS,
   TAccountMarket extends string | AccountMeta<string> = string,
   TAccountLedger extends string | AccountMeta<string> = string,
-  TAccountCoordinator extends string | AccountMeta<string> = string,
   TAccountPayout extends string | AccountMeta<string> = string,
   TAccountEscrowVault extends string | AccountMeta<string> = string,
   TAccountMint extends string | AccountMeta<string> = string,
@@ -67,9 +66,6 @@ export type ClaimInstruction<
       TAccountLedger extends string
         ? WritableAccount<TAccountLedger>
         : TAccountLedger,
-      TAccountCoordinator extends string
-        ? ReadonlyAccount<TAccountCoordinator>
-        : TAccountCoordinator,
       TAccountPayout extends string
         ? WritableAccount<TAccountPayout>
         : TAccountPayout,
@@ -119,7 +115,6 @@ export function getClaimInstructionDataCodec(): FixedSizeCodec<
 export type ClaimAsyncInput<
   TAccountMarket extends string = string,
   TAccountLedger extends string = string,
-  TAccountCoordinator extends string = string,
   TAccountPayout extends string = string,
   TAccountEscrowVault extends string = string,
   TAccountMint extends string = string,
@@ -130,9 +125,7 @@ export type ClaimAsyncInput<
   market: Address<TAccountMarket>;
   /** The market's ledger. */
   ledger?: Address<TAccountLedger>;
-  /** Who owes; ties the payout to the market. */
-  coordinator: Address<TAccountCoordinator>;
-  /** What is owed. */
+  /** What is owed. Its coordinator may be closed. */
   payout: Address<TAccountPayout>;
   /** The market's escrow vault. */
   escrowVault?: Address<TAccountEscrowVault>;
@@ -147,7 +140,6 @@ export type ClaimAsyncInput<
 export async function getClaimInstructionAsync<
   TAccountMarket extends string,
   TAccountLedger extends string,
-  TAccountCoordinator extends string,
   TAccountPayout extends string,
   TAccountEscrowVault extends string,
   TAccountMint extends string,
@@ -158,7 +150,6 @@ export async function getClaimInstructionAsync<
   input: ClaimAsyncInput<
     TAccountMarket,
     TAccountLedger,
-    TAccountCoordinator,
     TAccountPayout,
     TAccountEscrowVault,
     TAccountMint,
@@ -171,7 +162,6 @@ export async function getClaimInstructionAsync<
     TProgramAddress,
     TAccountMarket,
     TAccountLedger,
-    TAccountCoordinator,
     TAccountPayout,
     TAccountEscrowVault,
     TAccountMint,
@@ -186,7 +176,6 @@ export async function getClaimInstructionAsync<
   const originalAccounts = {
     market: { value: input.market ?? null, isWritable: false },
     ledger: { value: input.ledger ?? null, isWritable: true },
-    coordinator: { value: input.coordinator ?? null, isWritable: false },
     payout: { value: input.payout ?? null, isWritable: true },
     escrowVault: { value: input.escrowVault ?? null, isWritable: true },
     mint: { value: input.mint ?? null, isWritable: false },
@@ -225,7 +214,6 @@ export async function getClaimInstructionAsync<
     accounts: [
       getAccountMeta("market", accounts.market),
       getAccountMeta("ledger", accounts.ledger),
-      getAccountMeta("coordinator", accounts.coordinator),
       getAccountMeta("payout", accounts.payout),
       getAccountMeta("escrowVault", accounts.escrowVault),
       getAccountMeta("mint", accounts.mint),
@@ -238,7 +226,6 @@ export async function getClaimInstructionAsync<
     TProgramAddress,
     TAccountMarket,
     TAccountLedger,
-    TAccountCoordinator,
     TAccountPayout,
     TAccountEscrowVault,
     TAccountMint,
@@ -250,7 +237,6 @@ export async function getClaimInstructionAsync<
 export type ClaimInput<
   TAccountMarket extends string = string,
   TAccountLedger extends string = string,
-  TAccountCoordinator extends string = string,
   TAccountPayout extends string = string,
   TAccountEscrowVault extends string = string,
   TAccountMint extends string = string,
@@ -261,9 +247,7 @@ export type ClaimInput<
   market: Address<TAccountMarket>;
   /** The market's ledger. */
   ledger: Address<TAccountLedger>;
-  /** Who owes; ties the payout to the market. */
-  coordinator: Address<TAccountCoordinator>;
-  /** What is owed. */
+  /** What is owed. Its coordinator may be closed. */
   payout: Address<TAccountPayout>;
   /** The market's escrow vault. */
   escrowVault: Address<TAccountEscrowVault>;
@@ -278,7 +262,6 @@ export type ClaimInput<
 export function getClaimInstruction<
   TAccountMarket extends string,
   TAccountLedger extends string,
-  TAccountCoordinator extends string,
   TAccountPayout extends string,
   TAccountEscrowVault extends string,
   TAccountMint extends string,
@@ -289,7 +272,6 @@ export function getClaimInstruction<
   input: ClaimInput<
     TAccountMarket,
     TAccountLedger,
-    TAccountCoordinator,
     TAccountPayout,
     TAccountEscrowVault,
     TAccountMint,
@@ -301,7 +283,6 @@ export function getClaimInstruction<
   TProgramAddress,
   TAccountMarket,
   TAccountLedger,
-  TAccountCoordinator,
   TAccountPayout,
   TAccountEscrowVault,
   TAccountMint,
@@ -315,7 +296,6 @@ export function getClaimInstruction<
   const originalAccounts = {
     market: { value: input.market ?? null, isWritable: false },
     ledger: { value: input.ledger ?? null, isWritable: true },
-    coordinator: { value: input.coordinator ?? null, isWritable: false },
     payout: { value: input.payout ?? null, isWritable: true },
     escrowVault: { value: input.escrowVault ?? null, isWritable: true },
     mint: { value: input.mint ?? null, isWritable: false },
@@ -338,7 +318,6 @@ export function getClaimInstruction<
     accounts: [
       getAccountMeta("market", accounts.market),
       getAccountMeta("ledger", accounts.ledger),
-      getAccountMeta("coordinator", accounts.coordinator),
       getAccountMeta("payout", accounts.payout),
       getAccountMeta("escrowVault", accounts.escrowVault),
       getAccountMeta("mint", accounts.mint),
@@ -351,7 +330,6 @@ export function getClaimInstruction<
     TProgramAddress,
     TAccountMarket,
     TAccountLedger,
-    TAccountCoordinator,
     TAccountPayout,
     TAccountEscrowVault,
     TAccountMint,
@@ -370,18 +348,16 @@ export type ParsedClaimInstruction<
     market: TAccountMetas[0];
     /** The market's ledger. */
     ledger: TAccountMetas[1];
-    /** Who owes; ties the payout to the market. */
-    coordinator: TAccountMetas[2];
-    /** What is owed. */
-    payout: TAccountMetas[3];
+    /** What is owed. Its coordinator may be closed. */
+    payout: TAccountMetas[2];
     /** The market's escrow vault. */
-    escrowVault: TAccountMetas[4];
+    escrowVault: TAccountMetas[3];
     /** The money, checked at `market`. */
-    mint: TAccountMetas[5];
+    mint: TAccountMetas[4];
     /** A token account of the payout owner. */
-    destination: TAccountMetas[6];
+    destination: TAccountMetas[5];
     /** Checked at `market`. */
-    tokenProgram: TAccountMetas[7];
+    tokenProgram: TAccountMetas[6];
   };
   data: ClaimInstructionData;
 };
@@ -394,12 +370,12 @@ export function parseClaimInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedClaimInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 8) {
+  if (instruction.accounts.length < 7) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 8,
+        expectedAccountMetas: 7,
       },
     );
   }
@@ -414,7 +390,6 @@ export function parseClaimInstruction<
     accounts: {
       market: getNextAccount(),
       ledger: getNextAccount(),
-      coordinator: getNextAccount(),
       payout: getNextAccount(),
       escrowVault: getNextAccount(),
       mint: getNextAccount(),

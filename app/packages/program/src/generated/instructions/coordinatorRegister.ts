@@ -65,6 +65,7 @@ export type CoordinatorRegisterInstruction<
   TAccountSigner extends string | AccountMeta<string> = string,
   TAccountMarket extends string | AccountMeta<string> = string,
   TAccountCoordinator extends string | AccountMeta<string> = string,
+  TAccountMeasurementEntry extends string | AccountMeta<string> = string,
   TAccountSystemProgram extends string | AccountMeta<string> =
     "11111111111111111111111111111111",
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
@@ -90,6 +91,9 @@ export type CoordinatorRegisterInstruction<
       TAccountCoordinator extends string
         ? WritableAccount<TAccountCoordinator>
         : TAccountCoordinator,
+      TAccountMeasurementEntry extends string
+        ? ReadonlyAccount<TAccountMeasurementEntry>
+        : TAccountMeasurementEntry,
       TAccountSystemProgram extends string
         ? ReadonlyAccount<TAccountSystemProgram>
         : TAccountSystemProgram,
@@ -105,7 +109,7 @@ export type CoordinatorRegisterInstructionData = {
   endpoint: string;
   /** Its fee in basis points, at most the market's cap. Cannot be changed later. */
   feeBps: number;
-  /** Measurement of the attested code; zero when unattested. */
+  /** Measurement of the attested code, which must be on the market's list; zero when unattested. */
   measurement: ReadonlyUint8Array;
 };
 
@@ -116,7 +120,7 @@ export type CoordinatorRegisterInstructionDataArgs = {
   endpoint: string;
   /** Its fee in basis points, at most the market's cap. Cannot be changed later. */
   feeBps: number;
-  /** Measurement of the attested code; zero when unattested. */
+  /** Measurement of the attested code, which must be on the market's list; zero when unattested. */
   measurement: ReadonlyUint8Array;
 };
 
@@ -162,9 +166,10 @@ export type CoordinatorRegisterInput<
   TAccountSigner extends string = string,
   TAccountMarket extends string = string,
   TAccountCoordinator extends string = string,
+  TAccountMeasurementEntry extends string = string,
   TAccountSystemProgram extends string = string,
 > = {
-  /** Pays rent. */
+  /** Pays rent and gets it back at the end. */
   payer: TransactionSigner<TAccountPayer>;
   /** Cold wallet that owns bonds and fees. */
   authority: TransactionSigner<TAccountAuthority>;
@@ -174,6 +179,8 @@ export type CoordinatorRegisterInput<
   market: Address<TAccountMarket>;
   /** The coordinator. */
   coordinator: Address<TAccountCoordinator>;
+  /** The measurement's entry on the market's list; needed when there is a measurement. */
+  measurementEntry?: Address<TAccountMeasurementEntry>;
   /** Creates the account. */
   systemProgram?: Address<TAccountSystemProgram>;
   openingSlot: CoordinatorRegisterInstructionDataArgs["openingSlot"];
@@ -188,6 +195,7 @@ export function getCoordinatorRegisterInstruction<
   TAccountSigner extends string,
   TAccountMarket extends string,
   TAccountCoordinator extends string,
+  TAccountMeasurementEntry extends string,
   TAccountSystemProgram extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
@@ -197,6 +205,7 @@ export function getCoordinatorRegisterInstruction<
     TAccountSigner,
     TAccountMarket,
     TAccountCoordinator,
+    TAccountMeasurementEntry,
     TAccountSystemProgram
   >,
   config?: { programAddress?: TProgramAddress },
@@ -207,6 +216,7 @@ export function getCoordinatorRegisterInstruction<
   TAccountSigner,
   TAccountMarket,
   TAccountCoordinator,
+  TAccountMeasurementEntry,
   TAccountSystemProgram
 > {
   // Program address.
@@ -219,6 +229,10 @@ export function getCoordinatorRegisterInstruction<
     signer: { value: input.signer ?? null, isWritable: false },
     market: { value: input.market ?? null, isWritable: false },
     coordinator: { value: input.coordinator ?? null, isWritable: true },
+    measurementEntry: {
+      value: input.measurementEntry ?? null,
+      isWritable: false,
+    },
     systemProgram: { value: input.systemProgram ?? null, isWritable: false },
   };
   const accounts = originalAccounts as Record<
@@ -243,6 +257,7 @@ export function getCoordinatorRegisterInstruction<
       getAccountMeta("signer", accounts.signer),
       getAccountMeta("market", accounts.market),
       getAccountMeta("coordinator", accounts.coordinator),
+      getAccountMeta("measurementEntry", accounts.measurementEntry),
       getAccountMeta("systemProgram", accounts.systemProgram),
     ],
     data: getCoordinatorRegisterInstructionDataEncoder().encode(
@@ -256,6 +271,7 @@ export function getCoordinatorRegisterInstruction<
     TAccountSigner,
     TAccountMarket,
     TAccountCoordinator,
+    TAccountMeasurementEntry,
     TAccountSystemProgram
   >);
 }
@@ -266,7 +282,7 @@ export type ParsedCoordinatorRegisterInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** Pays rent. */
+    /** Pays rent and gets it back at the end. */
     payer: TAccountMetas[0];
     /** Cold wallet that owns bonds and fees. */
     authority: TAccountMetas[1];
@@ -276,8 +292,10 @@ export type ParsedCoordinatorRegisterInstruction<
     market: TAccountMetas[3];
     /** The coordinator. */
     coordinator: TAccountMetas[4];
+    /** The measurement's entry on the market's list; needed when there is a measurement. */
+    measurementEntry?: TAccountMetas[5] | undefined;
     /** Creates the account. */
-    systemProgram: TAccountMetas[5];
+    systemProgram: TAccountMetas[6];
   };
   data: CoordinatorRegisterInstructionData;
 };
@@ -290,12 +308,12 @@ export function parseCoordinatorRegisterInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedCoordinatorRegisterInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 6) {
+  if (instruction.accounts.length < 7) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 6,
+        expectedAccountMetas: 7,
       },
     );
   }
@@ -305,6 +323,12 @@ export function parseCoordinatorRegisterInstruction<
     accountIndex += 1;
     return accountMeta;
   };
+  const getNextOptionalAccount = () => {
+    const accountMeta = getNextAccount();
+    return accountMeta.address === PINAIVU_PROGRAM_ADDRESS
+      ? undefined
+      : accountMeta;
+  };
   return {
     programAddress: instruction.programAddress,
     accounts: {
@@ -313,6 +337,7 @@ export function parseCoordinatorRegisterInstruction<
       signer: getNextAccount(),
       market: getNextAccount(),
       coordinator: getNextAccount(),
+      measurementEntry: getNextOptionalAccount(),
       systemProgram: getNextAccount(),
     },
     data: getCoordinatorRegisterInstructionDataDecoder().decode(

@@ -26,15 +26,19 @@ import {
   type Instruction,
   type InstructionWithAccounts,
   type InstructionWithData,
+  type ReadonlyAccount,
   type ReadonlySignerAccount,
   type ReadonlyUint8Array,
   type TransactionSigner,
   type WritableAccount,
+  type WritableSignerAccount,
 } from "@solana/kit";
 import {
   getAccountMetaFactory,
+  getAddressFromResolvedInstructionAccount,
   type ResolvedInstructionAccount,
 } from "@solana/program-client-core";
+import { findReturningPda } from "../pdas";
 import { PINAIVU_PROGRAM_ADDRESS } from "../programs";
 
 export const COORDINATOR_ROTATE_SIGNER_DISCRIMINATOR: ReadonlyUint8Array =
@@ -48,14 +52,23 @@ export function getCoordinatorRotateSignerDiscriminatorBytes(): ReadonlyUint8Arr
 
 export type CoordinatorRotateSignerInstruction<
   TProgram extends string = typeof PINAIVU_PROGRAM_ADDRESS,
+  TAccountPayer extends string | AccountMeta<string> = string,
   TAccountAuthority extends string | AccountMeta<string> = string,
   TAccountNewSigner extends string | AccountMeta<string> = string,
   TAccountCoordinator extends string | AccountMeta<string> = string,
+  TAccountRetiredSigner extends string | AccountMeta<string> = string,
+  TAccountReturning extends string | AccountMeta<string> = string,
+  TAccountSystemProgram extends string | AccountMeta<string> =
+    "11111111111111111111111111111111",
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
 > = Instruction<TProgram> &
   InstructionWithData<ReadonlyUint8Array> &
   InstructionWithAccounts<
     [
+      TAccountPayer extends string
+        ? WritableSignerAccount<TAccountPayer> &
+            AccountSignerMeta<TAccountPayer>
+        : TAccountPayer,
       TAccountAuthority extends string
         ? ReadonlySignerAccount<TAccountAuthority> &
             AccountSignerMeta<TAccountAuthority>
@@ -67,6 +80,15 @@ export type CoordinatorRotateSignerInstruction<
       TAccountCoordinator extends string
         ? WritableAccount<TAccountCoordinator>
         : TAccountCoordinator,
+      TAccountRetiredSigner extends string
+        ? WritableAccount<TAccountRetiredSigner>
+        : TAccountRetiredSigner,
+      TAccountReturning extends string
+        ? ReadonlyAccount<TAccountReturning>
+        : TAccountReturning,
+      TAccountSystemProgram extends string
+        ? ReadonlyAccount<TAccountSystemProgram>
+        : TAccountSystemProgram,
       ...TRemainingAccounts,
     ]
   >;
@@ -103,65 +125,225 @@ export function getCoordinatorRotateSignerInstructionDataCodec(): FixedSizeCodec
   );
 }
 
-export type CoordinatorRotateSignerInput<
+export type CoordinatorRotateSignerAsyncInput<
+  TAccountPayer extends string = string,
   TAccountAuthority extends string = string,
   TAccountNewSigner extends string = string,
   TAccountCoordinator extends string = string,
+  TAccountRetiredSigner extends string = string,
+  TAccountReturning extends string = string,
+  TAccountSystemProgram extends string = string,
 > = {
+  /** Pays the rent of the old key's record and gets it back. */
+  payer: TransactionSigner<TAccountPayer>;
   /** The coordinator's cold authority, checked at `coordinator`. */
   authority: TransactionSigner<TAccountAuthority>;
   /** The hot key from now on; signs to show that it is the authority's. */
   newSigner: TransactionSigner<TAccountNewSigner>;
   /** The coordinator. */
   coordinator: Address<TAccountCoordinator>;
+  /** The old key's record. */
+  retiredSigner: Address<TAccountRetiredSigner>;
+  /** key could not be retired again. */
+  returning?: Address<TAccountReturning>;
+  /** Creates the account. */
+  systemProgram?: Address<TAccountSystemProgram>;
 };
 
-export function getCoordinatorRotateSignerInstruction<
+export async function getCoordinatorRotateSignerInstructionAsync<
+  TAccountPayer extends string,
   TAccountAuthority extends string,
   TAccountNewSigner extends string,
   TAccountCoordinator extends string,
+  TAccountRetiredSigner extends string,
+  TAccountReturning extends string,
+  TAccountSystemProgram extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
-  input: CoordinatorRotateSignerInput<
+  input: CoordinatorRotateSignerAsyncInput<
+    TAccountPayer,
     TAccountAuthority,
     TAccountNewSigner,
-    TAccountCoordinator
+    TAccountCoordinator,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
   >,
   config?: { programAddress?: TProgramAddress },
-): CoordinatorRotateSignerInstruction<
-  TProgramAddress,
-  TAccountAuthority,
-  TAccountNewSigner,
-  TAccountCoordinator
+): Promise<
+  CoordinatorRotateSignerInstruction<
+    TProgramAddress,
+    TAccountPayer,
+    TAccountAuthority,
+    TAccountNewSigner,
+    TAccountCoordinator,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
+  >
 > {
   // Program address.
   const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
 
   // Original accounts.
   const originalAccounts = {
+    payer: { value: input.payer ?? null, isWritable: true },
     authority: { value: input.authority ?? null, isWritable: false },
     newSigner: { value: input.newSigner ?? null, isWritable: false },
     coordinator: { value: input.coordinator ?? null, isWritable: true },
+    retiredSigner: { value: input.retiredSigner ?? null, isWritable: true },
+    returning: { value: input.returning ?? null, isWritable: false },
+    systemProgram: { value: input.systemProgram ?? null, isWritable: false },
   };
   const accounts = originalAccounts as Record<
     keyof typeof originalAccounts,
     ResolvedInstructionAccount
   >;
 
+  // Resolve default values.
+  if (!accounts.returning.value) {
+    accounts.returning.value = await findReturningPda({
+      coordinator: getAddressFromResolvedInstructionAccount(
+        "coordinator",
+        accounts.coordinator.value,
+      ),
+      newSigner: getAddressFromResolvedInstructionAccount(
+        "newSigner",
+        accounts.newSigner.value,
+      ),
+    });
+  }
+  if (!accounts.systemProgram.value) {
+    accounts.systemProgram.value =
+      "11111111111111111111111111111111" as Address<"11111111111111111111111111111111">;
+  }
+
   const getAccountMeta = getAccountMetaFactory(programAddress, "programId");
   return Object.freeze({
     accounts: [
+      getAccountMeta("payer", accounts.payer),
       getAccountMeta("authority", accounts.authority),
       getAccountMeta("newSigner", accounts.newSigner),
       getAccountMeta("coordinator", accounts.coordinator),
+      getAccountMeta("retiredSigner", accounts.retiredSigner),
+      getAccountMeta("returning", accounts.returning),
+      getAccountMeta("systemProgram", accounts.systemProgram),
     ],
     data: getCoordinatorRotateSignerInstructionDataEncoder().encode({}),
     programAddress,
   } as CoordinatorRotateSignerInstruction<
     TProgramAddress,
+    TAccountPayer,
     TAccountAuthority,
     TAccountNewSigner,
-    TAccountCoordinator
+    TAccountCoordinator,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
+  >);
+}
+
+export type CoordinatorRotateSignerInput<
+  TAccountPayer extends string = string,
+  TAccountAuthority extends string = string,
+  TAccountNewSigner extends string = string,
+  TAccountCoordinator extends string = string,
+  TAccountRetiredSigner extends string = string,
+  TAccountReturning extends string = string,
+  TAccountSystemProgram extends string = string,
+> = {
+  /** Pays the rent of the old key's record and gets it back. */
+  payer: TransactionSigner<TAccountPayer>;
+  /** The coordinator's cold authority, checked at `coordinator`. */
+  authority: TransactionSigner<TAccountAuthority>;
+  /** The hot key from now on; signs to show that it is the authority's. */
+  newSigner: TransactionSigner<TAccountNewSigner>;
+  /** The coordinator. */
+  coordinator: Address<TAccountCoordinator>;
+  /** The old key's record. */
+  retiredSigner: Address<TAccountRetiredSigner>;
+  /** key could not be retired again. */
+  returning: Address<TAccountReturning>;
+  /** Creates the account. */
+  systemProgram?: Address<TAccountSystemProgram>;
+};
+
+export function getCoordinatorRotateSignerInstruction<
+  TAccountPayer extends string,
+  TAccountAuthority extends string,
+  TAccountNewSigner extends string,
+  TAccountCoordinator extends string,
+  TAccountRetiredSigner extends string,
+  TAccountReturning extends string,
+  TAccountSystemProgram extends string,
+  TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
+>(
+  input: CoordinatorRotateSignerInput<
+    TAccountPayer,
+    TAccountAuthority,
+    TAccountNewSigner,
+    TAccountCoordinator,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
+  >,
+  config?: { programAddress?: TProgramAddress },
+): CoordinatorRotateSignerInstruction<
+  TProgramAddress,
+  TAccountPayer,
+  TAccountAuthority,
+  TAccountNewSigner,
+  TAccountCoordinator,
+  TAccountRetiredSigner,
+  TAccountReturning,
+  TAccountSystemProgram
+> {
+  // Program address.
+  const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
+
+  // Original accounts.
+  const originalAccounts = {
+    payer: { value: input.payer ?? null, isWritable: true },
+    authority: { value: input.authority ?? null, isWritable: false },
+    newSigner: { value: input.newSigner ?? null, isWritable: false },
+    coordinator: { value: input.coordinator ?? null, isWritable: true },
+    retiredSigner: { value: input.retiredSigner ?? null, isWritable: true },
+    returning: { value: input.returning ?? null, isWritable: false },
+    systemProgram: { value: input.systemProgram ?? null, isWritable: false },
+  };
+  const accounts = originalAccounts as Record<
+    keyof typeof originalAccounts,
+    ResolvedInstructionAccount
+  >;
+
+  // Resolve default values.
+  if (!accounts.systemProgram.value) {
+    accounts.systemProgram.value =
+      "11111111111111111111111111111111" as Address<"11111111111111111111111111111111">;
+  }
+
+  const getAccountMeta = getAccountMetaFactory(programAddress, "programId");
+  return Object.freeze({
+    accounts: [
+      getAccountMeta("payer", accounts.payer),
+      getAccountMeta("authority", accounts.authority),
+      getAccountMeta("newSigner", accounts.newSigner),
+      getAccountMeta("coordinator", accounts.coordinator),
+      getAccountMeta("retiredSigner", accounts.retiredSigner),
+      getAccountMeta("returning", accounts.returning),
+      getAccountMeta("systemProgram", accounts.systemProgram),
+    ],
+    data: getCoordinatorRotateSignerInstructionDataEncoder().encode({}),
+    programAddress,
+  } as CoordinatorRotateSignerInstruction<
+    TProgramAddress,
+    TAccountPayer,
+    TAccountAuthority,
+    TAccountNewSigner,
+    TAccountCoordinator,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
   >);
 }
 
@@ -171,12 +353,20 @@ export type ParsedCoordinatorRotateSignerInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
+    /** Pays the rent of the old key's record and gets it back. */
+    payer: TAccountMetas[0];
     /** The coordinator's cold authority, checked at `coordinator`. */
-    authority: TAccountMetas[0];
+    authority: TAccountMetas[1];
     /** The hot key from now on; signs to show that it is the authority's. */
-    newSigner: TAccountMetas[1];
+    newSigner: TAccountMetas[2];
     /** The coordinator. */
-    coordinator: TAccountMetas[2];
+    coordinator: TAccountMetas[3];
+    /** The old key's record. */
+    retiredSigner: TAccountMetas[4];
+    /** key could not be retired again. */
+    returning: TAccountMetas[5];
+    /** Creates the account. */
+    systemProgram: TAccountMetas[6];
   };
   data: CoordinatorRotateSignerInstructionData;
 };
@@ -189,12 +379,12 @@ export function parseCoordinatorRotateSignerInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedCoordinatorRotateSignerInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 3) {
+  if (instruction.accounts.length < 7) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 3,
+        expectedAccountMetas: 7,
       },
     );
   }
@@ -207,9 +397,13 @@ export function parseCoordinatorRotateSignerInstruction<
   return {
     programAddress: instruction.programAddress,
     accounts: {
+      payer: getNextAccount(),
       authority: getNextAccount(),
       newSigner: getNextAccount(),
       coordinator: getNextAccount(),
+      retiredSigner: getNextAccount(),
+      returning: getNextAccount(),
+      systemProgram: getNextAccount(),
     },
     data: getCoordinatorRotateSignerInstructionDataDecoder().decode(
       instruction.data,

@@ -36,6 +36,7 @@ import {
   type InstructionWithData,
   type Option,
   type OptionOrNullable,
+  type ReadonlyAccount,
   type ReadonlySignerAccount,
   type ReadonlyUint8Array,
   type TransactionSigner,
@@ -60,6 +61,7 @@ export type CoordinatorUpdateInstruction<
   TProgram extends string = typeof PINAIVU_PROGRAM_ADDRESS,
   TAccountAuthority extends string | AccountMeta<string> = string,
   TAccountCoordinator extends string | AccountMeta<string> = string,
+  TAccountMeasurementEntry extends string | AccountMeta<string> = string,
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
 > = Instruction<TProgram> &
   InstructionWithData<ReadonlyUint8Array> &
@@ -72,6 +74,9 @@ export type CoordinatorUpdateInstruction<
       TAccountCoordinator extends string
         ? WritableAccount<TAccountCoordinator>
         : TAccountCoordinator,
+      TAccountMeasurementEntry extends string
+        ? ReadonlyAccount<TAccountMeasurementEntry>
+        : TAccountMeasurementEntry,
       ...TRemainingAccounts,
     ]
   >;
@@ -80,7 +85,7 @@ export type CoordinatorUpdateInstructionData = {
   discriminator: ReadonlyUint8Array;
   /** Where clients and nodes find it: host and port, or a URL; printable ASCII, at most 128 bytes. */
   endpoint: Option<string>;
-  /** Measurement of the attested code; zero when unattested. */
+  /** Measurement of the attested code, which must be on the market's list; zero when unattested. */
   measurement: Option<ReadonlyUint8Array>;
   /** Hash of the attestation evidence; zero when there is none. */
   evidenceHash: Option<ReadonlyUint8Array>;
@@ -89,7 +94,7 @@ export type CoordinatorUpdateInstructionData = {
 export type CoordinatorUpdateInstructionDataArgs = {
   /** Where clients and nodes find it: host and port, or a URL; printable ASCII, at most 128 bytes. */
   endpoint: OptionOrNullable<string>;
-  /** Measurement of the attested code; zero when unattested. */
+  /** Measurement of the attested code, which must be on the market's list; zero when unattested. */
   measurement: OptionOrNullable<ReadonlyUint8Array>;
   /** Hash of the attestation evidence; zero when there is none. */
   evidenceHash: OptionOrNullable<ReadonlyUint8Array>;
@@ -137,11 +142,14 @@ export function getCoordinatorUpdateInstructionDataCodec(): Codec<
 export type CoordinatorUpdateInput<
   TAccountAuthority extends string = string,
   TAccountCoordinator extends string = string,
+  TAccountMeasurementEntry extends string = string,
 > = {
   /** The coordinator's cold authority, checked at `coordinator`. */
   authority: TransactionSigner<TAccountAuthority>;
   /** The coordinator. */
   coordinator: Address<TAccountCoordinator>;
+  /** The measurement's entry on the market's list; needed when a measurement is set. */
+  measurementEntry?: Address<TAccountMeasurementEntry>;
   endpoint: CoordinatorUpdateInstructionDataArgs["endpoint"];
   measurement: CoordinatorUpdateInstructionDataArgs["measurement"];
   evidenceHash: CoordinatorUpdateInstructionDataArgs["evidenceHash"];
@@ -150,14 +158,20 @@ export type CoordinatorUpdateInput<
 export function getCoordinatorUpdateInstruction<
   TAccountAuthority extends string,
   TAccountCoordinator extends string,
+  TAccountMeasurementEntry extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
-  input: CoordinatorUpdateInput<TAccountAuthority, TAccountCoordinator>,
+  input: CoordinatorUpdateInput<
+    TAccountAuthority,
+    TAccountCoordinator,
+    TAccountMeasurementEntry
+  >,
   config?: { programAddress?: TProgramAddress },
 ): CoordinatorUpdateInstruction<
   TProgramAddress,
   TAccountAuthority,
-  TAccountCoordinator
+  TAccountCoordinator,
+  TAccountMeasurementEntry
 > {
   // Program address.
   const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
@@ -166,6 +180,10 @@ export function getCoordinatorUpdateInstruction<
   const originalAccounts = {
     authority: { value: input.authority ?? null, isWritable: false },
     coordinator: { value: input.coordinator ?? null, isWritable: true },
+    measurementEntry: {
+      value: input.measurementEntry ?? null,
+      isWritable: false,
+    },
   };
   const accounts = originalAccounts as Record<
     keyof typeof originalAccounts,
@@ -180,6 +198,7 @@ export function getCoordinatorUpdateInstruction<
     accounts: [
       getAccountMeta("authority", accounts.authority),
       getAccountMeta("coordinator", accounts.coordinator),
+      getAccountMeta("measurementEntry", accounts.measurementEntry),
     ],
     data: getCoordinatorUpdateInstructionDataEncoder().encode(
       args as CoordinatorUpdateInstructionDataArgs,
@@ -188,7 +207,8 @@ export function getCoordinatorUpdateInstruction<
   } as CoordinatorUpdateInstruction<
     TProgramAddress,
     TAccountAuthority,
-    TAccountCoordinator
+    TAccountCoordinator,
+    TAccountMeasurementEntry
   >);
 }
 
@@ -202,6 +222,8 @@ export type ParsedCoordinatorUpdateInstruction<
     authority: TAccountMetas[0];
     /** The coordinator. */
     coordinator: TAccountMetas[1];
+    /** The measurement's entry on the market's list; needed when a measurement is set. */
+    measurementEntry?: TAccountMetas[2] | undefined;
   };
   data: CoordinatorUpdateInstructionData;
 };
@@ -214,12 +236,12 @@ export function parseCoordinatorUpdateInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedCoordinatorUpdateInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 2) {
+  if (instruction.accounts.length < 3) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 2,
+        expectedAccountMetas: 3,
       },
     );
   }
@@ -229,9 +251,19 @@ export function parseCoordinatorUpdateInstruction<
     accountIndex += 1;
     return accountMeta;
   };
+  const getNextOptionalAccount = () => {
+    const accountMeta = getNextAccount();
+    return accountMeta.address === PINAIVU_PROGRAM_ADDRESS
+      ? undefined
+      : accountMeta;
+  };
   return {
     programAddress: instruction.programAddress,
-    accounts: { authority: getNextAccount(), coordinator: getNextAccount() },
+    accounts: {
+      authority: getNextAccount(),
+      coordinator: getNextAccount(),
+      measurementEntry: getNextOptionalAccount(),
+    },
     data: getCoordinatorUpdateInstructionDataDecoder().decode(instruction.data),
   };
 }

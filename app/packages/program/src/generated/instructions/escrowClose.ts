@@ -26,6 +26,7 @@ import {
   type Instruction,
   type InstructionWithAccounts,
   type InstructionWithData,
+  type ReadonlyAccount,
   type ReadonlyUint8Array,
   type TransactionSigner,
   type WritableAccount,
@@ -50,7 +51,12 @@ export function getEscrowCloseDiscriminatorBytes(): ReadonlyUint8Array {
 export type EscrowCloseInstruction<
   TProgram extends string = typeof PINAIVU_PROGRAM_ADDRESS,
   TAccountOwner extends string | AccountMeta<string> = string,
+  TAccountMarket extends string | AccountMeta<string> = string,
   TAccountEscrow extends string | AccountMeta<string> = string,
+  TAccountRentPayer extends string | AccountMeta<string> = string,
+  TAccountDepositAccount extends string | AccountMeta<string> = string,
+  TAccountTokenProgram extends string | AccountMeta<string> =
+    "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
 > = Instruction<TProgram> &
   InstructionWithData<ReadonlyUint8Array> &
@@ -60,9 +66,21 @@ export type EscrowCloseInstruction<
         ? WritableSignerAccount<TAccountOwner> &
             AccountSignerMeta<TAccountOwner>
         : TAccountOwner,
+      TAccountMarket extends string
+        ? ReadonlyAccount<TAccountMarket>
+        : TAccountMarket,
       TAccountEscrow extends string
         ? WritableAccount<TAccountEscrow>
         : TAccountEscrow,
+      TAccountRentPayer extends string
+        ? WritableAccount<TAccountRentPayer>
+        : TAccountRentPayer,
+      TAccountDepositAccount extends string
+        ? WritableAccount<TAccountDepositAccount>
+        : TAccountDepositAccount,
+      TAccountTokenProgram extends string
+        ? ReadonlyAccount<TAccountTokenProgram>
+        : TAccountTokenProgram,
       ...TRemainingAccounts,
     ]
   >;
@@ -96,44 +114,96 @@ export function getEscrowCloseInstructionDataCodec(): FixedSizeCodec<
 
 export type EscrowCloseInput<
   TAccountOwner extends string = string,
+  TAccountMarket extends string = string,
   TAccountEscrow extends string = string,
+  TAccountRentPayer extends string = string,
+  TAccountDepositAccount extends string = string,
+  TAccountTokenProgram extends string = string,
 > = {
-  /** The escrow's owner, checked at `escrow`; gets the rent. */
+  /** The escrow's owner, checked at `escrow`; gets the deposit account's rent. */
   owner: TransactionSigner<TAccountOwner>;
+  /** The market. */
+  market: Address<TAccountMarket>;
   /** Empty, checked in `validate`. */
   escrow: Address<TAccountEscrow>;
+  rentPayer: Address<TAccountRentPayer>;
+  /** checked in `validate`, so that none is forgotten. */
+  depositAccount: Address<TAccountDepositAccount>;
+  /** Checked at `market`. */
+  tokenProgram?: Address<TAccountTokenProgram>;
 };
 
 export function getEscrowCloseInstruction<
   TAccountOwner extends string,
+  TAccountMarket extends string,
   TAccountEscrow extends string,
+  TAccountRentPayer extends string,
+  TAccountDepositAccount extends string,
+  TAccountTokenProgram extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
-  input: EscrowCloseInput<TAccountOwner, TAccountEscrow>,
+  input: EscrowCloseInput<
+    TAccountOwner,
+    TAccountMarket,
+    TAccountEscrow,
+    TAccountRentPayer,
+    TAccountDepositAccount,
+    TAccountTokenProgram
+  >,
   config?: { programAddress?: TProgramAddress },
-): EscrowCloseInstruction<TProgramAddress, TAccountOwner, TAccountEscrow> {
+): EscrowCloseInstruction<
+  TProgramAddress,
+  TAccountOwner,
+  TAccountMarket,
+  TAccountEscrow,
+  TAccountRentPayer,
+  TAccountDepositAccount,
+  TAccountTokenProgram
+> {
   // Program address.
   const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
 
   // Original accounts.
   const originalAccounts = {
     owner: { value: input.owner ?? null, isWritable: true },
+    market: { value: input.market ?? null, isWritable: false },
     escrow: { value: input.escrow ?? null, isWritable: true },
+    rentPayer: { value: input.rentPayer ?? null, isWritable: true },
+    depositAccount: { value: input.depositAccount ?? null, isWritable: true },
+    tokenProgram: { value: input.tokenProgram ?? null, isWritable: false },
   };
   const accounts = originalAccounts as Record<
     keyof typeof originalAccounts,
     ResolvedInstructionAccount
   >;
 
+  // Resolve default values.
+  if (!accounts.tokenProgram.value) {
+    accounts.tokenProgram.value =
+      "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA" as Address<"TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA">;
+  }
+
   const getAccountMeta = getAccountMetaFactory(programAddress, "programId");
   return Object.freeze({
     accounts: [
       getAccountMeta("owner", accounts.owner),
+      getAccountMeta("market", accounts.market),
       getAccountMeta("escrow", accounts.escrow),
+      getAccountMeta("rentPayer", accounts.rentPayer),
+      getAccountMeta("depositAccount", accounts.depositAccount),
+      getAccountMeta("tokenProgram", accounts.tokenProgram),
     ],
     data: getEscrowCloseInstructionDataEncoder().encode({}),
     programAddress,
-  } as EscrowCloseInstruction<TProgramAddress, TAccountOwner, TAccountEscrow>);
+  } as EscrowCloseInstruction<
+    TProgramAddress,
+    TAccountOwner,
+    TAccountMarket,
+    TAccountEscrow,
+    TAccountRentPayer,
+    TAccountDepositAccount,
+    TAccountTokenProgram
+  >);
 }
 
 export type ParsedEscrowCloseInstruction<
@@ -142,10 +212,17 @@ export type ParsedEscrowCloseInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** The escrow's owner, checked at `escrow`; gets the rent. */
+    /** The escrow's owner, checked at `escrow`; gets the deposit account's rent. */
     owner: TAccountMetas[0];
+    /** The market. */
+    market: TAccountMetas[1];
     /** Empty, checked in `validate`. */
-    escrow: TAccountMetas[1];
+    escrow: TAccountMetas[2];
+    rentPayer: TAccountMetas[3];
+    /** checked in `validate`, so that none is forgotten. */
+    depositAccount: TAccountMetas[4];
+    /** Checked at `market`. */
+    tokenProgram: TAccountMetas[5];
   };
   data: EscrowCloseInstructionData;
 };
@@ -158,12 +235,12 @@ export function parseEscrowCloseInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedEscrowCloseInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 2) {
+  if (instruction.accounts.length < 6) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 2,
+        expectedAccountMetas: 6,
       },
     );
   }
@@ -175,7 +252,14 @@ export function parseEscrowCloseInstruction<
   };
   return {
     programAddress: instruction.programAddress,
-    accounts: { owner: getNextAccount(), escrow: getNextAccount() },
+    accounts: {
+      owner: getNextAccount(),
+      market: getNextAccount(),
+      escrow: getNextAccount(),
+      rentPayer: getNextAccount(),
+      depositAccount: getNextAccount(),
+      tokenProgram: getNextAccount(),
+    },
     data: getEscrowCloseInstructionDataDecoder().decode(instruction.data),
   };
 }

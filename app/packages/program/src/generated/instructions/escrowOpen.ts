@@ -128,7 +128,7 @@ export type EscrowOpenInput<
   TAccountEscrow extends string = string,
   TAccountSystemProgram extends string = string,
 > = {
-  /** Pays rent; the owner gets it back at the end. */
+  /** Pays rent and gets it back at the end. */
   payer: TransactionSigner<TAccountPayer>;
   /** Whose money it will be. */
   owner: TransactionSigner<TAccountOwner>;
@@ -219,7 +219,7 @@ export type ParsedEscrowOpenInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** Pays rent; the owner gets it back at the end. */
+    /** Pays rent and gets it back at the end. */
     payer: TAccountMetas[0];
     /** Whose money it will be. */
     owner: TAccountMetas[1];

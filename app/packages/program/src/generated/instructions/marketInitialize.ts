@@ -16,10 +16,6 @@ import {
   getBytesEncoder,
   getStructDecoder,
   getStructEncoder,
-  getU16Decoder,
-  getU16Encoder,
-  getU64Decoder,
-  getU64Encoder,
   SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
   SolanaError,
   transformEncoder,
@@ -51,6 +47,12 @@ import {
   findStakeVaultPda,
 } from "../pdas";
 import { PINAIVU_PROGRAM_ADDRESS } from "../programs";
+import {
+  getMarketRulesDecoder,
+  getMarketRulesEncoder,
+  type MarketRules,
+  type MarketRulesArgs,
+} from "../types";
 
 export const MARKET_INITIALIZE_DISCRIMINATOR: ReadonlyUint8Array =
   new Uint8Array([234, 8, 97, 146, 252, 160, 245, 227]);
@@ -129,43 +131,19 @@ export type MarketInitializeInstructionData = {
   discriminator: ReadonlyUint8Array;
   /** Genesis hash of this cluster; nobody can check it on chain, everybody can off chain. */
   genesisHash: ReadonlyUint8Array;
-  /** May pause. */
+  /** May pause, and propose changes. */
   governance: Address;
-  /** Highest fee of a coordinator in basis points. */
-  feeCapBps: number;
-  /** Slots that reserved money waits. */
-  exitDelaySlots: bigint;
-  /** Seconds that reserved money waits. */
-  exitDelaySeconds: bigint;
-  /** Slots that stake waits. */
-  unbondDelaySlots: bigint;
-  /** Seconds that stake waits. */
-  unbondDelaySeconds: bigint;
-  /** Least stake of a usable node, in base units of the mint. */
-  minStake: bigint;
-  /** Least penalty bond of a coordinator that money can be reserved for, in base units of the mint. */
-  minBond: bigint;
+  /** The rules. */
+  rules: MarketRules;
 };
 
 export type MarketInitializeInstructionDataArgs = {
   /** Genesis hash of this cluster; nobody can check it on chain, everybody can off chain. */
   genesisHash: ReadonlyUint8Array;
-  /** May pause. */
+  /** May pause, and propose changes. */
   governance: Address;
-  /** Highest fee of a coordinator in basis points. */
-  feeCapBps: number;
-  /** Slots that reserved money waits. */
-  exitDelaySlots: number | bigint;
-  /** Seconds that reserved money waits. */
-  exitDelaySeconds: number | bigint;
-  /** Slots that stake waits. */
-  unbondDelaySlots: number | bigint;
-  /** Seconds that stake waits. */
-  unbondDelaySeconds: number | bigint;
-  /** Least stake of a usable node, in base units of the mint. */
-  minStake: number | bigint;
-  /** Least penalty bond of a coordinator that money can be reserved for, in base units of the mint. */
-  minBond: number | bigint;
+  /** The rules. */
+  rules: MarketRulesArgs;
 };
 
 export function getMarketInitializeInstructionDataEncoder(): FixedSizeEncoder<MarketInitializeInstructionDataArgs> {
@@ -174,13 +152,7 @@ export function getMarketInitializeInstructionDataEncoder(): FixedSizeEncoder<Ma
       ["discriminator", fixEncoderSize(getBytesEncoder(), 8)],
       ["genesisHash", fixEncoderSize(getBytesEncoder(), 32)],
       ["governance", getAddressEncoder()],
-      ["feeCapBps", getU16Encoder()],
-      ["exitDelaySlots", getU64Encoder()],
-      ["exitDelaySeconds", getU64Encoder()],
-      ["unbondDelaySlots", getU64Encoder()],
-      ["unbondDelaySeconds", getU64Encoder()],
-      ["minStake", getU64Encoder()],
-      ["minBond", getU64Encoder()],
+      ["rules", getMarketRulesEncoder()],
     ]),
     (value) => ({ ...value, discriminator: MARKET_INITIALIZE_DISCRIMINATOR }),
   );
@@ -191,13 +163,7 @@ export function getMarketInitializeInstructionDataDecoder(): FixedSizeDecoder<Ma
     ["discriminator", fixDecoderSize(getBytesDecoder(), 8)],
     ["genesisHash", fixDecoderSize(getBytesDecoder(), 32)],
     ["governance", getAddressDecoder()],
-    ["feeCapBps", getU16Decoder()],
-    ["exitDelaySlots", getU64Decoder()],
-    ["exitDelaySeconds", getU64Decoder()],
-    ["unbondDelaySlots", getU64Decoder()],
-    ["unbondDelaySeconds", getU64Decoder()],
-    ["minStake", getU64Decoder()],
-    ["minBond", getU64Decoder()],
+    ["rules", getMarketRulesDecoder()],
   ]);
 }
 
@@ -234,7 +200,7 @@ export type MarketInitializeAsyncInput<
   /** Names the upgrade authority. */
   programData: Address<TAccountProgramData>;
   /**
-   * The money. Without Token-2022 extensions, checked in `validate`. That it belongs to
+   * The money. Only with extensions that are accepted, checked in `validate`. That it belongs to
    * `token_program` is checked by that program when the vaults are made.
    */
   mint: Address<TAccountMint>;
@@ -254,13 +220,7 @@ export type MarketInitializeAsyncInput<
   systemProgram?: Address<TAccountSystemProgram>;
   genesisHash: MarketInitializeInstructionDataArgs["genesisHash"];
   governance: MarketInitializeInstructionDataArgs["governance"];
-  feeCapBps: MarketInitializeInstructionDataArgs["feeCapBps"];
-  exitDelaySlots: MarketInitializeInstructionDataArgs["exitDelaySlots"];
-  exitDelaySeconds: MarketInitializeInstructionDataArgs["exitDelaySeconds"];
-  unbondDelaySlots: MarketInitializeInstructionDataArgs["unbondDelaySlots"];
-  unbondDelaySeconds: MarketInitializeInstructionDataArgs["unbondDelaySeconds"];
-  minStake: MarketInitializeInstructionDataArgs["minStake"];
-  minBond: MarketInitializeInstructionDataArgs["minBond"];
+  rules: MarketInitializeInstructionDataArgs["rules"];
 };
 
 export async function getMarketInitializeInstructionAsync<
@@ -445,7 +405,7 @@ export type MarketInitializeInput<
   /** Names the upgrade authority. */
   programData: Address<TAccountProgramData>;
   /**
-   * The money. Without Token-2022 extensions, checked in `validate`. That it belongs to
+   * The money. Only with extensions that are accepted, checked in `validate`. That it belongs to
    * `token_program` is checked by that program when the vaults are made.
    */
   mint: Address<TAccountMint>;
@@ -465,13 +425,7 @@ export type MarketInitializeInput<
   systemProgram?: Address<TAccountSystemProgram>;
   genesisHash: MarketInitializeInstructionDataArgs["genesisHash"];
   governance: MarketInitializeInstructionDataArgs["governance"];
-  feeCapBps: MarketInitializeInstructionDataArgs["feeCapBps"];
-  exitDelaySlots: MarketInitializeInstructionDataArgs["exitDelaySlots"];
-  exitDelaySeconds: MarketInitializeInstructionDataArgs["exitDelaySeconds"];
-  unbondDelaySlots: MarketInitializeInstructionDataArgs["unbondDelaySlots"];
-  unbondDelaySeconds: MarketInitializeInstructionDataArgs["unbondDelaySeconds"];
-  minStake: MarketInitializeInstructionDataArgs["minStake"];
-  minBond: MarketInitializeInstructionDataArgs["minBond"];
+  rules: MarketInitializeInstructionDataArgs["rules"];
 };
 
 export function getMarketInitializeInstruction<
@@ -614,7 +568,7 @@ export type ParsedMarketInitializeInstruction<
     /** Names the upgrade authority. */
     programData: TAccountMetas[3];
     /**
-     * The money. Without Token-2022 extensions, checked in `validate`. That it belongs to
+     * The money. Only with extensions that are accepted, checked in `validate`. That it belongs to
      * `token_program` is checked by that program when the vaults are made.
      */
     mint: TAccountMetas[4];

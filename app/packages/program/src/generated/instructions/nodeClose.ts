@@ -26,10 +26,10 @@ import {
   type Instruction,
   type InstructionWithAccounts,
   type InstructionWithData,
+  type ReadonlySignerAccount,
   type ReadonlyUint8Array,
   type TransactionSigner,
   type WritableAccount,
-  type WritableSignerAccount,
 } from "@solana/kit";
 import {
   getAccountMetaFactory,
@@ -49,18 +49,22 @@ export type NodeCloseInstruction<
   TProgram extends string = typeof PINAIVU_PROGRAM_ADDRESS,
   TAccountOperator extends string | AccountMeta<string> = string,
   TAccountNode extends string | AccountMeta<string> = string,
+  TAccountRentPayer extends string | AccountMeta<string> = string,
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
 > = Instruction<TProgram> &
   InstructionWithData<ReadonlyUint8Array> &
   InstructionWithAccounts<
     [
       TAccountOperator extends string
-        ? WritableSignerAccount<TAccountOperator> &
+        ? ReadonlySignerAccount<TAccountOperator> &
             AccountSignerMeta<TAccountOperator>
         : TAccountOperator,
       TAccountNode extends string
         ? WritableAccount<TAccountNode>
         : TAccountNode,
+      TAccountRentPayer extends string
+        ? WritableAccount<TAccountRentPayer>
+        : TAccountRentPayer,
       ...TRemainingAccounts,
     ]
   >;
@@ -95,28 +99,37 @@ export function getNodeCloseInstructionDataCodec(): FixedSizeCodec<
 export type NodeCloseInput<
   TAccountOperator extends string = string,
   TAccountNode extends string = string,
+  TAccountRentPayer extends string = string,
 > = {
-  /** The node's operator, checked at `node`; gets the rent. */
+  /** The node's operator, checked at `node`. */
   operator: TransactionSigner<TAccountOperator>;
   /** Without stake, checked in `validate`. */
   node: Address<TAccountNode>;
+  rentPayer: Address<TAccountRentPayer>;
 };
 
 export function getNodeCloseInstruction<
   TAccountOperator extends string,
   TAccountNode extends string,
+  TAccountRentPayer extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
-  input: NodeCloseInput<TAccountOperator, TAccountNode>,
+  input: NodeCloseInput<TAccountOperator, TAccountNode, TAccountRentPayer>,
   config?: { programAddress?: TProgramAddress },
-): NodeCloseInstruction<TProgramAddress, TAccountOperator, TAccountNode> {
+): NodeCloseInstruction<
+  TProgramAddress,
+  TAccountOperator,
+  TAccountNode,
+  TAccountRentPayer
+> {
   // Program address.
   const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
 
   // Original accounts.
   const originalAccounts = {
-    operator: { value: input.operator ?? null, isWritable: true },
+    operator: { value: input.operator ?? null, isWritable: false },
     node: { value: input.node ?? null, isWritable: true },
+    rentPayer: { value: input.rentPayer ?? null, isWritable: true },
   };
   const accounts = originalAccounts as Record<
     keyof typeof originalAccounts,
@@ -128,10 +141,16 @@ export function getNodeCloseInstruction<
     accounts: [
       getAccountMeta("operator", accounts.operator),
       getAccountMeta("node", accounts.node),
+      getAccountMeta("rentPayer", accounts.rentPayer),
     ],
     data: getNodeCloseInstructionDataEncoder().encode({}),
     programAddress,
-  } as NodeCloseInstruction<TProgramAddress, TAccountOperator, TAccountNode>);
+  } as NodeCloseInstruction<
+    TProgramAddress,
+    TAccountOperator,
+    TAccountNode,
+    TAccountRentPayer
+  >);
 }
 
 export type ParsedNodeCloseInstruction<
@@ -140,10 +159,11 @@ export type ParsedNodeCloseInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** The node's operator, checked at `node`; gets the rent. */
+    /** The node's operator, checked at `node`. */
     operator: TAccountMetas[0];
     /** Without stake, checked in `validate`. */
     node: TAccountMetas[1];
+    rentPayer: TAccountMetas[2];
   };
   data: NodeCloseInstructionData;
 };
@@ -156,12 +176,12 @@ export function parseNodeCloseInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedNodeCloseInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 2) {
+  if (instruction.accounts.length < 3) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 2,
+        expectedAccountMetas: 3,
       },
     );
   }
@@ -173,7 +193,11 @@ export function parseNodeCloseInstruction<
   };
   return {
     programAddress: instruction.programAddress,
-    accounts: { operator: getNextAccount(), node: getNextAccount() },
+    accounts: {
+      operator: getNextAccount(),
+      node: getNextAccount(),
+      rentPayer: getNextAccount(),
+    },
     data: getNodeCloseInstructionDataDecoder().decode(instruction.data),
   };
 }

@@ -144,7 +144,7 @@ export type NodeRegisterInput<
   TAccountNode extends string = string,
   TAccountSystemProgram extends string = string,
 > = {
-  /** Pays rent; the operator gets it back at the end. */
+  /** Pays rent and gets it back at the end. */
   payer: TransactionSigner<TAccountPayer>;
   /** Cold wallet that owns the stake. */
   operator: TransactionSigner<TAccountOperator>;
@@ -244,7 +244,7 @@ export type ParsedNodeRegisterInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** Pays rent; the operator gets it back at the end. */
+    /** Pays rent and gets it back at the end. */
     payer: TAccountMetas[0];
     /** Cold wallet that owns the stake. */
     operator: TAccountMetas[1];

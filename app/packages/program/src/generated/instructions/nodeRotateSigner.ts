@@ -26,15 +26,19 @@ import {
   type Instruction,
   type InstructionWithAccounts,
   type InstructionWithData,
+  type ReadonlyAccount,
   type ReadonlySignerAccount,
   type ReadonlyUint8Array,
   type TransactionSigner,
   type WritableAccount,
+  type WritableSignerAccount,
 } from "@solana/kit";
 import {
   getAccountMetaFactory,
+  getAddressFromResolvedInstructionAccount,
   type ResolvedInstructionAccount,
 } from "@solana/program-client-core";
+import { findNodeRotateSignerReturningPda } from "../pdas";
 import { PINAIVU_PROGRAM_ADDRESS } from "../programs";
 
 export const NODE_ROTATE_SIGNER_DISCRIMINATOR: ReadonlyUint8Array =
@@ -48,14 +52,23 @@ export function getNodeRotateSignerDiscriminatorBytes(): ReadonlyUint8Array {
 
 export type NodeRotateSignerInstruction<
   TProgram extends string = typeof PINAIVU_PROGRAM_ADDRESS,
+  TAccountPayer extends string | AccountMeta<string> = string,
   TAccountOperator extends string | AccountMeta<string> = string,
   TAccountNewSigner extends string | AccountMeta<string> = string,
   TAccountNode extends string | AccountMeta<string> = string,
+  TAccountRetiredSigner extends string | AccountMeta<string> = string,
+  TAccountReturning extends string | AccountMeta<string> = string,
+  TAccountSystemProgram extends string | AccountMeta<string> =
+    "11111111111111111111111111111111",
   TRemainingAccounts extends readonly AccountMeta<string>[] = [],
 > = Instruction<TProgram> &
   InstructionWithData<ReadonlyUint8Array> &
   InstructionWithAccounts<
     [
+      TAccountPayer extends string
+        ? WritableSignerAccount<TAccountPayer> &
+            AccountSignerMeta<TAccountPayer>
+        : TAccountPayer,
       TAccountOperator extends string
         ? ReadonlySignerAccount<TAccountOperator> &
             AccountSignerMeta<TAccountOperator>
@@ -67,6 +80,15 @@ export type NodeRotateSignerInstruction<
       TAccountNode extends string
         ? WritableAccount<TAccountNode>
         : TAccountNode,
+      TAccountRetiredSigner extends string
+        ? WritableAccount<TAccountRetiredSigner>
+        : TAccountRetiredSigner,
+      TAccountReturning extends string
+        ? ReadonlyAccount<TAccountReturning>
+        : TAccountReturning,
+      TAccountSystemProgram extends string
+        ? ReadonlyAccount<TAccountSystemProgram>
+        : TAccountSystemProgram,
       ...TRemainingAccounts,
     ]
   >;
@@ -100,65 +122,225 @@ export function getNodeRotateSignerInstructionDataCodec(): FixedSizeCodec<
   );
 }
 
-export type NodeRotateSignerInput<
+export type NodeRotateSignerAsyncInput<
+  TAccountPayer extends string = string,
   TAccountOperator extends string = string,
   TAccountNewSigner extends string = string,
   TAccountNode extends string = string,
+  TAccountRetiredSigner extends string = string,
+  TAccountReturning extends string = string,
+  TAccountSystemProgram extends string = string,
 > = {
+  /** Pays the rent of the old key's record and gets it back. */
+  payer: TransactionSigner<TAccountPayer>;
   /** The node's operator, checked at `node`. */
   operator: TransactionSigner<TAccountOperator>;
   /** The hot key from now on; signs to show that it is the operator's. */
   newSigner: TransactionSigner<TAccountNewSigner>;
   /** The node. */
   node: Address<TAccountNode>;
+  /** The old key's record. */
+  retiredSigner: Address<TAccountRetiredSigner>;
+  /** key could not be retired again. */
+  returning?: Address<TAccountReturning>;
+  /** Creates the account. */
+  systemProgram?: Address<TAccountSystemProgram>;
 };
 
-export function getNodeRotateSignerInstruction<
+export async function getNodeRotateSignerInstructionAsync<
+  TAccountPayer extends string,
   TAccountOperator extends string,
   TAccountNewSigner extends string,
   TAccountNode extends string,
+  TAccountRetiredSigner extends string,
+  TAccountReturning extends string,
+  TAccountSystemProgram extends string,
   TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
 >(
-  input: NodeRotateSignerInput<
+  input: NodeRotateSignerAsyncInput<
+    TAccountPayer,
     TAccountOperator,
     TAccountNewSigner,
-    TAccountNode
+    TAccountNode,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
   >,
   config?: { programAddress?: TProgramAddress },
-): NodeRotateSignerInstruction<
-  TProgramAddress,
-  TAccountOperator,
-  TAccountNewSigner,
-  TAccountNode
+): Promise<
+  NodeRotateSignerInstruction<
+    TProgramAddress,
+    TAccountPayer,
+    TAccountOperator,
+    TAccountNewSigner,
+    TAccountNode,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
+  >
 > {
   // Program address.
   const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
 
   // Original accounts.
   const originalAccounts = {
+    payer: { value: input.payer ?? null, isWritable: true },
     operator: { value: input.operator ?? null, isWritable: false },
     newSigner: { value: input.newSigner ?? null, isWritable: false },
     node: { value: input.node ?? null, isWritable: true },
+    retiredSigner: { value: input.retiredSigner ?? null, isWritable: true },
+    returning: { value: input.returning ?? null, isWritable: false },
+    systemProgram: { value: input.systemProgram ?? null, isWritable: false },
   };
   const accounts = originalAccounts as Record<
     keyof typeof originalAccounts,
     ResolvedInstructionAccount
   >;
 
+  // Resolve default values.
+  if (!accounts.returning.value) {
+    accounts.returning.value = await findNodeRotateSignerReturningPda({
+      node: getAddressFromResolvedInstructionAccount(
+        "node",
+        accounts.node.value,
+      ),
+      newSigner: getAddressFromResolvedInstructionAccount(
+        "newSigner",
+        accounts.newSigner.value,
+      ),
+    });
+  }
+  if (!accounts.systemProgram.value) {
+    accounts.systemProgram.value =
+      "11111111111111111111111111111111" as Address<"11111111111111111111111111111111">;
+  }
+
   const getAccountMeta = getAccountMetaFactory(programAddress, "programId");
   return Object.freeze({
     accounts: [
+      getAccountMeta("payer", accounts.payer),
       getAccountMeta("operator", accounts.operator),
       getAccountMeta("newSigner", accounts.newSigner),
       getAccountMeta("node", accounts.node),
+      getAccountMeta("retiredSigner", accounts.retiredSigner),
+      getAccountMeta("returning", accounts.returning),
+      getAccountMeta("systemProgram", accounts.systemProgram),
     ],
     data: getNodeRotateSignerInstructionDataEncoder().encode({}),
     programAddress,
   } as NodeRotateSignerInstruction<
     TProgramAddress,
+    TAccountPayer,
     TAccountOperator,
     TAccountNewSigner,
-    TAccountNode
+    TAccountNode,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
+  >);
+}
+
+export type NodeRotateSignerInput<
+  TAccountPayer extends string = string,
+  TAccountOperator extends string = string,
+  TAccountNewSigner extends string = string,
+  TAccountNode extends string = string,
+  TAccountRetiredSigner extends string = string,
+  TAccountReturning extends string = string,
+  TAccountSystemProgram extends string = string,
+> = {
+  /** Pays the rent of the old key's record and gets it back. */
+  payer: TransactionSigner<TAccountPayer>;
+  /** The node's operator, checked at `node`. */
+  operator: TransactionSigner<TAccountOperator>;
+  /** The hot key from now on; signs to show that it is the operator's. */
+  newSigner: TransactionSigner<TAccountNewSigner>;
+  /** The node. */
+  node: Address<TAccountNode>;
+  /** The old key's record. */
+  retiredSigner: Address<TAccountRetiredSigner>;
+  /** key could not be retired again. */
+  returning: Address<TAccountReturning>;
+  /** Creates the account. */
+  systemProgram?: Address<TAccountSystemProgram>;
+};
+
+export function getNodeRotateSignerInstruction<
+  TAccountPayer extends string,
+  TAccountOperator extends string,
+  TAccountNewSigner extends string,
+  TAccountNode extends string,
+  TAccountRetiredSigner extends string,
+  TAccountReturning extends string,
+  TAccountSystemProgram extends string,
+  TProgramAddress extends Address = typeof PINAIVU_PROGRAM_ADDRESS,
+>(
+  input: NodeRotateSignerInput<
+    TAccountPayer,
+    TAccountOperator,
+    TAccountNewSigner,
+    TAccountNode,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
+  >,
+  config?: { programAddress?: TProgramAddress },
+): NodeRotateSignerInstruction<
+  TProgramAddress,
+  TAccountPayer,
+  TAccountOperator,
+  TAccountNewSigner,
+  TAccountNode,
+  TAccountRetiredSigner,
+  TAccountReturning,
+  TAccountSystemProgram
+> {
+  // Program address.
+  const programAddress = config?.programAddress ?? PINAIVU_PROGRAM_ADDRESS;
+
+  // Original accounts.
+  const originalAccounts = {
+    payer: { value: input.payer ?? null, isWritable: true },
+    operator: { value: input.operator ?? null, isWritable: false },
+    newSigner: { value: input.newSigner ?? null, isWritable: false },
+    node: { value: input.node ?? null, isWritable: true },
+    retiredSigner: { value: input.retiredSigner ?? null, isWritable: true },
+    returning: { value: input.returning ?? null, isWritable: false },
+    systemProgram: { value: input.systemProgram ?? null, isWritable: false },
+  };
+  const accounts = originalAccounts as Record<
+    keyof typeof originalAccounts,
+    ResolvedInstructionAccount
+  >;
+
+  // Resolve default values.
+  if (!accounts.systemProgram.value) {
+    accounts.systemProgram.value =
+      "11111111111111111111111111111111" as Address<"11111111111111111111111111111111">;
+  }
+
+  const getAccountMeta = getAccountMetaFactory(programAddress, "programId");
+  return Object.freeze({
+    accounts: [
+      getAccountMeta("payer", accounts.payer),
+      getAccountMeta("operator", accounts.operator),
+      getAccountMeta("newSigner", accounts.newSigner),
+      getAccountMeta("node", accounts.node),
+      getAccountMeta("retiredSigner", accounts.retiredSigner),
+      getAccountMeta("returning", accounts.returning),
+      getAccountMeta("systemProgram", accounts.systemProgram),
+    ],
+    data: getNodeRotateSignerInstructionDataEncoder().encode({}),
+    programAddress,
+  } as NodeRotateSignerInstruction<
+    TProgramAddress,
+    TAccountPayer,
+    TAccountOperator,
+    TAccountNewSigner,
+    TAccountNode,
+    TAccountRetiredSigner,
+    TAccountReturning,
+    TAccountSystemProgram
   >);
 }
 
@@ -168,12 +350,20 @@ export type ParsedNodeRotateSignerInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
+    /** Pays the rent of the old key's record and gets it back. */
+    payer: TAccountMetas[0];
     /** The node's operator, checked at `node`. */
-    operator: TAccountMetas[0];
+    operator: TAccountMetas[1];
     /** The hot key from now on; signs to show that it is the operator's. */
-    newSigner: TAccountMetas[1];
+    newSigner: TAccountMetas[2];
     /** The node. */
-    node: TAccountMetas[2];
+    node: TAccountMetas[3];
+    /** The old key's record. */
+    retiredSigner: TAccountMetas[4];
+    /** key could not be retired again. */
+    returning: TAccountMetas[5];
+    /** Creates the account. */
+    systemProgram: TAccountMetas[6];
   };
   data: NodeRotateSignerInstructionData;
 };
@@ -186,12 +376,12 @@ export function parseNodeRotateSignerInstruction<
     InstructionWithAccounts<TAccountMetas> &
     InstructionWithData<ReadonlyUint8Array>,
 ): ParsedNodeRotateSignerInstruction<TProgram, TAccountMetas> {
-  if (instruction.accounts.length < 3) {
+  if (instruction.accounts.length < 7) {
     throw new SolanaError(
       SOLANA_ERROR__PROGRAM_CLIENTS__INSUFFICIENT_ACCOUNT_METAS,
       {
         actualAccountMetas: instruction.accounts.length,
-        expectedAccountMetas: 3,
+        expectedAccountMetas: 7,
       },
     );
   }
@@ -204,9 +394,13 @@ export function parseNodeRotateSignerInstruction<
   return {
     programAddress: instruction.programAddress,
     accounts: {
+      payer: getNextAccount(),
       operator: getNextAccount(),
       newSigner: getNextAccount(),
       node: getNextAccount(),
+      retiredSigner: getNextAccount(),
+      returning: getNextAccount(),
+      systemProgram: getNextAccount(),
     },
     data: getNodeRotateSignerInstructionDataDecoder().decode(instruction.data),
   };

@@ -120,7 +120,7 @@ export type PayoutOpenAsyncInput<
   TAccountPayout extends string = string,
   TAccountSystemProgram extends string = string,
 > = {
-  /** Pays rent. */
+  /** Pays rent and gets it back at the end. */
   payer: TransactionSigner<TAccountPayer>;
   /** The market of both. */
   market: Address<TAccountMarket>;
@@ -229,7 +229,7 @@ export type PayoutOpenInput<
   TAccountPayout extends string = string,
   TAccountSystemProgram extends string = string,
 > = {
-  /** Pays rent. */
+  /** Pays rent and gets it back at the end. */
   payer: TransactionSigner<TAccountPayer>;
   /** The market of both. */
   market: Address<TAccountMarket>;
@@ -322,7 +322,7 @@ export type ParsedPayoutOpenInstruction<
 > = {
   programAddress: Address<TProgram>;
   accounts: {
-    /** Pays rent. */
+    /** Pays rent and gets it back at the end. */
     payer: TAccountMetas[0];
     /** The market of both. */
     market: TAccountMetas[1];

@@ -39,10 +39,15 @@ import {
   getCoordinatorCodec,
   getEpochHeadCodec,
   getEscrowCodec,
+  getEvidenceBufferCodec,
   getLedgerCodec,
   getMarketCodec,
+  getMeasurementCodec,
   getNodeCodec,
   getPayoutCodec,
+  getProposalCodec,
+  getReceiptRecordCodec,
+  getRetiredSignerCodec,
   type Allowance,
   type AllowanceArgs,
   type Coordinator,
@@ -51,14 +56,24 @@ import {
   type EpochHeadArgs,
   type Escrow,
   type EscrowArgs,
+  type EvidenceBuffer,
+  type EvidenceBufferArgs,
   type Ledger,
   type LedgerArgs,
   type Market,
   type MarketArgs,
+  type Measurement,
+  type MeasurementArgs,
   type Node,
   type NodeArgs,
   type Payout,
   type PayoutArgs,
+  type Proposal,
+  type ProposalArgs,
+  type ReceiptRecord,
+  type ReceiptRecordArgs,
+  type RetiredSigner,
+  type RetiredSignerArgs,
 } from "../accounts";
 import {
   getAllowanceCloseInstruction,
@@ -68,27 +83,54 @@ import {
   getAllowanceReleaseInstruction,
   getClaimInstructionAsync,
   getCoordinatorBondInstructionAsync,
+  getCoordinatorCloseInstructionAsync,
   getCoordinatorRegisterInstruction,
-  getCoordinatorRotateSignerInstruction,
+  getCoordinatorRotateSignerInstructionAsync,
+  getCoordinatorUnbondClaimInstructionAsync,
+  getCoordinatorUnbondInstruction,
   getCoordinatorUpdateInstruction,
   getCreditInstruction,
   getDebitInstruction,
+  getDemandOpenInstruction,
+  getDemandOpenRecordedInstruction,
+  getDemandSettleInstructionAsync,
+  getEquivocationHeadsInstructionAsync,
+  getEquivocationLogInstructionAsync,
+  getEquivocationNodeInstructionAsync,
   getEscrowCloseInstruction,
   getEscrowDepositInstructionAsync,
   getEscrowOpenInstruction,
+  getEscrowRecoverInstruction,
+  getEscrowSweepInstructionAsync,
   getEscrowWithdrawInstructionAsync,
+  getEvidenceCloseInstruction,
+  getEvidenceOpenInstruction,
+  getEvidenceWriteInstruction,
   getFeeClaimInstructionAsync,
+  getGuaranteeLowerInstruction,
+  getGuaranteeRefillInstructionAsync,
+  getGuaranteeSetInstruction,
   getLogEpochOpenInstruction,
   getLogExtendInstruction,
+  getMakeReceiptRecordInstruction,
   getMarketInitializeInstructionAsync,
   getMarketPauseInstruction,
+  getMeasurementAllowInstructionAsync,
+  getMeasurementRevokeInstructionAsync,
   getNodeCloseInstruction,
   getNodeRegisterInstruction,
-  getNodeRotateSignerInstruction,
+  getNodeRotateSignerInstructionAsync,
   getNodeStakeInstructionAsync,
   getNodeUnbondClaimInstructionAsync,
   getNodeUnbondInstruction,
+  getPayoutCloseInstruction,
   getPayoutOpenInstructionAsync,
+  getProposalApplyInstruction,
+  getProposalCancelInstruction,
+  getProposalOpenInstruction,
+  getReceiptCloseInstruction,
+  getSignerCloseInstruction,
+  getVoucherAcceptInstruction,
   parseAllowanceCloseInstruction,
   parseAllowanceExitInstruction,
   parseAllowanceOpenInstruction,
@@ -96,27 +138,54 @@ import {
   parseAllowanceReleaseInstruction,
   parseClaimInstruction,
   parseCoordinatorBondInstruction,
+  parseCoordinatorCloseInstruction,
   parseCoordinatorRegisterInstruction,
   parseCoordinatorRotateSignerInstruction,
+  parseCoordinatorUnbondClaimInstruction,
+  parseCoordinatorUnbondInstruction,
   parseCoordinatorUpdateInstruction,
   parseCreditInstruction,
   parseDebitInstruction,
+  parseDemandOpenInstruction,
+  parseDemandOpenRecordedInstruction,
+  parseDemandSettleInstruction,
+  parseEquivocationHeadsInstruction,
+  parseEquivocationLogInstruction,
+  parseEquivocationNodeInstruction,
   parseEscrowCloseInstruction,
   parseEscrowDepositInstruction,
   parseEscrowOpenInstruction,
+  parseEscrowRecoverInstruction,
+  parseEscrowSweepInstruction,
   parseEscrowWithdrawInstruction,
+  parseEvidenceCloseInstruction,
+  parseEvidenceOpenInstruction,
+  parseEvidenceWriteInstruction,
   parseFeeClaimInstruction,
+  parseGuaranteeLowerInstruction,
+  parseGuaranteeRefillInstruction,
+  parseGuaranteeSetInstruction,
   parseLogEpochOpenInstruction,
   parseLogExtendInstruction,
+  parseMakeReceiptRecordInstruction,
   parseMarketInitializeInstruction,
   parseMarketPauseInstruction,
+  parseMeasurementAllowInstruction,
+  parseMeasurementRevokeInstruction,
   parseNodeCloseInstruction,
   parseNodeRegisterInstruction,
   parseNodeRotateSignerInstruction,
   parseNodeStakeInstruction,
   parseNodeUnbondClaimInstruction,
   parseNodeUnbondInstruction,
+  parsePayoutCloseInstruction,
   parsePayoutOpenInstruction,
+  parseProposalApplyInstruction,
+  parseProposalCancelInstruction,
+  parseProposalOpenInstruction,
+  parseReceiptCloseInstruction,
+  parseSignerCloseInstruction,
+  parseVoucherAcceptInstruction,
   type AllowanceCloseInput,
   type AllowanceExitAsyncInput,
   type AllowanceOpenInput,
@@ -124,23 +193,43 @@ import {
   type AllowanceReleaseInput,
   type ClaimAsyncInput,
   type CoordinatorBondAsyncInput,
+  type CoordinatorCloseAsyncInput,
   type CoordinatorRegisterInput,
-  type CoordinatorRotateSignerInput,
+  type CoordinatorRotateSignerAsyncInput,
+  type CoordinatorUnbondClaimAsyncInput,
+  type CoordinatorUnbondInput,
   type CoordinatorUpdateInput,
   type CreditInput,
   type DebitInput,
+  type DemandOpenInput,
+  type DemandOpenRecordedInput,
+  type DemandSettleAsyncInput,
+  type EquivocationHeadsAsyncInput,
+  type EquivocationLogAsyncInput,
+  type EquivocationNodeAsyncInput,
   type EscrowCloseInput,
   type EscrowDepositAsyncInput,
   type EscrowOpenInput,
+  type EscrowRecoverInput,
+  type EscrowSweepAsyncInput,
   type EscrowWithdrawAsyncInput,
+  type EvidenceCloseInput,
+  type EvidenceOpenInput,
+  type EvidenceWriteInput,
   type FeeClaimAsyncInput,
+  type GuaranteeLowerInput,
+  type GuaranteeRefillAsyncInput,
+  type GuaranteeSetInput,
   type LogEpochOpenInput,
   type LogExtendInput,
+  type MakeReceiptRecordInput,
   type MarketInitializeAsyncInput,
   type MarketPauseInput,
+  type MeasurementAllowAsyncInput,
+  type MeasurementRevokeAsyncInput,
   type NodeCloseInput,
   type NodeRegisterInput,
-  type NodeRotateSignerInput,
+  type NodeRotateSignerAsyncInput,
   type NodeStakeAsyncInput,
   type NodeUnbondClaimAsyncInput,
   type NodeUnbondInput,
@@ -151,34 +240,71 @@ import {
   type ParsedAllowanceReleaseInstruction,
   type ParsedClaimInstruction,
   type ParsedCoordinatorBondInstruction,
+  type ParsedCoordinatorCloseInstruction,
   type ParsedCoordinatorRegisterInstruction,
   type ParsedCoordinatorRotateSignerInstruction,
+  type ParsedCoordinatorUnbondClaimInstruction,
+  type ParsedCoordinatorUnbondInstruction,
   type ParsedCoordinatorUpdateInstruction,
   type ParsedCreditInstruction,
   type ParsedDebitInstruction,
+  type ParsedDemandOpenInstruction,
+  type ParsedDemandOpenRecordedInstruction,
+  type ParsedDemandSettleInstruction,
+  type ParsedEquivocationHeadsInstruction,
+  type ParsedEquivocationLogInstruction,
+  type ParsedEquivocationNodeInstruction,
   type ParsedEscrowCloseInstruction,
   type ParsedEscrowDepositInstruction,
   type ParsedEscrowOpenInstruction,
+  type ParsedEscrowRecoverInstruction,
+  type ParsedEscrowSweepInstruction,
   type ParsedEscrowWithdrawInstruction,
+  type ParsedEvidenceCloseInstruction,
+  type ParsedEvidenceOpenInstruction,
+  type ParsedEvidenceWriteInstruction,
   type ParsedFeeClaimInstruction,
+  type ParsedGuaranteeLowerInstruction,
+  type ParsedGuaranteeRefillInstruction,
+  type ParsedGuaranteeSetInstruction,
   type ParsedLogEpochOpenInstruction,
   type ParsedLogExtendInstruction,
+  type ParsedMakeReceiptRecordInstruction,
   type ParsedMarketInitializeInstruction,
   type ParsedMarketPauseInstruction,
+  type ParsedMeasurementAllowInstruction,
+  type ParsedMeasurementRevokeInstruction,
   type ParsedNodeCloseInstruction,
   type ParsedNodeRegisterInstruction,
   type ParsedNodeRotateSignerInstruction,
   type ParsedNodeStakeInstruction,
   type ParsedNodeUnbondClaimInstruction,
   type ParsedNodeUnbondInstruction,
+  type ParsedPayoutCloseInstruction,
   type ParsedPayoutOpenInstruction,
+  type ParsedProposalApplyInstruction,
+  type ParsedProposalCancelInstruction,
+  type ParsedProposalOpenInstruction,
+  type ParsedReceiptCloseInstruction,
+  type ParsedSignerCloseInstruction,
+  type ParsedVoucherAcceptInstruction,
+  type PayoutCloseInput,
   type PayoutOpenAsyncInput,
+  type ProposalApplyInput,
+  type ProposalCancelInput,
+  type ProposalOpenInput,
+  type ReceiptCloseInput,
+  type SignerCloseInput,
+  type VoucherAcceptInput,
 } from "../instructions";
 import {
   findBondVaultPda,
   findEscrowVaultPda,
   findLedgerPda,
+  findMeasurementPda,
+  findNodeRotateSignerReturningPda,
   findPayoutPda,
+  findReturningPda,
   findStakeVaultPda,
 } from "../pdas";
 
@@ -190,10 +316,15 @@ export enum PinaivuAccount {
   Coordinator,
   EpochHead,
   Escrow,
+  EvidenceBuffer,
   Ledger,
   Market,
+  Measurement,
   Node,
   Payout,
+  Proposal,
+  ReceiptRecord,
+  RetiredSigner,
 }
 
 export function identifyPinaivuAccount(
@@ -248,6 +379,17 @@ export function identifyPinaivuAccount(
     containsBytes(
       data,
       fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([69, 118, 189, 77, 6, 205, 255, 233]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuAccount.EvidenceBuffer;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
         new Uint8Array([43, 41, 21, 213, 180, 176, 95, 32]),
       ),
       0,
@@ -265,6 +407,17 @@ export function identifyPinaivuAccount(
     )
   ) {
     return PinaivuAccount.Market;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([102, 58, 48, 155, 68, 220, 172, 169]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuAccount.Measurement;
   }
   if (
     containsBytes(
@@ -288,6 +441,39 @@ export function identifyPinaivuAccount(
   ) {
     return PinaivuAccount.Payout;
   }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([26, 94, 189, 187, 116, 136, 53, 33]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuAccount.Proposal;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([51, 97, 207, 106, 28, 85, 70, 40]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuAccount.ReceiptRecord;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([202, 98, 95, 227, 129, 118, 142, 15]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuAccount.RetiredSigner;
+  }
   throw new SolanaError(
     SOLANA_ERROR__PROGRAM_CLIENTS__FAILED_TO_IDENTIFY_ACCOUNT,
     { accountData: data, programName: "pinaivu" },
@@ -302,27 +488,54 @@ export enum PinaivuInstruction {
   AllowanceRelease,
   Claim,
   CoordinatorBond,
+  CoordinatorClose,
   CoordinatorRegister,
   CoordinatorRotateSigner,
+  CoordinatorUnbond,
+  CoordinatorUnbondClaim,
   CoordinatorUpdate,
   Credit,
   Debit,
+  DemandOpen,
+  DemandOpenRecorded,
+  DemandSettle,
+  EquivocationHeads,
+  EquivocationLog,
+  EquivocationNode,
   EscrowClose,
   EscrowDeposit,
   EscrowOpen,
+  EscrowRecover,
+  EscrowSweep,
   EscrowWithdraw,
+  EvidenceClose,
+  EvidenceOpen,
+  EvidenceWrite,
   FeeClaim,
+  GuaranteeLower,
+  GuaranteeRefill,
+  GuaranteeSet,
   LogEpochOpen,
   LogExtend,
   MarketInitialize,
   MarketPause,
+  MeasurementAllow,
+  MeasurementRevoke,
   NodeClose,
   NodeRegister,
   NodeRotateSigner,
   NodeStake,
   NodeUnbond,
   NodeUnbondClaim,
+  PayoutClose,
   PayoutOpen,
+  ProposalApply,
+  ProposalCancel,
+  ProposalOpen,
+  ReceiptClose,
+  MakeReceiptRecord,
+  SignerClose,
+  VoucherAccept,
 }
 
 export function identifyPinaivuInstruction(
@@ -410,6 +623,17 @@ export function identifyPinaivuInstruction(
     containsBytes(
       data,
       fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([213, 211, 181, 121, 15, 212, 147, 119]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.CoordinatorClose;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
         new Uint8Array([53, 70, 64, 130, 182, 59, 238, 73]),
       ),
       0,
@@ -427,6 +651,28 @@ export function identifyPinaivuInstruction(
     )
   ) {
     return PinaivuInstruction.CoordinatorRotateSigner;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([189, 250, 114, 132, 111, 122, 0, 92]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.CoordinatorUnbond;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([106, 253, 78, 173, 132, 224, 251, 175]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.CoordinatorUnbondClaim;
   }
   if (
     containsBytes(
@@ -465,6 +711,72 @@ export function identifyPinaivuInstruction(
     containsBytes(
       data,
       fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([62, 50, 59, 206, 85, 252, 38, 26]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.DemandOpen;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([254, 116, 230, 127, 207, 31, 185, 248]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.DemandOpenRecorded;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([33, 178, 9, 220, 68, 255, 210, 4]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.DemandSettle;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([164, 124, 203, 145, 201, 232, 90, 202]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EquivocationHeads;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([24, 101, 228, 93, 125, 235, 226, 222]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EquivocationLog;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([79, 88, 162, 152, 184, 31, 183, 42]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EquivocationNode;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
         new Uint8Array([235, 96, 55, 230, 145, 229, 209, 206]),
       ),
       0,
@@ -498,6 +810,28 @@ export function identifyPinaivuInstruction(
     containsBytes(
       data,
       fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([44, 174, 206, 180, 135, 72, 210, 148]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EscrowRecover;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([7, 177, 235, 23, 162, 105, 123, 174]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EscrowSweep;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
         new Uint8Array([18, 43, 142, 216, 48, 23, 21, 254]),
       ),
       0,
@@ -509,12 +843,78 @@ export function identifyPinaivuInstruction(
     containsBytes(
       data,
       fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([193, 43, 72, 141, 128, 14, 36, 122]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EvidenceClose;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([24, 186, 64, 129, 126, 142, 243, 216]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EvidenceOpen;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([191, 10, 156, 244, 186, 140, 186, 101]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.EvidenceWrite;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
         new Uint8Array([71, 151, 39, 191, 252, 129, 202, 9]),
       ),
       0,
     )
   ) {
     return PinaivuInstruction.FeeClaim;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([127, 232, 46, 54, 150, 221, 35, 180]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.GuaranteeLower;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([148, 217, 225, 173, 246, 33, 78, 36]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.GuaranteeRefill;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([238, 219, 146, 177, 102, 196, 224, 57]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.GuaranteeSet;
   }
   if (
     containsBytes(
@@ -559,6 +959,28 @@ export function identifyPinaivuInstruction(
     )
   ) {
     return PinaivuInstruction.MarketPause;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([120, 149, 184, 127, 43, 94, 210, 18]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.MeasurementAllow;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([165, 193, 145, 133, 31, 84, 53, 170]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.MeasurementRevoke;
   }
   if (
     containsBytes(
@@ -630,12 +1052,100 @@ export function identifyPinaivuInstruction(
     containsBytes(
       data,
       fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([251, 251, 47, 235, 101, 180, 113, 40]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.PayoutClose;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
         new Uint8Array([179, 250, 161, 4, 103, 12, 15, 137]),
       ),
       0,
     )
   ) {
     return PinaivuInstruction.PayoutOpen;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([190, 83, 226, 94, 184, 226, 235, 29]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.ProposalApply;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([27, 42, 127, 237, 38, 163, 84, 203]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.ProposalCancel;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([4, 115, 99, 25, 214, 30, 155, 42]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.ProposalOpen;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([84, 149, 154, 242, 255, 58, 6, 163]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.ReceiptClose;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([120, 102, 0, 232, 78, 76, 242, 95]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.MakeReceiptRecord;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([243, 34, 66, 76, 52, 116, 105, 106]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.SignerClose;
+  }
+  if (
+    containsBytes(
+      data,
+      fixEncoderSize(getBytesEncoder(), 8).encode(
+        new Uint8Array([185, 48, 37, 87, 168, 214, 19, 137]),
+      ),
+      0,
+    )
+  ) {
+    return PinaivuInstruction.VoucherAccept;
   }
   throw new SolanaError(
     SOLANA_ERROR__PROGRAM_CLIENTS__FAILED_TO_IDENTIFY_INSTRUCTION,
@@ -668,11 +1178,20 @@ export type ParsedPinaivuInstruction<
       instructionType: PinaivuInstruction.CoordinatorBond;
     } & ParsedCoordinatorBondInstruction<TProgram>)
   | ({
+      instructionType: PinaivuInstruction.CoordinatorClose;
+    } & ParsedCoordinatorCloseInstruction<TProgram>)
+  | ({
       instructionType: PinaivuInstruction.CoordinatorRegister;
     } & ParsedCoordinatorRegisterInstruction<TProgram>)
   | ({
       instructionType: PinaivuInstruction.CoordinatorRotateSigner;
     } & ParsedCoordinatorRotateSignerInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.CoordinatorUnbond;
+    } & ParsedCoordinatorUnbondInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.CoordinatorUnbondClaim;
+    } & ParsedCoordinatorUnbondClaimInstruction<TProgram>)
   | ({
       instructionType: PinaivuInstruction.CoordinatorUpdate;
     } & ParsedCoordinatorUpdateInstruction<TProgram>)
@@ -683,6 +1202,24 @@ export type ParsedPinaivuInstruction<
       instructionType: PinaivuInstruction.Debit;
     } & ParsedDebitInstruction<TProgram>)
   | ({
+      instructionType: PinaivuInstruction.DemandOpen;
+    } & ParsedDemandOpenInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.DemandOpenRecorded;
+    } & ParsedDemandOpenRecordedInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.DemandSettle;
+    } & ParsedDemandSettleInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.EquivocationHeads;
+    } & ParsedEquivocationHeadsInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.EquivocationLog;
+    } & ParsedEquivocationLogInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.EquivocationNode;
+    } & ParsedEquivocationNodeInstruction<TProgram>)
+  | ({
       instructionType: PinaivuInstruction.EscrowClose;
     } & ParsedEscrowCloseInstruction<TProgram>)
   | ({
@@ -692,11 +1229,35 @@ export type ParsedPinaivuInstruction<
       instructionType: PinaivuInstruction.EscrowOpen;
     } & ParsedEscrowOpenInstruction<TProgram>)
   | ({
+      instructionType: PinaivuInstruction.EscrowRecover;
+    } & ParsedEscrowRecoverInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.EscrowSweep;
+    } & ParsedEscrowSweepInstruction<TProgram>)
+  | ({
       instructionType: PinaivuInstruction.EscrowWithdraw;
     } & ParsedEscrowWithdrawInstruction<TProgram>)
   | ({
+      instructionType: PinaivuInstruction.EvidenceClose;
+    } & ParsedEvidenceCloseInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.EvidenceOpen;
+    } & ParsedEvidenceOpenInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.EvidenceWrite;
+    } & ParsedEvidenceWriteInstruction<TProgram>)
+  | ({
       instructionType: PinaivuInstruction.FeeClaim;
     } & ParsedFeeClaimInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.GuaranteeLower;
+    } & ParsedGuaranteeLowerInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.GuaranteeRefill;
+    } & ParsedGuaranteeRefillInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.GuaranteeSet;
+    } & ParsedGuaranteeSetInstruction<TProgram>)
   | ({
       instructionType: PinaivuInstruction.LogEpochOpen;
     } & ParsedLogEpochOpenInstruction<TProgram>)
@@ -709,6 +1270,12 @@ export type ParsedPinaivuInstruction<
   | ({
       instructionType: PinaivuInstruction.MarketPause;
     } & ParsedMarketPauseInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.MeasurementAllow;
+    } & ParsedMeasurementAllowInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.MeasurementRevoke;
+    } & ParsedMeasurementRevokeInstruction<TProgram>)
   | ({
       instructionType: PinaivuInstruction.NodeClose;
     } & ParsedNodeCloseInstruction<TProgram>)
@@ -728,8 +1295,32 @@ export type ParsedPinaivuInstruction<
       instructionType: PinaivuInstruction.NodeUnbondClaim;
     } & ParsedNodeUnbondClaimInstruction<TProgram>)
   | ({
+      instructionType: PinaivuInstruction.PayoutClose;
+    } & ParsedPayoutCloseInstruction<TProgram>)
+  | ({
       instructionType: PinaivuInstruction.PayoutOpen;
-    } & ParsedPayoutOpenInstruction<TProgram>);
+    } & ParsedPayoutOpenInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.ProposalApply;
+    } & ParsedProposalApplyInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.ProposalCancel;
+    } & ParsedProposalCancelInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.ProposalOpen;
+    } & ParsedProposalOpenInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.ReceiptClose;
+    } & ParsedReceiptCloseInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.MakeReceiptRecord;
+    } & ParsedMakeReceiptRecordInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.SignerClose;
+    } & ParsedSignerCloseInstruction<TProgram>)
+  | ({
+      instructionType: PinaivuInstruction.VoucherAccept;
+    } & ParsedVoucherAcceptInstruction<TProgram>);
 
 export function parsePinaivuInstruction<TProgram extends string>(
   instruction: Instruction<TProgram> & InstructionWithData<ReadonlyUint8Array>,
@@ -785,6 +1376,13 @@ export function parsePinaivuInstruction<TProgram extends string>(
         ...parseCoordinatorBondInstruction(instruction),
       };
     }
+    case PinaivuInstruction.CoordinatorClose: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.CoordinatorClose,
+        ...parseCoordinatorCloseInstruction(instruction),
+      };
+    }
     case PinaivuInstruction.CoordinatorRegister: {
       assertIsInstructionWithAccounts(instruction);
       return {
@@ -797,6 +1395,20 @@ export function parsePinaivuInstruction<TProgram extends string>(
       return {
         instructionType: PinaivuInstruction.CoordinatorRotateSigner,
         ...parseCoordinatorRotateSignerInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.CoordinatorUnbond: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.CoordinatorUnbond,
+        ...parseCoordinatorUnbondInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.CoordinatorUnbondClaim: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.CoordinatorUnbondClaim,
+        ...parseCoordinatorUnbondClaimInstruction(instruction),
       };
     }
     case PinaivuInstruction.CoordinatorUpdate: {
@@ -820,6 +1432,48 @@ export function parsePinaivuInstruction<TProgram extends string>(
         ...parseDebitInstruction(instruction),
       };
     }
+    case PinaivuInstruction.DemandOpen: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.DemandOpen,
+        ...parseDemandOpenInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.DemandOpenRecorded: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.DemandOpenRecorded,
+        ...parseDemandOpenRecordedInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.DemandSettle: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.DemandSettle,
+        ...parseDemandSettleInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.EquivocationHeads: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EquivocationHeads,
+        ...parseEquivocationHeadsInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.EquivocationLog: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EquivocationLog,
+        ...parseEquivocationLogInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.EquivocationNode: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EquivocationNode,
+        ...parseEquivocationNodeInstruction(instruction),
+      };
+    }
     case PinaivuInstruction.EscrowClose: {
       assertIsInstructionWithAccounts(instruction);
       return {
@@ -841,6 +1495,20 @@ export function parsePinaivuInstruction<TProgram extends string>(
         ...parseEscrowOpenInstruction(instruction),
       };
     }
+    case PinaivuInstruction.EscrowRecover: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EscrowRecover,
+        ...parseEscrowRecoverInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.EscrowSweep: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EscrowSweep,
+        ...parseEscrowSweepInstruction(instruction),
+      };
+    }
     case PinaivuInstruction.EscrowWithdraw: {
       assertIsInstructionWithAccounts(instruction);
       return {
@@ -848,11 +1516,53 @@ export function parsePinaivuInstruction<TProgram extends string>(
         ...parseEscrowWithdrawInstruction(instruction),
       };
     }
+    case PinaivuInstruction.EvidenceClose: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EvidenceClose,
+        ...parseEvidenceCloseInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.EvidenceOpen: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EvidenceOpen,
+        ...parseEvidenceOpenInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.EvidenceWrite: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.EvidenceWrite,
+        ...parseEvidenceWriteInstruction(instruction),
+      };
+    }
     case PinaivuInstruction.FeeClaim: {
       assertIsInstructionWithAccounts(instruction);
       return {
         instructionType: PinaivuInstruction.FeeClaim,
         ...parseFeeClaimInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.GuaranteeLower: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.GuaranteeLower,
+        ...parseGuaranteeLowerInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.GuaranteeRefill: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.GuaranteeRefill,
+        ...parseGuaranteeRefillInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.GuaranteeSet: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.GuaranteeSet,
+        ...parseGuaranteeSetInstruction(instruction),
       };
     }
     case PinaivuInstruction.LogEpochOpen: {
@@ -881,6 +1591,20 @@ export function parsePinaivuInstruction<TProgram extends string>(
       return {
         instructionType: PinaivuInstruction.MarketPause,
         ...parseMarketPauseInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.MeasurementAllow: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.MeasurementAllow,
+        ...parseMeasurementAllowInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.MeasurementRevoke: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.MeasurementRevoke,
+        ...parseMeasurementRevokeInstruction(instruction),
       };
     }
     case PinaivuInstruction.NodeClose: {
@@ -925,11 +1649,67 @@ export function parsePinaivuInstruction<TProgram extends string>(
         ...parseNodeUnbondClaimInstruction(instruction),
       };
     }
+    case PinaivuInstruction.PayoutClose: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.PayoutClose,
+        ...parsePayoutCloseInstruction(instruction),
+      };
+    }
     case PinaivuInstruction.PayoutOpen: {
       assertIsInstructionWithAccounts(instruction);
       return {
         instructionType: PinaivuInstruction.PayoutOpen,
         ...parsePayoutOpenInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.ProposalApply: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.ProposalApply,
+        ...parseProposalApplyInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.ProposalCancel: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.ProposalCancel,
+        ...parseProposalCancelInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.ProposalOpen: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.ProposalOpen,
+        ...parseProposalOpenInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.ReceiptClose: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.ReceiptClose,
+        ...parseReceiptCloseInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.MakeReceiptRecord: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.MakeReceiptRecord,
+        ...parseMakeReceiptRecordInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.SignerClose: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.SignerClose,
+        ...parseSignerCloseInstruction(instruction),
+      };
+    }
+    case PinaivuInstruction.VoucherAccept: {
+      assertIsInstructionWithAccounts(instruction);
+      return {
+        instructionType: PinaivuInstruction.VoucherAccept,
+        ...parseVoucherAcceptInstruction(instruction),
       };
     }
     default:
@@ -955,13 +1735,23 @@ export type PinaivuPluginAccounts = {
     SelfFetchFunctions<EpochHeadArgs, EpochHead>;
   escrow: ReturnType<typeof getEscrowCodec> &
     SelfFetchFunctions<EscrowArgs, Escrow>;
+  evidenceBuffer: ReturnType<typeof getEvidenceBufferCodec> &
+    SelfFetchFunctions<EvidenceBufferArgs, EvidenceBuffer>;
   ledger: ReturnType<typeof getLedgerCodec> &
     SelfFetchFunctions<LedgerArgs, Ledger>;
   market: ReturnType<typeof getMarketCodec> &
     SelfFetchFunctions<MarketArgs, Market>;
+  measurement: ReturnType<typeof getMeasurementCodec> &
+    SelfFetchFunctions<MeasurementArgs, Measurement>;
   node: ReturnType<typeof getNodeCodec> & SelfFetchFunctions<NodeArgs, Node>;
   payout: ReturnType<typeof getPayoutCodec> &
     SelfFetchFunctions<PayoutArgs, Payout>;
+  proposal: ReturnType<typeof getProposalCodec> &
+    SelfFetchFunctions<ProposalArgs, Proposal>;
+  receiptRecord: ReturnType<typeof getReceiptRecordCodec> &
+    SelfFetchFunctions<ReceiptRecordArgs, ReceiptRecord>;
+  retiredSigner: ReturnType<typeof getRetiredSignerCodec> &
+    SelfFetchFunctions<RetiredSignerArgs, RetiredSigner>;
 };
 
 export type PinaivuPluginInstructions = {
@@ -992,13 +1782,25 @@ export type PinaivuPluginInstructions = {
     input: CoordinatorBondAsyncInput,
   ) => ReturnType<typeof getCoordinatorBondInstructionAsync> &
     SelfPlanAndSendFunctions;
+  coordinatorClose: (
+    input: CoordinatorCloseAsyncInput,
+  ) => ReturnType<typeof getCoordinatorCloseInstructionAsync> &
+    SelfPlanAndSendFunctions;
   coordinatorRegister: (
     input: MakeOptional<CoordinatorRegisterInput, "payer">,
   ) => ReturnType<typeof getCoordinatorRegisterInstruction> &
     SelfPlanAndSendFunctions;
   coordinatorRotateSigner: (
-    input: CoordinatorRotateSignerInput,
-  ) => ReturnType<typeof getCoordinatorRotateSignerInstruction> &
+    input: MakeOptional<CoordinatorRotateSignerAsyncInput, "payer">,
+  ) => ReturnType<typeof getCoordinatorRotateSignerInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  coordinatorUnbond: (
+    input: CoordinatorUnbondInput,
+  ) => ReturnType<typeof getCoordinatorUnbondInstruction> &
+    SelfPlanAndSendFunctions;
+  coordinatorUnbondClaim: (
+    input: CoordinatorUnbondClaimAsyncInput,
+  ) => ReturnType<typeof getCoordinatorUnbondClaimInstructionAsync> &
     SelfPlanAndSendFunctions;
   coordinatorUpdate: (
     input: CoordinatorUpdateInput,
@@ -1010,6 +1812,29 @@ export type PinaivuPluginInstructions = {
   debit: (
     input: DebitInput,
   ) => ReturnType<typeof getDebitInstruction> & SelfPlanAndSendFunctions;
+  demandOpen: (
+    input: DemandOpenInput,
+  ) => ReturnType<typeof getDemandOpenInstruction> & SelfPlanAndSendFunctions;
+  demandOpenRecorded: (
+    input: DemandOpenRecordedInput,
+  ) => ReturnType<typeof getDemandOpenRecordedInstruction> &
+    SelfPlanAndSendFunctions;
+  demandSettle: (
+    input: DemandSettleAsyncInput,
+  ) => ReturnType<typeof getDemandSettleInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  equivocationHeads: (
+    input: EquivocationHeadsAsyncInput,
+  ) => ReturnType<typeof getEquivocationHeadsInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  equivocationLog: (
+    input: EquivocationLogAsyncInput,
+  ) => ReturnType<typeof getEquivocationLogInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  equivocationNode: (
+    input: EquivocationNodeAsyncInput,
+  ) => ReturnType<typeof getEquivocationNodeInstructionAsync> &
+    SelfPlanAndSendFunctions;
   escrowClose: (
     input: EscrowCloseInput,
   ) => ReturnType<typeof getEscrowCloseInstruction> & SelfPlanAndSendFunctions;
@@ -1020,14 +1845,44 @@ export type PinaivuPluginInstructions = {
   escrowOpen: (
     input: MakeOptional<EscrowOpenInput, "payer">,
   ) => ReturnType<typeof getEscrowOpenInstruction> & SelfPlanAndSendFunctions;
+  escrowRecover: (
+    input: EscrowRecoverInput,
+  ) => ReturnType<typeof getEscrowRecoverInstruction> &
+    SelfPlanAndSendFunctions;
+  escrowSweep: (
+    input: EscrowSweepAsyncInput,
+  ) => ReturnType<typeof getEscrowSweepInstructionAsync> &
+    SelfPlanAndSendFunctions;
   escrowWithdraw: (
     input: EscrowWithdrawAsyncInput,
   ) => ReturnType<typeof getEscrowWithdrawInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  evidenceClose: (
+    input: EvidenceCloseInput,
+  ) => ReturnType<typeof getEvidenceCloseInstruction> &
+    SelfPlanAndSendFunctions;
+  evidenceOpen: (
+    input: EvidenceOpenInput,
+  ) => ReturnType<typeof getEvidenceOpenInstruction> & SelfPlanAndSendFunctions;
+  evidenceWrite: (
+    input: EvidenceWriteInput,
+  ) => ReturnType<typeof getEvidenceWriteInstruction> &
     SelfPlanAndSendFunctions;
   feeClaim: (
     input: FeeClaimAsyncInput,
   ) => ReturnType<typeof getFeeClaimInstructionAsync> &
     SelfPlanAndSendFunctions;
+  guaranteeLower: (
+    input: GuaranteeLowerInput,
+  ) => ReturnType<typeof getGuaranteeLowerInstruction> &
+    SelfPlanAndSendFunctions;
+  guaranteeRefill: (
+    input: GuaranteeRefillAsyncInput,
+  ) => ReturnType<typeof getGuaranteeRefillInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  guaranteeSet: (
+    input: GuaranteeSetInput,
+  ) => ReturnType<typeof getGuaranteeSetInstruction> & SelfPlanAndSendFunctions;
   logEpochOpen: (
     input: MakeOptional<LogEpochOpenInput, "payer">,
   ) => ReturnType<typeof getLogEpochOpenInstruction> & SelfPlanAndSendFunctions;
@@ -1041,6 +1896,14 @@ export type PinaivuPluginInstructions = {
   marketPause: (
     input: MarketPauseInput,
   ) => ReturnType<typeof getMarketPauseInstruction> & SelfPlanAndSendFunctions;
+  measurementAllow: (
+    input: MakeOptional<MeasurementAllowAsyncInput, "payer">,
+  ) => ReturnType<typeof getMeasurementAllowInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  measurementRevoke: (
+    input: MeasurementRevokeAsyncInput,
+  ) => ReturnType<typeof getMeasurementRevokeInstructionAsync> &
+    SelfPlanAndSendFunctions;
   nodeClose: (
     input: NodeCloseInput,
   ) => ReturnType<typeof getNodeCloseInstruction> & SelfPlanAndSendFunctions;
@@ -1048,8 +1911,8 @@ export type PinaivuPluginInstructions = {
     input: MakeOptional<NodeRegisterInput, "payer">,
   ) => ReturnType<typeof getNodeRegisterInstruction> & SelfPlanAndSendFunctions;
   nodeRotateSigner: (
-    input: NodeRotateSignerInput,
-  ) => ReturnType<typeof getNodeRotateSignerInstruction> &
+    input: MakeOptional<NodeRotateSignerAsyncInput, "payer">,
+  ) => ReturnType<typeof getNodeRotateSignerInstructionAsync> &
     SelfPlanAndSendFunctions;
   nodeStake: (
     input: NodeStakeAsyncInput,
@@ -1062,9 +1925,37 @@ export type PinaivuPluginInstructions = {
     input: NodeUnbondClaimAsyncInput,
   ) => ReturnType<typeof getNodeUnbondClaimInstructionAsync> &
     SelfPlanAndSendFunctions;
+  payoutClose: (
+    input: PayoutCloseInput,
+  ) => ReturnType<typeof getPayoutCloseInstruction> & SelfPlanAndSendFunctions;
   payoutOpen: (
     input: MakeOptional<PayoutOpenAsyncInput, "payer">,
   ) => ReturnType<typeof getPayoutOpenInstructionAsync> &
+    SelfPlanAndSendFunctions;
+  proposalApply: (
+    input: ProposalApplyInput,
+  ) => ReturnType<typeof getProposalApplyInstruction> &
+    SelfPlanAndSendFunctions;
+  proposalCancel: (
+    input: ProposalCancelInput,
+  ) => ReturnType<typeof getProposalCancelInstruction> &
+    SelfPlanAndSendFunctions;
+  proposalOpen: (
+    input: MakeOptional<ProposalOpenInput, "payer">,
+  ) => ReturnType<typeof getProposalOpenInstruction> & SelfPlanAndSendFunctions;
+  receiptClose: (
+    input: ReceiptCloseInput,
+  ) => ReturnType<typeof getReceiptCloseInstruction> & SelfPlanAndSendFunctions;
+  makeReceiptRecord: (
+    input: MakeOptional<MakeReceiptRecordInput, "payer">,
+  ) => ReturnType<typeof getMakeReceiptRecordInstruction> &
+    SelfPlanAndSendFunctions;
+  signerClose: (
+    input: SignerCloseInput,
+  ) => ReturnType<typeof getSignerCloseInstruction> & SelfPlanAndSendFunctions;
+  voucherAccept: (
+    input: VoucherAcceptInput,
+  ) => ReturnType<typeof getVoucherAcceptInstruction> &
     SelfPlanAndSendFunctions;
 };
 
@@ -1072,7 +1963,10 @@ export type PinaivuPluginPdas = {
   ledger: typeof findLedgerPda;
   escrowVault: typeof findEscrowVaultPda;
   bondVault: typeof findBondVaultPda;
+  returning: typeof findReturningPda;
   stakeVault: typeof findStakeVaultPda;
+  measurement: typeof findMeasurementPda;
+  nodeRotateSignerReturning: typeof findNodeRotateSignerReturningPda;
   payout: typeof findPayoutPda;
 };
 
@@ -1094,10 +1988,18 @@ export function pinaivuProgram() {
           coordinator: addSelfFetchFunctions(client, getCoordinatorCodec()),
           epochHead: addSelfFetchFunctions(client, getEpochHeadCodec()),
           escrow: addSelfFetchFunctions(client, getEscrowCodec()),
+          evidenceBuffer: addSelfFetchFunctions(
+            client,
+            getEvidenceBufferCodec(),
+          ),
           ledger: addSelfFetchFunctions(client, getLedgerCodec()),
           market: addSelfFetchFunctions(client, getMarketCodec()),
+          measurement: addSelfFetchFunctions(client, getMeasurementCodec()),
           node: addSelfFetchFunctions(client, getNodeCodec()),
           payout: addSelfFetchFunctions(client, getPayoutCodec()),
+          proposal: addSelfFetchFunctions(client, getProposalCodec()),
+          receiptRecord: addSelfFetchFunctions(client, getReceiptRecordCodec()),
+          retiredSigner: addSelfFetchFunctions(client, getRetiredSignerCodec()),
         },
         instructions: {
           allowanceClose: (input) =>
@@ -1138,6 +2040,11 @@ export function pinaivuProgram() {
               client,
               getCoordinatorBondInstructionAsync(input),
             ),
+          coordinatorClose: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getCoordinatorCloseInstructionAsync(input),
+            ),
           coordinatorRegister: (input) =>
             addSelfPlanAndSendFunctions(
               client,
@@ -1149,7 +2056,20 @@ export function pinaivuProgram() {
           coordinatorRotateSigner: (input) =>
             addSelfPlanAndSendFunctions(
               client,
-              getCoordinatorRotateSignerInstruction(input),
+              getCoordinatorRotateSignerInstructionAsync({
+                ...input,
+                payer: input.payer ?? client.payer,
+              }),
+            ),
+          coordinatorUnbond: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getCoordinatorUnbondInstruction(input),
+            ),
+          coordinatorUnbondClaim: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getCoordinatorUnbondClaimInstructionAsync(input),
             ),
           coordinatorUpdate: (input) =>
             addSelfPlanAndSendFunctions(
@@ -1160,6 +2080,36 @@ export function pinaivuProgram() {
             addSelfPlanAndSendFunctions(client, getCreditInstruction(input)),
           debit: (input) =>
             addSelfPlanAndSendFunctions(client, getDebitInstruction(input)),
+          demandOpen: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getDemandOpenInstruction(input),
+            ),
+          demandOpenRecorded: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getDemandOpenRecordedInstruction(input),
+            ),
+          demandSettle: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getDemandSettleInstructionAsync(input),
+            ),
+          equivocationHeads: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEquivocationHeadsInstructionAsync(input),
+            ),
+          equivocationLog: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEquivocationLogInstructionAsync(input),
+            ),
+          equivocationNode: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEquivocationNodeInstructionAsync(input),
+            ),
           escrowClose: (input) =>
             addSelfPlanAndSendFunctions(
               client,
@@ -1178,15 +2128,55 @@ export function pinaivuProgram() {
                 payer: input.payer ?? client.payer,
               }),
             ),
+          escrowRecover: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEscrowRecoverInstruction(input),
+            ),
+          escrowSweep: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEscrowSweepInstructionAsync(input),
+            ),
           escrowWithdraw: (input) =>
             addSelfPlanAndSendFunctions(
               client,
               getEscrowWithdrawInstructionAsync(input),
             ),
+          evidenceClose: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEvidenceCloseInstruction(input),
+            ),
+          evidenceOpen: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEvidenceOpenInstruction(input),
+            ),
+          evidenceWrite: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getEvidenceWriteInstruction(input),
+            ),
           feeClaim: (input) =>
             addSelfPlanAndSendFunctions(
               client,
               getFeeClaimInstructionAsync(input),
+            ),
+          guaranteeLower: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getGuaranteeLowerInstruction(input),
+            ),
+          guaranteeRefill: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getGuaranteeRefillInstructionAsync(input),
+            ),
+          guaranteeSet: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getGuaranteeSetInstruction(input),
             ),
           logEpochOpen: (input) =>
             addSelfPlanAndSendFunctions(
@@ -1211,6 +2201,19 @@ export function pinaivuProgram() {
               client,
               getMarketPauseInstruction(input),
             ),
+          measurementAllow: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getMeasurementAllowInstructionAsync({
+                ...input,
+                payer: input.payer ?? client.payer,
+              }),
+            ),
+          measurementRevoke: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getMeasurementRevokeInstructionAsync(input),
+            ),
           nodeClose: (input) =>
             addSelfPlanAndSendFunctions(client, getNodeCloseInstruction(input)),
           nodeRegister: (input) =>
@@ -1224,7 +2227,10 @@ export function pinaivuProgram() {
           nodeRotateSigner: (input) =>
             addSelfPlanAndSendFunctions(
               client,
-              getNodeRotateSignerInstruction(input),
+              getNodeRotateSignerInstructionAsync({
+                ...input,
+                payer: input.payer ?? client.payer,
+              }),
             ),
           nodeStake: (input) =>
             addSelfPlanAndSendFunctions(
@@ -1241,6 +2247,11 @@ export function pinaivuProgram() {
               client,
               getNodeUnbondClaimInstructionAsync(input),
             ),
+          payoutClose: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getPayoutCloseInstruction(input),
+            ),
           payoutOpen: (input) =>
             addSelfPlanAndSendFunctions(
               client,
@@ -1249,12 +2260,56 @@ export function pinaivuProgram() {
                 payer: input.payer ?? client.payer,
               }),
             ),
+          proposalApply: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getProposalApplyInstruction(input),
+            ),
+          proposalCancel: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getProposalCancelInstruction(input),
+            ),
+          proposalOpen: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getProposalOpenInstruction({
+                ...input,
+                payer: input.payer ?? client.payer,
+              }),
+            ),
+          receiptClose: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getReceiptCloseInstruction(input),
+            ),
+          makeReceiptRecord: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getMakeReceiptRecordInstruction({
+                ...input,
+                payer: input.payer ?? client.payer,
+              }),
+            ),
+          signerClose: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getSignerCloseInstruction(input),
+            ),
+          voucherAccept: (input) =>
+            addSelfPlanAndSendFunctions(
+              client,
+              getVoucherAcceptInstruction(input),
+            ),
         },
         pdas: {
           ledger: findLedgerPda,
           escrowVault: findEscrowVaultPda,
           bondVault: findBondVaultPda,
+          returning: findReturningPda,
           stakeVault: findStakeVaultPda,
+          measurement: findMeasurementPda,
+          nodeRotateSignerReturning: findNodeRotateSignerReturningPda,
           payout: findPayoutPda,
         },
       },

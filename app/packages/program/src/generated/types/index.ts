@@ -6,9 +6,13 @@
  * @see https://github.com/codama-idl/codama
  */
 
+export * from "./change";
 export * from "./creditedEntry";
 export * from "./debitedEntry";
+export * from "./demand";
 export * from "./log";
+export * from "./lowering";
+export * from "./marketRules";
 export * from "./nodeStatus";
 export * from "./pendingRelease";
 export * from "./unbonding";

@@ -1,0 +1,179 @@
+//! `pinaivu auction replay`: runs a request's clearing again, from the book its receipt commits to.
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Subcommand;
+use pinaivu_auction::{BookEntry, OrderBook, Terms, next_head};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::RequestId;
+use pinaivu_protocol::receipt::Receipt;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::context::ContextArgs;
+use crate::network::{Network, get_json};
+use crate::output::{Failure, Printer};
+use crate::receipt::{Document, fetch};
+
+/// What to do with auctions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuctionCommand {
+    /// Run a request's clearing again and compare winner and price with its receipt.
+    ///
+    /// The order book is rebuilt from its entries, signatures of asks included, and must have the head
+    /// that the signed receipt names. What the clearing was asked (prompt length, limits, who was full)
+    /// is the coordinator's word.
+    Replay {
+        /// The request's id.
+        request: RequestId,
+    },
+}
+
+#[derive(Deserialize)]
+struct AuctionView {
+    book: u64,
+    book_version: u64,
+    terms: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<PageEntry>,
+    next: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PageEntry {
+    entry: String,
+}
+
+/// Carries out one command.
+pub(crate) async fn run(
+    printer: &Printer,
+    context: &ContextArgs,
+    command: AuctionCommand,
+) -> anyhow::Result<()> {
+    let AuctionCommand::Replay { request } = command;
+    let network = Network::open(context).await?;
+    let account = network.coordinator().await?;
+    let document = Document::read(&fetch(&network, &request.to_string(), None).await?)?;
+    let receipt = &document.entries.first().context("no receipt")?.receipt;
+    receipt
+        .verify(&account.signer)
+        .map_err(|error| Failure::check(format!("the receipt does not verify: {error}")))?;
+    if receipt.body.auction.candidates == 0 {
+        return Err(Failure::not_found(
+            "this receipt was made from a proof after a crash; no auction is known",
+            "receipts of other requests can be replayed",
+        )
+        .into());
+    }
+    let url = format!("{}/v1/receipts/{request}/auction", network.url);
+    let view: AuctionView = get_json(&network.http, &url).await?;
+    let terms = STANDARD.decode(&view.terms).ok().and_then(|bytes| Terms::decode(&bytes));
+    let terms = terms.context("the coordinator's terms are not terms of a clearing")?;
+    let (entries, head) = book(&network, &view).await?;
+    let result = compare(receipt, &terms, entries, head);
+    match result {
+        Ok(replayed) => {
+            let value = json!({
+                "request_id": request.to_string(),
+                "verified": true,
+                "book": view.book,
+                "book_version": view.book_version,
+                "book_head": head.to_string(),
+                "candidates": replayed.candidates,
+                "tried_before": replayed.rank,
+                "winner": receipt.head.record.node,
+                "price": receipt.body.tariff.price,
+            });
+            let text = format!(
+                "the book has the {} entries that lead to the head in the receipt\n\
+                 {} offers competed; node {} was number {} and is paid {}\nverified",
+                view.book_version,
+                replayed.candidates,
+                receipt.head.record.node,
+                replayed.rank + 1,
+                receipt.body.tariff.price,
+            );
+            printer.result(&value, text);
+            Ok(())
+        }
+        Err(why) => Err(Failure::check(why).into()),
+    }
+}
+
+/// The entries up to the version that the request was cleared from, and the head they lead to.
+async fn book(network: &Network, view: &AuctionView) -> anyhow::Result<(Vec<BookEntry>, Hash32)> {
+    let (mut entries, mut head) = (Vec::new(), Hash32::ZERO);
+    let mut from = Some(1);
+    while let Some(first) = from {
+        let url = format!("{}/v1/book/{}?from={first}", network.url, view.book);
+        let page: Page = get_json(&network.http, &url).await?;
+        for PageEntry { entry } in &page.data {
+            if entries.len() as u64 >= view.book_version {
+                return Ok((entries, head));
+            }
+            let bytes = STANDARD.decode(entry).context("an entry is not base64")?;
+            head = next_head(&head, &bytes);
+            entries.push(BookEntry::decode(&bytes).context("an entry is not one of a book")?);
+        }
+        from = page.next;
+    }
+    if (entries.len() as u64) < view.book_version {
+        bail!("the book ends at version {}, before {}", entries.len(), view.book_version);
+    }
+    Ok((entries, head))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Replayed {
+    candidates: u16,
+    rank: usize,
+}
+
+/// Clears again and holds the result against the receipt.
+fn compare(
+    receipt: &Receipt,
+    terms: &Terms,
+    entries: Vec<BookEntry>,
+    head: Hash32,
+) -> Result<Replayed, String> {
+    let (signed, body) = (&receipt.head.record, &receipt.body);
+    if head != body.auction.book_head {
+        return Err(format!(
+            "the book's entries lead to {head}, the receipt names {}",
+            body.auction.book_head
+        ));
+    }
+    if (terms.request, &terms.model) != (signed.request, &body.model) {
+        return Err("the terms are those of another request".to_owned());
+    }
+    match entries.first() {
+        Some(BookEntry::Opened { deployment, coordinator, .. })
+            if (*deployment, *coordinator) == (signed.deployment, signed.coordinator) => {}
+        _ => return Err("the book is another coordinator's".to_owned()),
+    }
+    let book = OrderBook::replay(entries).map_err(|error| format!("the book: {error}"))?;
+    let clearing = terms.clear(&book.snapshot()).map_err(|none| format!("nobody wins: {none}"))?;
+    let found = clearing.ranked().iter().position(|candidate| candidate.node == signed.node);
+    let Some((rank, candidate)) = found.and_then(|rank| Some((rank, clearing.ranked().get(rank)?)))
+    else {
+        return Err(format!("node {} does not win, nor is it next", signed.node));
+    };
+    if candidate.tariff != body.tariff {
+        return Err(format!(
+            "the clearing price is {:?}, the receipt charges {:?}",
+            candidate.tariff, body.tariff
+        ));
+    }
+    if clearing.digest(candidate) != body.auction {
+        return Err(format!(
+            "the clearing gives {:?}, the receipt says {:?}",
+            clearing.digest(candidate),
+            body.auction
+        ));
+    }
+    Ok(Replayed { candidates: body.auction.candidates, rank })
+}

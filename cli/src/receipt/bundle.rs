@@ -1,0 +1,98 @@
+//! `pinaivu receipt bundle`: everything a stranger needs to check a receipt offline, in one small file.
+//!
+//! The receipt, a `tlog-proof` that leads to a signed checkpoint, and what the chain held when the bundle
+//! was made. Nothing in it is trusted because it is in it: `verify --offline` checks each part.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use pinaivu_log::origin;
+use pinaivu_log::proof::LogProof;
+use pinaivu_log::source::LogSource as _;
+use pinaivu_protocol::ids::RequestId;
+use serde_json::json;
+
+use super::{Document, fetch};
+use crate::context::ContextArgs;
+use crate::log::HttpLog;
+use crate::network::{Network, chain_failure};
+use crate::output::{Failure, Printer};
+use pinaivu_chain::Chain as _;
+
+/// Longest bundle of a request with one receipt.
+const MAX_BYTES: usize = 8 * 1024;
+
+/// What to bundle.
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// The request's id.
+    request: RequestId,
+    /// Where to write it; REQUEST.bundle.json unless given.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Makes a bundle and checks it before it is written.
+pub(crate) async fn run(
+    printer: &Printer,
+    context: &ContextArgs,
+    arguments: &BundleArgs,
+) -> anyhow::Result<()> {
+    let network = Network::open(context).await?;
+    let account = network.coordinator().await?;
+    let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
+    let request = arguments.request.to_string();
+    let document = Document::read(&fetch(&network, &request, None).await?)?;
+    let source = HttpLog::of(&network);
+    let mut receipts = Vec::new();
+    for entry in &document.entries {
+        let head = &entry.receipt.head.record;
+        // To the head on chain where that covers it, so that anyone with an RPC can compare.
+        let size = (account.log.epoch == head.epoch && account.log.size > head.index)
+            .then_some(account.log.size);
+        let query = size.map_or_else(String::new, |size| format!("?size={size}"));
+        let file = source.fetch(head.epoch, &format!("proof/{}{query}", head.index)).await?;
+        let text = String::from_utf8(file).context("the proof is not text")?;
+        let proof = LogProof::parse(&text)?;
+        proof
+            .verify(&entry.receipt.leaf(), &origin(account.id, head.epoch), account.signer)
+            .map_err(|error| Failure::check(format!("the coordinator's proof: {error}")))?;
+        let bytes = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            entry.receipt.encode(),
+        );
+        receipts.push(json!({ "bytes": bytes, "proof": text }));
+    }
+    let bundle = json!({
+        "format": "pinaivu-receipt-bundle/v1",
+        "request_id": request,
+        "deployment": deployment.to_string(),
+        "coordinator": account.id,
+        "signer": account.signer,
+        "chain": {
+            "epoch": account.log.epoch,
+            "size": account.log.size,
+            "root": account.log.root.to_string(),
+        },
+        "receipts": receipts,
+    });
+    let bytes = serde_json::to_vec(&bundle)?;
+    if bytes.len() > MAX_BYTES.saturating_mul(document.entries.len()) {
+        bail!("the bundle has {} bytes, which no receipt needs", bytes.len());
+    }
+    let path =
+        arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{request}.bundle.json")));
+    std::fs::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    let result = json!({ "file": path, "bytes": bytes.len(), "receipts": document.entries.len() });
+    printer.result(
+        &result,
+        format!(
+            "{} ({} bytes)\ncheck it anywhere with: pinaivu receipt verify --offline {0} --signer {}",
+            path.display(),
+            bytes.len(),
+            account.signer
+        ),
+    );
+    Ok(())
+}

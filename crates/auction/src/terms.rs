@@ -1,0 +1,92 @@
+//! What a clearing was asked, as it is stored and published: with the book at its head, everything that
+//! the result depends on.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use pinaivu_protocol::ask::Features;
+use pinaivu_protocol::ids::{NodeId, RequestId};
+use pinaivu_protocol::units::{TokenCount, TokenPrice, UnixMillis};
+
+use crate::clearing::{Clearing, NoWinner, Request, clear};
+use crate::occupancy::BusyNodes;
+use crate::snapshot::{NodeSlot, Snapshot};
+
+/// The terms of one clearing.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Terms {
+    /// Which request.
+    pub request: RequestId,
+    /// The model as the client named it.
+    pub model: String,
+    /// How long the prompt was estimated to be at most.
+    pub input_tokens: TokenCount,
+    /// Most tokens to generate.
+    pub max_output: TokenCount,
+    /// What the node must be able to do, as bits.
+    pub features: u32,
+    /// The client's limit.
+    pub max_price: Option<TokenPrice>,
+    /// Nodes that were not to be taken.
+    pub excluded: Vec<NodeId>,
+    /// The only node to take.
+    pub pinned: Option<NodeId>,
+    /// When it was cleared.
+    pub now: UnixMillis,
+    /// Numbers in the book of nodes that could have competed and had no room.
+    pub busy: Vec<u32>,
+}
+
+impl Terms {
+    /// Of a request and what became of it. Warm discounts are not part of it: nothing gives any yet.
+    #[must_use]
+    pub fn of(request: &Request<'_>, clearing: &Clearing) -> Self {
+        Self {
+            request: request.id,
+            model: request.model.to_owned(),
+            input_tokens: request.input_tokens,
+            max_output: request.max_output,
+            features: request.features.0,
+            max_price: request.max_price,
+            excluded: request.excluded.to_vec(),
+            pinned: request.pinned,
+            now: request.now,
+            busy: clearing.busy.iter().map(|slot| slot.0).collect(),
+        }
+    }
+
+    /// Runs the clearing again, from the book as it was.
+    ///
+    /// # Errors
+    /// [`NoWinner`] when nobody could have served it.
+    pub fn clear(&self, snapshot: &Snapshot) -> Result<Clearing, NoWinner> {
+        let request = Request {
+            id: self.request,
+            model: &self.model,
+            input_tokens: self.input_tokens,
+            max_output: self.max_output,
+            features: Features(self.features),
+            max_price: self.max_price,
+            excluded: &self.excluded,
+            pinned: self.pinned,
+            warm: &[],
+            now: self.now,
+        };
+        let busy: Vec<NodeSlot> = self.busy.iter().map(|slot| NodeSlot(*slot)).collect();
+        clear(snapshot, &request, &BusyNodes(&busy))
+    }
+
+    /// The bytes that are stored and published: borsh.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Writing to a Vec fails only for values whose own Serialize fails; ours cannot.
+        let written = self.serialize(&mut bytes);
+        debug_assert!(written.is_ok());
+        bytes
+    }
+
+    /// Reads exactly one.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        Self::try_from_slice(bytes).ok()
+    }
+}
