@@ -77,7 +77,7 @@ pub enum CommandResult {
     /// A key was made. Its secret is nowhere else.
     Created {
         /// The key without its secret.
-        key: ApiKey,
+        key: Box<ApiKey>,
         /// The secret, to be shown once.
         secret: Secret,
     },
@@ -305,7 +305,7 @@ impl KeyService {
         self.open_account(newest, &key, now).await?;
         self.accounts.apply_chain(&allowance, finalized.as_ref(), processed.as_ref());
         tracing::info!(%owner, %allowance, key = %key.id, "API key made");
-        Ok(CommandResult::Created { key, secret })
+        Ok(CommandResult::Created { key: Box::new(key), secret })
     }
 
     /// Stores the key, and the allowance's account when this is its first.

@@ -270,7 +270,7 @@ async fn unsettled_accounts_and_nodes_are_those_above_what_is_finalized() {
 
 fn key(number: u8) -> ApiKey {
     ApiKey {
-        handle: super::AccountHandle([0xf0 + number; 12]),
+        handle: super::AccountHandle([0xf0 ^ number; 12]),
         limits: super::KeyLimits::default(),
         revision: 0,
         spent: FineAmount::ZERO,

@@ -171,7 +171,7 @@ impl Answer {
             (None, Some(vectors)) => {
                 let choices = vectors
                     .into_iter()
-                    .map(EmbeddingWire::as_choice)
+                    .map(EmbeddingWire::into_choice)
                     .collect::<Result<Vec<_>, _>>()
                     .map_err(|_| AnswerError::Embedding)?;
                 assembler.add(choices, wire.usage, ChoiceWire::whole)?;

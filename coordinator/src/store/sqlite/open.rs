@@ -14,8 +14,10 @@ use crate::store::records::Identity;
 struct Step {
     sql: &'static str,
     /// What SQL cannot do, in the same transaction.
-    then: Option<fn(&Transaction<'_>) -> Result<(), StoreError>>,
+    then: Option<SecondHalf>,
 }
+
+type SecondHalf = fn(&Transaction<'_>) -> Result<(), StoreError>;
 
 /// Every schema step, in order; `user_version` counts how many the file has had. Steps that were
 /// published never change.

@@ -49,7 +49,7 @@ pub(super) struct ChoiceWire<'a> {
 
 impl EmbeddingWire {
     /// The vector as what a model said.
-    pub(super) fn as_choice<'a>(self) -> Result<ChoiceWire<'a>, JsonError> {
+    pub(super) fn into_choice<'a>(self) -> Result<ChoiceWire<'a>, JsonError> {
         let json = canonical_bytes(&self.embedding)?;
         let text = String::from_utf8_lossy(&json).into_owned();
         Ok(ChoiceWire {
