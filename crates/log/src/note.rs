@@ -262,7 +262,8 @@ impl Note {
 
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\n", self.text)?;
+        // The text ends its own last line; this makes the empty one.
+        writeln!(f, "{}", self.text)?;
         self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }

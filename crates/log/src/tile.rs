@@ -151,7 +151,7 @@ pub fn tiles_of(size: u64) -> impl Iterator<Item = Resource> {
 fn tile_of(level: u8, index: u64, size: u64) -> Option<(u8, Span, usize, usize)> {
     let tile_level = level.checked_div(TILE_HEIGHT)?;
     let inner = u32::from(level.checked_rem(TILE_HEIGHT)?);
-    let first = index.checked_shl(inner).filter(|first| first >> inner == index)?;
+    let first = index.checked_shl(inner).filter(|first| first.checked_shr(inner) == Some(index))?;
     let count = 1_u64.checked_shl(inner)?;
     let available = hashes_at(tile_level, size);
     if first.checked_add(count)? > available {

@@ -1,5 +1,5 @@
 //! Every lie is found, an honest coordinator is not accused, and the program refuses what it can see.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "../examples/lies/lies.rs"]
 mod lies;

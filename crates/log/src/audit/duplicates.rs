@@ -132,7 +132,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::integer_division, reason = "tests")]
 
     use super::*;
 
