@@ -15,8 +15,8 @@ use solana_signer::Signer as _;
 use super::action::{Action, Fault};
 use super::ledger::*;
 use crate::harness::{
-    Actor, Extension, Parties, World, close_between, exit_between, raise_between, rules, verify,
-    verify_records,
+    Actor, Extension, Parties, World, close_between, exit_between, raise_between, retired_signer,
+    rules, verify, verify_records,
 };
 use crate::settings::log;
 use crate::settings::served::deployment;
@@ -126,8 +126,11 @@ impl Chain {
                 none(w.node_unbond_claim(market, &it.address, tokens))
             }
             Action::NodeRotateSigner { node, by, signer } => {
-                let node = &ledger.nodes[*node].address;
-                none(w.node_rotate_signer(node, &person(by), &key(signer)))
+                let it = &ledger.nodes[*node];
+                let mut rotate = w.node_rotate_signer(&it.address, &person(by), &key(signer));
+                // The key it has by then, not the one on chain now.
+                rotate.accounts[4].pubkey = retired_signer(&it.address, &key(&it.signer));
+                none(rotate)
             }
             Action::NodeClose { node, by } => {
                 none(w.node_close(&ledger.nodes[*node].address, &person(by)))
@@ -153,7 +156,12 @@ impl Chain {
                 none(w.coordinator_bond(market, &cold(coordinator, by), *guarantee, *penalty))
             }
             Action::CoordinatorRotateSigner { coordinator, by, signer } => {
-                none(w.coordinator_rotate_signer(&cold(coordinator, by), &ledger.keys[*signer]))
+                let it = &ledger.coordinators[*coordinator];
+                let mut rotate =
+                    w.coordinator_rotate_signer(&cold(coordinator, by), &ledger.keys[*signer]);
+                let old = &ledger.keys[it.signer];
+                rotate.accounts[4].pubkey = retired_signer(&it.address, old);
+                none(rotate)
             }
             Action::CoordinatorUpdate { coordinator, by, value } => {
                 let args = CoordinatorUpdateArgs {
@@ -236,6 +244,19 @@ impl Chain {
             other => panic!("{other:?} is built elsewhere"),
         };
         (Pubkey::default(), instruction)
+    }
+
+    /// Whether what the builders read of an action's accounts is on chain already.
+    pub(super) fn can_build(&self, ledger: &Ledger, action: &Action) -> bool {
+        match action {
+            Action::DemandOpen { payout, .. } | Action::DemandSettle { payout } => {
+                self.world.exists(&ledger.payouts[*payout].address)
+            }
+            Action::CoordinatorRotateSigner { coordinator, .. } => {
+                self.world.exists(&ledger.coordinators[*coordinator].address)
+            }
+            _ => true,
+        }
     }
 
     /// The receipt head that a demand shows, or a voucher, verified by an instruction of its own.

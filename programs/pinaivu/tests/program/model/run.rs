@@ -178,6 +178,9 @@ impl Episode {
         let (mut touched, mut refused) = (Vec::new(), None);
         for _ in 0..count {
             let action = Chooser { ledger: &after, random: &mut self.random }.choose();
+            if !self.chain.can_build(&after, &action) {
+                break;
+            }
             let (address, mut instruction) = self.chain.build(&after, &action);
             if let Some(evidence) = self.chain.evidence(&after, &action) {
                 // Its place in the transaction is the instruction's only argument.
