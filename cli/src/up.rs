@@ -189,30 +189,39 @@ async fn start_chain(
     supervisor: &mut Supervisor,
 ) -> anyhow::Result<ChainReady> {
     let ready = directory.join("run/chain.json");
+    let mut options = vec![
+        "--ledger".to_owned(),
+        directory.join("chain").display().to_string(),
+        "--rpc-port".to_owned(),
+        config::free_or(directory, "rpc", arguments.rpc_port)?.to_string(),
+        "--ready-file".to_owned(),
+        ready.display().to_string(),
+        "--stdin-guard".to_owned(),
+        // Faster than a public cluster, so that money counts (32 slots) after three seconds.
+        "--slot-ms".to_owned(),
+        "100".to_owned(),
+        "--open-market".to_owned(),
+        "--exit-delay-seconds".to_owned(),
+        arguments.exit_delay.to_string(),
+        "--exit-delay-slots".to_owned(),
+        "8".to_owned(),
+        "--min-stake".to_owned(),
+        bootstrap::STAKE.to_string(),
+        "--min-bond".to_owned(),
+        bootstrap::PENALTY_BOND.to_string(),
+    ];
+    // Beside a port that was asked for, the chain's other two are where Solana's tools look for them.
+    // Beside a free one they are free ones too.
+    if arguments.rpc_port == 0 {
+        for (option, name) in [("--ws-port", "ws"), ("--faucet-port", "faucet")] {
+            options.push(option.to_owned());
+            options.push(config::free_or(directory, name, 0)?.to_string());
+        }
+    }
     supervisor.start(ProcessSpec {
         name: "localnet".to_owned(),
         program: sibling("pinaivu-localnet")?,
-        arguments: vec![
-            "--ledger".to_owned(),
-            directory.join("chain").display().to_string(),
-            "--rpc-port".to_owned(),
-            config::free_or(directory, "rpc", arguments.rpc_port)?.to_string(),
-            "--ready-file".to_owned(),
-            ready.display().to_string(),
-            "--stdin-guard".to_owned(),
-            // Faster than a public cluster, so that money counts (32 slots) after three seconds.
-            "--slot-ms".to_owned(),
-            "100".to_owned(),
-            "--open-market".to_owned(),
-            "--exit-delay-seconds".to_owned(),
-            arguments.exit_delay.to_string(),
-            "--exit-delay-slots".to_owned(),
-            "8".to_owned(),
-            "--min-stake".to_owned(),
-            bootstrap::STAKE.to_string(),
-            "--min-bond".to_owned(),
-            bootstrap::PENALTY_BOND.to_string(),
-        ],
+        arguments: options,
     })?;
     let value = supervisor.ready_file("localnet", &ready, Duration::from_secs(60)).await?;
     serde_json::from_value(value).context("the chain's ready file is not as expected")

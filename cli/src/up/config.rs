@@ -96,33 +96,14 @@ pub(crate) fn free_or(directory: &Path, name: &str, wanted: u16) -> anyhow::Resu
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
     if let Some(port) = ports.get(name)
-        && are_free(*port)
+        && std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()
     {
         return Ok(*port);
     }
-    // The local chain listens on the two ports after its RPC's as well.
-    let mut port = free_port()?;
-    for _ in 0..PORT_ATTEMPTS {
-        if are_free(port) {
-            break;
-        }
-        port = free_port()?;
-    }
+    let port = free_port()?;
     ports.insert(name.to_owned(), port);
     std::fs::write(&path, serde_json::to_vec(&ports)?)?;
     Ok(port)
-}
-
-/// How often to look for three free ports in a row.
-const PORT_ATTEMPTS: usize = 64;
-
-/// Whether nobody listens on this port and the two after it.
-fn are_free(first: u16) -> bool {
-    (0..3).all(|step| {
-        first
-            .checked_add(step)
-            .is_some_and(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
-    })
 }
 
 /// A port nobody listens on at this moment.
