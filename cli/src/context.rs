@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use pinaivu_protocol::ids::ProgramId;
 use serde::Deserialize;
 
 use crate::output::Failure;
@@ -29,6 +30,9 @@ pub(crate) struct ContextArgs {
     /// Key file of the wallet that signs and pays (Solana's JSON format).
     #[arg(long, global = true, env = "PINAIVU_WALLET", value_name = "FILE")]
     pub wallet: Option<PathBuf>,
+    /// The program, where no coordinator can be asked [default: the one this command was built with].
+    #[arg(long, global = true, env = "PINAIVU_PROGRAM", value_name = "ADDRESS")]
+    pub program: Option<ProgramId>,
     /// The ready file of a running `pinaivu up`, from which the three above are taken.
     #[arg(long, global = true, env = "PINAIVU_NETWORK", value_name = "FILE")]
     pub network: Option<PathBuf>,
@@ -62,6 +66,11 @@ impl ContextArgs {
         }
     }
 
+    /// The program's address.
+    pub(crate) fn program(&self) -> ProgramId {
+        self.program.unwrap_or(pinaivu_chain::PROGRAM_ID)
+    }
+
     /// The wallet's key file.
     pub(crate) fn wallet_path(&self) -> anyhow::Result<PathBuf> {
         match &self.wallet {
@@ -78,7 +87,7 @@ impl ContextArgs {
 
 fn read_ready(path: &Path) -> anyhow::Result<ReadyFile> {
     let text = std::fs::read(path).map_err(|_| {
-        Failure::failed(
+        Failure::unplaced(
             format!("no network is given and none is running ({} is missing)", path.display()),
             "start one with `pinaivu up`, or give --url, --rpc and --wallet",
         )

@@ -1,22 +1,23 @@
 //! `pinaivu escrow`: a wallet's money: in, reserved for a coordinator, and out again without anyone's
 //! permission.
 
-use std::time::Duration;
+mod address;
+mod purse;
+mod voucher;
 
 use clap::Subcommand;
-use pinaivu_chain::transaction::opening_slot;
 use pinaivu_chain::{
-    Allowance, AllowanceFilter, Chain, Commitment, Escrow, EscrowFilter, Keypair, Pubkey,
-    ToAddress, UnixSeconds,
+    Allowance, AllowanceFilter, Chain, Commitment, Escrow, EscrowFilter, Pubkey, ToAddress,
 };
-use pinaivu_protocol::ids::AllowanceId;
+use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::units::Amount;
 use serde::Serialize;
 
 use crate::context::ContextArgs;
 use crate::money::{Usdc, show};
 use crate::network::{Network, public, read_keypair};
-use crate::output::{Failure, Printer};
+use crate::output::Printer;
+pub(crate) use purse::Purse;
 
 /// What to do with the wallet's money.
 #[derive(Debug, Subcommand)]
@@ -34,7 +35,17 @@ pub(crate) enum EscrowCommand {
         /// For how many days from now.
         #[arg(long, default_value_t = 30)]
         days: u32,
+        /// Let the coordinator debit only what vouchers of this key allow (`pinaivu escrow voucher`).
+        #[arg(long, value_name = "KEY")]
+        voucher_signer: Option<PublicKey>,
     },
+    /// Sign a voucher: let the coordinator debit this much more of an allowance that needs vouchers.
+    Voucher(voucher::VoucherArgs),
+    /// The escrow's deposit address: a plain token transfer to it, from any wallet or exchange, funds the
+    /// escrow once it is swept. Opens the escrow on first use.
+    Address,
+    /// Credit the escrow with what lies at its deposit address. Anyone may do this for anyone.
+    Sweep,
     /// Balances, allowances, and what is on its way out.
     Status,
     /// Take money out: free money at once; with --reserved, money that is reserved for the
@@ -60,16 +71,25 @@ pub(crate) async fn run(
     context: &ContextArgs,
     command: EscrowCommand,
 ) -> anyhow::Result<()> {
-    let network = Network::open(context).await?;
     let wallet = read_keypair(&context.wallet_path()?)?;
+    let network = Network::open_for(context, *printer, &public(&wallet)).await?;
     let purse = Purse { printer: *printer, network: &network, wallet: &wallet };
     match command {
         EscrowCommand::Deposit { amount } => {
             purse.deposit(amount.0).await?;
             purse.print_status().await
         }
-        EscrowCommand::Allow { amount, days } => {
-            purse.allow(amount.0, days).await?;
+        EscrowCommand::Allow { amount, days, voucher_signer } => {
+            purse.allow(amount.0, days, voucher_signer).await?;
+            purse.print_status().await
+        }
+        EscrowCommand::Voucher(arguments) => {
+            voucher::run(&purse, &arguments).await?;
+            purse.print_status().await
+        }
+        EscrowCommand::Address => address::print(&purse).await,
+        EscrowCommand::Sweep => {
+            address::sweep(&purse).await?;
             purse.print_status().await
         }
         EscrowCommand::Status => purse.print_status().await,
@@ -82,16 +102,6 @@ pub(crate) async fn run(
             purse.print_status().await
         }
     }
-}
-
-/// A wallet and its escrow in one market.
-pub(crate) struct Purse<'a> {
-    /// Says what happens.
-    pub printer: Printer,
-    /// Where.
-    pub network: &'a Network,
-    /// Whose money.
-    pub wallet: &'a Keypair,
 }
 
 #[derive(Serialize)]
@@ -112,163 +122,6 @@ struct AllowanceStatus {
 }
 
 impl Purse<'_> {
-    /// The wallet's escrow in this market, if it has one.
-    async fn escrow(&self) -> anyhow::Result<Option<Escrow>> {
-        let filter = EscrowFilter::Owner(public(self.wallet));
-        let escrows = self.network.chain.escrows(filter, Commitment::Confirmed).await?;
-        Ok(escrows.into_iter().find(|escrow| escrow.market == self.network.market.id))
-    }
-
-    /// Moves money into the escrow, opening it first when there is none.
-    pub(crate) async fn deposit(&self, amount: Amount) -> anyhow::Result<()> {
-        let owner = public(self.wallet);
-        let build = &self.network.instructions;
-        let mut instructions = Vec::new();
-        let escrow = match self.escrow().await? {
-            Some(escrow) => escrow.id,
-            None => {
-                let now = self.network.chain.position(Commitment::Confirmed).await?;
-                let (id, open) = build.escrow_open(&owner, opening_slot(now.time.slot));
-                instructions.push(open);
-                id
-            }
-        };
-        let account = build.token_account(&owner);
-        let held = self.network.chain.token_balance(account, Commitment::Confirmed).await?;
-        if held < amount {
-            return Err(Failure::failed(
-                format!("the wallet holds {}, less than {}", show(held), show(amount)),
-                format!("send USDC to token account {account} first"),
-            )
-            .into());
-        }
-        instructions.push(build.escrow_deposit(&escrow, &owner, amount));
-        let what = format!("depositing {}", show(amount));
-        self.network.send(self.printer, &what, &instructions, &[self.wallet]).await?;
-        Ok(())
-    }
-
-    /// Reserves money for the coordinator; gives the allowance.
-    pub(crate) async fn allow(&self, amount: Amount, days: u32) -> anyhow::Result<AllowanceId> {
-        let owner = public(self.wallet);
-        let build = &self.network.instructions;
-        let escrow = self.escrow().await?.ok_or_else(|| {
-            Failure::failed("the wallet has no escrow", "`pinaivu escrow deposit 5` opens one")
-        })?;
-        if escrow.free < amount {
-            return Err(Failure::failed(
-                format!("{} are free, less than {}", show(escrow.free), show(amount)),
-                "`pinaivu escrow deposit` more, or allow less",
-            )
-            .into());
-        }
-        let now = self.network.chain.position(Commitment::Confirmed).await?.time;
-        let expiry = UnixSeconds(now.unix.0.saturating_add(i64::from(days).saturating_mul(86_400)));
-        let (id, instruction) = match self.allowance().await? {
-            Some(allowance) => (allowance.id, build.allowance_raise(&allowance, amount, expiry)),
-            None => build.allowance_open(
-                &escrow.id,
-                &owner,
-                &self.network.info.coordinator,
-                opening_slot(now.slot),
-                amount,
-                expiry,
-            ),
-        };
-        let what = format!("reserving {} for the coordinator", show(amount));
-        self.network.send(self.printer, &what, &[instruction], &[self.wallet]).await?;
-        Ok(id)
-    }
-
-    /// The wallet's newest allowance for this coordinator.
-    pub(crate) async fn allowance(&self) -> anyhow::Result<Option<Allowance>> {
-        let filter = AllowanceFilter::Owner(public(self.wallet));
-        let allowances = self.network.chain.allowances(filter, Commitment::Confirmed).await?;
-        Ok(allowances
-            .into_iter()
-            .filter(|allowance| allowance.coordinator == self.network.info.coordinator)
-            .max_by_key(|allowance| allowance.opening_slot))
-    }
-
-    /// Takes free money out at once.
-    async fn withdraw(&self, amount: Option<Amount>, to: Option<Pubkey>) -> anyhow::Result<()> {
-        let owner = public(self.wallet);
-        let escrow = self.escrow().await?.ok_or_else(|| {
-            Failure::not_found("the wallet has no escrow", "`pinaivu escrow deposit` opens one")
-        })?;
-        let amount = amount.unwrap_or(escrow.free);
-        if amount == Amount::ZERO || amount > escrow.free {
-            return Err(Failure::failed(
-                format!("{} are free, {} were asked for", show(escrow.free), show(amount)),
-                "reserved money leaves with `pinaivu escrow withdraw --reserved`",
-            )
-            .into());
-        }
-        let build = &self.network.instructions;
-        let (destination, mut instructions) = self.destination(to);
-        instructions.push(build.escrow_withdraw(&escrow.id, &owner, &destination, amount));
-        let what = format!("withdrawing {}", show(amount));
-        self.network.send(self.printer, &what, &instructions, &[self.wallet]).await?;
-        Ok(())
-    }
-
-    /// Asks for reserved money back, or carries out a release whose delay has passed.
-    async fn exit(
-        &self,
-        amount: Option<Amount>,
-        to: Option<Pubkey>,
-        wait: bool,
-    ) -> anyhow::Result<()> {
-        let mut allowance = self.allowance().await?.ok_or_else(|| {
-            Failure::not_found(
-                "nothing is reserved for this coordinator",
-                "`pinaivu escrow status`",
-            )
-        })?;
-        let build = &self.network.instructions;
-        if allowance.pending_release.is_none() {
-            let amount = amount.unwrap_or_else(|| allowance.remaining());
-            let (destination, mut instructions) = self.destination(to);
-            instructions.push(build.allowance_release(&allowance, amount, Some(destination)));
-            let what = format!("asking for {} back", show(amount));
-            self.network.send(self.printer, &what, &instructions, &[self.wallet]).await?;
-            allowance = self.allowance().await?.unwrap_or(allowance);
-        }
-        loop {
-            let now = self.network.chain.position(Commitment::Confirmed).await?.time;
-            let Some(release) = &allowance.pending_release else { return Ok(()) };
-            let delay = self.network.market.exit_delay;
-            if delay.has_passed(release.requested, now) {
-                let exit = build.allowance_exit(&allowance);
-                self.network.send(self.printer, "exiting", &[exit], &[self.wallet]).await?;
-                return Ok(());
-            }
-            let seconds = i64::try_from(delay.seconds).unwrap_or(i64::MAX);
-            let left = release.requested.unix.0.saturating_add(seconds).saturating_sub(now.unix.0);
-            if !wait {
-                self.printer.step(format_args!(
-                    "the money can leave in about {} s; run the same command then, or use --wait",
-                    left.max(1)
-                ));
-                return Ok(());
-            }
-            self.printer.step(format_args!("waiting for the exit delay, {} s left", left.max(1)));
-            tokio::time::sleep(Duration::from_secs(u64::try_from(left.clamp(1, 30))?)).await;
-        }
-    }
-
-    /// Where money goes, and what makes sure that it can.
-    fn destination(&self, to: Option<Pubkey>) -> (Pubkey, Vec<pinaivu_chain::Instruction>) {
-        let owner = public(self.wallet);
-        match to {
-            Some(destination) => (destination, Vec::new()),
-            None => {
-                let build = &self.network.instructions;
-                (build.token_account(&owner), vec![build.create_token_account(&owner, &owner)])
-            }
-        }
-    }
-
     async fn print_status(&self) -> anyhow::Result<()> {
         let owner = public(self.wallet);
         let chain = &self.network.chain;
@@ -308,6 +161,12 @@ impl Purse<'_> {
                 show(allowance.debited),
                 allowance.coordinator.to_address(),
             ));
+            if let Some(vouchers) = &allowance.vouchers {
+                text.push_str(&format!(
+                    "\n           vouchers let {} be spent",
+                    show(vouchers.limit)
+                ));
+            }
             if now.unix >= allowance.expiry {
                 text.push_str(", expired");
             }

@@ -7,6 +7,7 @@
 mod auction;
 mod audit;
 mod context;
+mod coordinator;
 mod escrow;
 mod guard;
 mod key;
@@ -49,12 +50,14 @@ enum Command {
     /// API keys: create, list, revoke. Signed by the wallet, no password.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// The wallet's money: deposit, allow, status, withdraw.
+    /// The wallet's money: deposit, deposit address, allow, vouchers, status, withdraw.
     #[command(subcommand)]
     Escrow(escrow::EscrowCommand),
-    /// Serve models for pay: register, stake, run, status, claim.
+    /// Serve models for pay: register, stake, run, status, claim, demand, unstake.
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// Run a coordinator's money: register, bond, guarantee nodes, rotate keys, claim fees.
+    Coordinator(coordinator::CoordinatorArgs),
     /// Receipts: show one, or verify it without trusting anyone.
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -85,6 +88,9 @@ fn main() -> ExitCode {
             Command::Key(command) => key::run(&printer, &arguments.context, command).await,
             Command::Escrow(command) => escrow::run(&printer, &arguments.context, command).await,
             Command::Node(command) => node::run(&printer, &arguments.context, command).await,
+            Command::Coordinator(command) => {
+                coordinator::run(&printer, &arguments.context, command).await
+            }
             Command::Receipt(command) => receipt::run(&printer, &arguments.context, command).await,
             Command::Auction(command) => auction::run(&printer, &arguments.context, command).await,
             Command::Audit(command) => audit::run(&printer, &arguments.context, command).await,

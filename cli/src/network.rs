@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use pinaivu_chain::{
-    Chain, ChainError, Commitment, ConfirmOptions, ConfirmProgress, Coordinator, Instruction,
-    Instructions, Keypair, Market, PreparedTransaction, RpcChain, Signer, public_key,
+    AllowanceFilter, Chain, ChainError, ChainTime, Commitment, ConfirmOptions, ConfirmProgress,
+    Coordinator, CoordinatorFilter, Delay, EscrowFilter, Instruction, Instructions, Keypair,
+    Market, NodeFilter, PreparedTransaction, RpcChain, Signer, public_key,
 };
 use pinaivu_protocol::ids::{CoordinatorId, MarketId, ProgramId, PublicKey};
+use pinaivu_protocol::units::Slot;
 use serde::Deserialize;
 
 use crate::context::ContextArgs;
@@ -54,6 +56,27 @@ impl Network {
         Self::with(url, http, info, chain).await
     }
 
+    /// As [`Self::open`]; when the coordinator cannot be asked, by what the chain itself shows of
+    /// `wallet`, so that nobody's money waits for a coordinator to answer.
+    pub(crate) async fn open_for(
+        context: &ContextArgs,
+        printer: Printer,
+        wallet: &PublicKey,
+    ) -> anyhow::Result<Self> {
+        let error = match Self::open(context).await {
+            Err(error) if context.rpc().is_ok() && Failure::is_unreachable(&error) => error,
+            opened => return opened,
+        };
+        let program = context.program();
+        let chain = RpcChain::new(&context.rpc()?, program);
+        let Some(info) = discover(&chain, program, wallet).await.map_err(chain_failure)? else {
+            return Err(error);
+        };
+        printer.step("the coordinator cannot be reached; going by the chain alone");
+        let url = context.url().unwrap_or_default();
+        Self::with(url, http_client()?, info, chain).await
+    }
+
     /// Reads the market from the chain.
     pub(crate) async fn with(
         url: String,
@@ -76,10 +99,18 @@ impl Network {
 
     /// The coordinator's account, from the chain.
     pub(crate) async fn coordinator(&self) -> anyhow::Result<Coordinator> {
-        let found = self.chain.coordinator(self.info.coordinator, Commitment::Confirmed).await;
+        self.coordinator_account(self.info.coordinator).await
+    }
+
+    /// A coordinator's account, from the chain.
+    pub(crate) async fn coordinator_account(
+        &self,
+        id: CoordinatorId,
+    ) -> anyhow::Result<Coordinator> {
+        let found = self.chain.coordinator(id, Commitment::Confirmed).await;
         found
             .map_err(chain_failure)?
-            .with_context(|| format!("coordinator {} is not on this chain", self.info.coordinator))
+            .with_context(|| format!("coordinator {id} is not on this chain"))
     }
 
     /// Sends one transaction and waits until it is confirmed; the first signer pays.
@@ -92,6 +123,44 @@ impl Network {
     ) -> anyhow::Result<PreparedTransaction> {
         send(&self.chain, printer, what, instructions, signers).await
     }
+}
+
+/// The market and the coordinator that a wallet's accounts name: those of its newest allowance, escrow or
+/// node. Nothing when it has none of them.
+async fn discover(
+    chain: &RpcChain,
+    program: ProgramId,
+    wallet: &PublicKey,
+) -> Result<Option<NetworkInfo>, ChainError> {
+    let at = Commitment::Confirmed;
+    let allowances = chain.allowances(AllowanceFilter::Owner(*wallet), at).await?;
+    if let Some(newest) = allowances.iter().max_by_key(|allowance| allowance.opening_slot)
+        && let Some(found) = chain.coordinator(newest.coordinator, at).await?
+    {
+        return Ok(Some(NetworkInfo { coordinator: found.id, market: found.market, program }));
+    }
+    let escrows = chain.escrows(EscrowFilter::Owner(*wallet), at).await?;
+    let nodes = chain.nodes(NodeFilter::Operator(*wallet), at).await?;
+    let owned = coordinators_of(chain, wallet).await?;
+    let newest = |markets: &mut dyn Iterator<Item = (Slot, MarketId)>| markets.max().map(|it| it.1);
+    let market = newest(&mut escrows.iter().map(|it| (it.opening_slot, it.market)))
+        .or_else(|| newest(&mut nodes.iter().map(|it| (it.opening_slot, it.market))))
+        .or_else(|| newest(&mut owned.iter().map(|it| (it.opening_slot, it.market))));
+    let Some(market) = market else { return Ok(None) };
+    // Only what is reserved names a coordinator; for everything else any of the market will do.
+    let any = match owned.into_iter().find(|it| it.market == market) {
+        Some(own) => Some(own),
+        None => chain.coordinators(CoordinatorFilter::Market(market), at).await?.into_iter().next(),
+    };
+    Ok(any.map(|any| NetworkInfo { coordinator: any.id, market, program }))
+}
+
+/// The coordinators that a wallet is the cold authority of.
+pub(crate) async fn coordinators_of(
+    chain: &RpcChain,
+    wallet: &PublicKey,
+) -> Result<Vec<Coordinator>, ChainError> {
+    chain.coordinators(CoordinatorFilter::Authority(*wallet), Commitment::Confirmed).await
 }
 
 /// Sends one transaction and waits until it is confirmed, saying what it does and how far it is.
@@ -115,6 +184,33 @@ pub(crate) async fn send(
         .map_err(chain_failure)
         .with_context(|| what.to_owned())?;
     Ok(prepared)
+}
+
+/// Whether `delay` has passed since `start`. With `wait`, waits until it has; otherwise says how long it
+/// will be.
+pub(crate) async fn wait_for_delay(
+    network: &Network,
+    printer: Printer,
+    delay: Delay,
+    start: ChainTime,
+    wait: bool,
+) -> anyhow::Result<bool> {
+    loop {
+        let now = network.chain.position(Commitment::Confirmed).await.map_err(chain_failure)?.time;
+        if delay.has_passed(start, now) {
+            return Ok(true);
+        }
+        let seconds = i64::try_from(delay.seconds).unwrap_or(i64::MAX);
+        let left = start.unix.0.saturating_add(seconds).saturating_sub(now.unix.0).max(1);
+        if !wait {
+            printer.step(format_args!(
+                "the money can leave in about {left} s; run the same command then, or use --wait"
+            ));
+            return Ok(false);
+        }
+        printer.step(format_args!("waiting for the delay, {left} s left"));
+        tokio::time::sleep(Duration::from_secs(u64::try_from(left.clamp(1, 30))?)).await;
+    }
 }
 
 /// Reads a Solana key file.

@@ -1,5 +1,8 @@
 //! `pinaivu node`: serve models for pay.
 
+mod demand;
+mod stake;
+
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -33,6 +36,17 @@ pub(crate) enum NodeCommand {
         #[arg(long)]
         node: Option<NodeId>,
     },
+    /// Take stake out again, after the market's unbonding delay.
+    Unstake(stake::UnstakeArgs),
+    /// Give a node another hot key. The old one counts as this node's for old answers only.
+    RotateKey {
+        /// The new key; made when the file is missing.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Which node; needed only when the wallet operates several.
+        #[arg(long)]
+        node: Option<NodeId>,
+    },
     /// Stake, earnings and what can be claimed.
     Status {
         /// Which node [default: all of the wallet].
@@ -45,6 +59,11 @@ pub(crate) enum NodeCommand {
         #[arg(long)]
         node: Option<NodeId>,
     },
+    /// Ask a coordinator's guarantee bond for what it does not credit, with a receipt as proof.
+    ///
+    /// A running node does this by itself (`[demands]`); by hand it also works with a receipt under a key
+    /// that the coordinator has replaced since.
+    Demand(demand::DemandArgs),
     /// Serve: connect to coordinators and answer requests from an inference server.
     Run(RunArgs),
 }
@@ -79,8 +98,8 @@ pub(crate) async fn run(
             .init();
         return Ok(pinaivu_node_client::command::run(arguments).await?);
     }
-    let network = Network::open(context).await?;
     let wallet = read_keypair(&context.wallet_path()?)?;
+    let network = Network::open_for(context, *printer, &public(&wallet)).await?;
     let operator = Operator { printer: *printer, network: &network, wallet: &wallet };
     match command {
         NodeCommand::Register { key } => {
@@ -97,6 +116,9 @@ pub(crate) async fn run(
             operator.stake(node.id, amount.0).await?;
             operator.print(Some(node.id)).await
         }
+        NodeCommand::Unstake(arguments) => stake::unstake(&operator, &arguments).await,
+        NodeCommand::RotateKey { key, node } => stake::rotate_key(&operator, &key, node).await,
+        NodeCommand::Demand(arguments) => demand::run(&operator, &arguments).await,
         NodeCommand::Status { node } => operator.print(node).await,
         NodeCommand::Claim { node } => operator.claim(node).await,
         NodeCommand::Run(_) => Ok(()),
@@ -135,7 +157,7 @@ impl Operator<'_> {
         Ok(())
     }
 
-    async fn nodes(&self, only: Option<NodeId>) -> anyhow::Result<Vec<Node>> {
+    pub(super) async fn nodes(&self, only: Option<NodeId>) -> anyhow::Result<Vec<Node>> {
         let chain = &self.network.chain;
         let nodes = match only {
             Some(id) => {
@@ -159,7 +181,7 @@ impl Operator<'_> {
         Ok(nodes)
     }
 
-    async fn one(&self, id: Option<NodeId>) -> anyhow::Result<Node> {
+    pub(super) async fn one(&self, id: Option<NodeId>) -> anyhow::Result<Node> {
         let mut nodes = self.nodes(id).await?;
         match (nodes.pop(), nodes.is_empty()) {
             (Some(node), true) => Ok(node),
@@ -200,7 +222,7 @@ impl Operator<'_> {
         Ok(())
     }
 
-    async fn print(&self, only: Option<NodeId>) -> anyhow::Result<()> {
+    pub(super) async fn print(&self, only: Option<NodeId>) -> anyhow::Result<()> {
         let mut reports = Vec::new();
         for node in self.nodes(only).await? {
             let payouts = self.payouts(node.id).await?;
@@ -225,6 +247,9 @@ fn describe(report: &NodeReport) -> String {
         show(node.stake),
         node.status
     );
+    if let Some(unbonding) = &node.unbonding {
+        text.push_str(&format!(", {} on its way out", show(unbonding.amount)));
+    }
     for PayoutReport { payout, claimable } in &report.payouts {
         text.push_str(&format!(
             "\n        {} earned, {} paid, {} to claim from coordinator {}",
@@ -233,6 +258,10 @@ fn describe(report: &NodeReport) -> String {
             show(*claimable),
             payout.coordinator
         ));
+        text.push_str(&format!("\n        {} guaranteed by its bond", show(payout.capacity())));
+        if let Some(demand) = &payout.demand {
+            text.push_str(&format!(", {} demanded in all", show(demand.cumulative)));
+        }
     }
     text
 }

@@ -18,27 +18,39 @@ pub(crate) struct Failure {
     message: String,
     hint: Option<String>,
     code: u8,
+    unplaced: bool,
 }
 
 impl Failure {
     /// 3: a check did not pass.
     pub(crate) fn check(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: 3 }
+        Self { message: message.into(), hint: None, code: 3, unplaced: false }
     }
 
     /// 4: what was asked for is not there.
     pub(crate) fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), code: 4 }
+        Self { message: message.into(), hint: Some(hint.into()), code: 4, unplaced: false }
     }
 
     /// 5: the coordinator or the chain cannot be reached.
     pub(crate) fn unreachable(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), code: 5 }
+        Self { message: message.into(), hint: Some(hint.into()), code: 5, unplaced: false }
+    }
+
+    /// Whether `error` says that the coordinator or the chain cannot be reached, or that nobody said where
+    /// the coordinator is.
+    pub(crate) fn is_unreachable(error: &anyhow::Error) -> bool {
+        error.downcast_ref::<Self>().is_some_and(|failure| failure.code == 5 || failure.unplaced)
+    }
+
+    /// 1: no network is given, and none was found.
+    pub(crate) fn unplaced(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { unplaced: true, ..Self::failed(message, hint) }
     }
 
     /// 1: anything else, with a way out.
     pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), code: 1 }
+        Self { message: message.into(), hint: Some(hint.into()), code: 1, unplaced: false }
     }
 }
 

@@ -3,6 +3,7 @@
 mod bundle;
 mod document;
 mod evidence;
+pub(crate) mod record;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +21,7 @@ use crate::log::HttpLog;
 use crate::money::show;
 use crate::network::{Network, chain_failure, get_json};
 use crate::output::{Failure, Printer};
-pub(crate) use document::Document;
-use document::Entry;
+pub(crate) use document::{Document, Entry};
 use evidence::{ChainFacts, Evidence};
 
 /// What to do with receipts.
@@ -40,6 +40,9 @@ pub(crate) enum ReceiptCommand {
     /// Put a request's receipts, their proofs and the signed log head into one small file that can be
     /// checked offline.
     Bundle(bundle::BundleArgs),
+    /// Record a request's receipts on chain, where every block explorer shows them. The wallet pays their
+    /// rent.
+    Record(record::RecordArgs),
 }
 
 /// What to verify, against what.
@@ -98,6 +101,7 @@ pub(crate) async fn run(
         }
         ReceiptCommand::Verify(arguments) => verify_command(printer, context, &arguments).await,
         ReceiptCommand::Bundle(arguments) => bundle::run(printer, context, &arguments).await,
+        ReceiptCommand::Record(arguments) => record::run(printer, context, &arguments).await,
     }
 }
 
@@ -137,25 +141,37 @@ fn witnesses(arguments: &VerifyArgs) -> Vec<NoteKey> {
     arguments.witness.iter().map(|witness| witness.0.clone()).collect()
 }
 
-/// The receipt with its path to the root on chain, and what the chain says.
-async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Document, ChainFacts)> {
-    let network = Network::open(context).await?;
+/// A request's receipts, or those of a file, with their paths to the log's head on chain.
+pub(crate) async fn with_inclusion(network: &Network, receipt: &str) -> anyhow::Result<Document> {
     let coordinator = network.coordinator().await?;
-    let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
+    with_path(network, receipt, coordinator.log.size).await
+}
+
+/// The same, with paths to the root of `size` leaves where the coordinator gives them.
+async fn with_path(network: &Network, receipt: &str, size: u64) -> anyhow::Result<Document> {
     let mut document = match receipt.parse::<RequestId>() {
         Ok(id) => {
-            let size = (coordinator.log.size > 0).then_some(coordinator.log.size);
-            Document::read(&fetch(&network, &id.to_string(), size).await?)?
+            let size = (size > 0).then_some(size);
+            Document::read(&fetch(network, &id.to_string(), size).await?)?
         }
         Err(_) => Document::read_file(Path::new(receipt))?,
     };
     // A file's path may lead to an older root than the one on chain: ask for the present one.
     if receipt.parse::<RequestId>().is_err()
-        && let Ok(value) = fetch(&network, &document.request_id, Some(coordinator.log.size)).await
+        && let Ok(value) = fetch(network, &document.request_id, Some(size)).await
         && let Ok(newer) = Document::read(&value)
     {
         document.adopt_inclusion(newer);
     }
+    Ok(document)
+}
+
+/// The receipt with its path to the root on chain, and what the chain says.
+async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Document, ChainFacts)> {
+    let network = Network::open(context).await?;
+    let coordinator = network.coordinator().await?;
+    let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
+    let document = with_path(&network, receipt, coordinator.log.size).await?;
     let mut nodes = Vec::new();
     for entry in &document.entries {
         let id = entry.receipt.head.record.node;

@@ -50,6 +50,13 @@ pub(crate) struct UpArgs {
     /// Seconds reserved money waits before it can leave.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     exit_delay: u64,
+    /// Seconds stake waits before it can leave.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    unbond_delay: u64,
+    /// Seconds a node's demand waits before the coordinator's bond pays; fewer than 600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(1..600))]
+    demand_delay: u64,
     /// The built web application to serve; `cargo xtask up` builds it and names it.
     #[arg(long, value_name = "DIR", env = "PINAIVU_APP")]
     app: Option<PathBuf>,
@@ -201,15 +208,21 @@ async fn start_chain(
         "--slot-ms".to_owned(),
         "100".to_owned(),
         "--open-market".to_owned(),
-        "--exit-delay-seconds".to_owned(),
-        arguments.exit_delay.to_string(),
-        "--exit-delay-slots".to_owned(),
-        "8".to_owned(),
         "--min-stake".to_owned(),
         bootstrap::STAKE.to_string(),
         "--min-bond".to_owned(),
         bootstrap::PENALTY_BOND.to_string(),
     ];
+    // Slots are quick here: the seconds are what is waited for.
+    let delays = [
+        ("exit-delay", arguments.exit_delay),
+        ("unbond-delay", arguments.unbond_delay),
+        ("liveness", arguments.demand_delay),
+    ];
+    for (name, seconds) in delays {
+        options.extend([format!("--{name}-seconds"), seconds.to_string()]);
+        options.extend([format!("--{name}-slots"), "8".to_owned()]);
+    }
     // Beside a port that was asked for, the chain's other two are where Solana's tools look for them.
     // Beside a free one they are free ones too.
     if arguments.rpc_port == 0 {

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinaivu_chain::{
-    Chain, ChainError, Commitment, Instructions, Keypair, Payout, PreparedTransaction, Signature,
-    TransactionStatus, public_key,
+    Chain, ChainError, ChainTime, Commitment, Delay, Instructions, Keypair, Market, Node, Payout,
+    PreparedTransaction, Signature, TransactionStatus, ed25519, public_key,
 };
 use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, ProgramId, PublicKey};
+use pinaivu_protocol::receipt::ReceiptHead;
+use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::Amount;
 use solana_signer::Signer as _;
 
@@ -59,6 +61,25 @@ pub trait NodeChain: Send + Sync + 'static {
         fee_payer: &Keypair,
     ) -> Result<PreparedTransaction, ChainError>;
 
+    /// How long a demand waits in this node's market, and the chain's time now.
+    async fn liveness(&self, node: NodeId) -> Result<(Delay, ChainTime), ChainError>;
+
+    /// A signed demand for what `head` shows, by `payee`; nothing when the head is not under the
+    /// coordinator's present key.
+    async fn prepare_demand(
+        &self,
+        head: &Signed<ReceiptHead>,
+        payee: &Keypair,
+        fee_payer: &Keypair,
+    ) -> Result<Option<PreparedTransaction>, ChainError>;
+
+    /// A signed settlement of the open demand on `payout`, its token account made when missing.
+    async fn prepare_demand_settlement(
+        &self,
+        payout: &Payout,
+        fee_payer: &Keypair,
+    ) -> Result<PreparedTransaction, ChainError>;
+
     /// Sends a transaction.
     async fn submit(&self, transaction: &PreparedTransaction) -> Result<(), ChainError>;
 
@@ -81,6 +102,19 @@ impl SolanaView {
     #[must_use]
     pub fn new(chain: Arc<dyn Chain>, program: ProgramId) -> Self {
         Self { chain, program }
+    }
+
+    /// The node's account and its market.
+    async fn account(&self, node: NodeId) -> Result<(Node, Market), ChainError> {
+        let missing =
+            |expected, address: [u8; 32]| ChainError::Missing { address: address.into(), expected };
+        let account = self.chain.node(node, SEEN).await?.ok_or_else(|| missing("Node", node.0))?;
+        let market = self
+            .chain
+            .market(account.market, SEEN)
+            .await?
+            .ok_or_else(|| missing("Market", account.market.0))?;
+        Ok((account, market))
     }
 }
 
@@ -117,20 +151,53 @@ impl NodeChain for SolanaView {
         node: NodeId,
         fee_payer: &Keypair,
     ) -> Result<PreparedTransaction, ChainError> {
-        let missing =
-            |expected, address: [u8; 32]| ChainError::Missing { address: address.into(), expected };
-        let account = self.chain.node(node, SEEN).await?.ok_or_else(|| missing("Node", node.0))?;
-        let market = self
-            .chain
-            .market(account.market, SEEN)
-            .await?
-            .ok_or_else(|| missing("Market", account.market.0))?;
+        let (account, market) = self.account(node).await?;
         let build = Instructions::new(self.program, &market);
         let payer = public_key(&fee_payer.pubkey());
         let instructions = [
             build.create_token_account(&payer, &account.payout_owner),
             build.claim(&coordinator, &node, &account.payout_owner),
         ];
+        self.chain.prepare(&instructions, &[fee_payer]).await
+    }
+
+    async fn liveness(&self, node: NodeId) -> Result<(Delay, ChainTime), ChainError> {
+        let (_, market) = self.account(node).await?;
+        Ok((market.liveness, self.chain.position(SEEN).await?.time))
+    }
+
+    async fn prepare_demand(
+        &self,
+        head: &Signed<ReceiptHead>,
+        payee: &Keypair,
+        fee_payer: &Keypair,
+    ) -> Result<Option<PreparedTransaction>, ChainError> {
+        let (coordinator, node) = (head.record.coordinator, head.record.node);
+        let signer = self.chain.coordinator(coordinator, SEEN).await?.map(|found| found.signer);
+        let Some(signer) = signer.filter(|signer| head.verify(signer).is_ok()) else {
+            return Ok(None);
+        };
+        let (_, market) = self.account(node).await?;
+        let build = Instructions::new(self.program, &market);
+        let Some(verify) = ed25519::verify(&[ed25519::SignedBytes::of(head, signer)]) else {
+            return Ok(None);
+        };
+        let demand = build.demand_open(&coordinator, &node, &public_key(&payee.pubkey()), 0);
+        let signers: &[&Keypair] =
+            if payee.pubkey() == fee_payer.pubkey() { &[fee_payer] } else { &[fee_payer, payee] };
+        Ok(Some(self.chain.prepare(&[verify, demand], signers).await?))
+    }
+
+    async fn prepare_demand_settlement(
+        &self,
+        payout: &Payout,
+        fee_payer: &Keypair,
+    ) -> Result<PreparedTransaction, ChainError> {
+        let (_, market) = self.account(payout.node).await?;
+        let build = Instructions::new(self.program, &market);
+        let payer = public_key(&fee_payer.pubkey());
+        let instructions =
+            [build.create_token_account(&payer, &payout.payout_owner), build.demand_settle(payout)];
         self.chain.prepare(&instructions, &[fee_payer]).await
     }
 

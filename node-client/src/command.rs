@@ -154,7 +154,11 @@ const EXAMPLE: &str = r#"A configuration that serves every model of a local llam
 
   [serving]
   max_unpaid_usdc = "100"                   # stop serving a coordinator that owes more than this
+  # within_guarantee = true                 # … or more than its bond guarantees this node on chain
 
   [claims]
   threshold_usdc = "1"                      # claim earnings as soon as this much is credited
+
+  [demands]
+  after_seconds = 3600                      # then ask the guarantee bond for what is not credited
 "#;

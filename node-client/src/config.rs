@@ -52,6 +52,9 @@ pub struct Config {
     /// When to claim earnings.
     #[serde(default)]
     pub claims: ClaimsConfig,
+    /// When to demand from the guarantee bond what is not credited.
+    #[serde(default)]
+    pub demands: DemandsConfig,
 }
 
 /// The cluster the accounts live on.
@@ -189,6 +192,9 @@ pub struct ServingConfig {
     /// the node stops serving that coordinator.
     #[serde(deserialize_with = "money::usdc")]
     pub max_unpaid_usdc: Amount,
+    /// Also stop at what the coordinator's bond guarantees this node on chain: then nothing is ever earned
+    /// that could not be demanded.
+    pub within_guarantee: bool,
     /// Seconds an ask stands; renewed at half of it.
     pub ask_seconds: u64,
     /// Seconds that running answers get to finish when the node stops.
@@ -202,6 +208,7 @@ impl Default for ServingConfig {
             max_request_bytes: 16 * 1024 * 1024,
             max_answer_bytes: 4 * 1024 * 1024,
             max_unpaid_usdc: Amount(100_000_000),
+            within_guarantee: false,
             ask_seconds: 60,
             grace_seconds: 10,
         }
@@ -250,6 +257,22 @@ impl Default for ClaimsConfig {
             interval_seconds: 24 * 60 * 60,
             fee_payer: None,
         }
+    }
+}
+
+/// When to demand from a coordinator's guarantee bond what it does not credit.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DemandsConfig {
+    /// Whether this process demands at all; `pinaivu node demand` does it by hand.
+    pub enabled: bool,
+    /// Demand once credit has stayed behind what a receipt promised for this many seconds.
+    pub after_seconds: u64,
+}
+
+impl Default for DemandsConfig {
+    fn default() -> Self {
+        Self { enabled: true, after_seconds: 60 * 60 }
     }
 }
 

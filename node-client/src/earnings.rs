@@ -1,4 +1,5 @@
-//! Earnings on chain: what each coordinator has credited, and claims on it.
+//! Earnings on chain: what each coordinator has credited, claims on it, and a look at what stays out
+//! ([`crate::demands`]).
 //!
 //! A claim is a reconciler with one open transaction per coordinator: built and signed, made durable,
 //! sent, looked after until it has landed or can never land. A time-out is unknown, not failed: only a
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chain::NodeChain;
 use crate::clock::Clock;
 use crate::counterparty::Counterparty;
+use crate::demands::{DemandError, Demands};
 use crate::journal::{ClaimRecord, ClaimState, Journal, JournalError};
 use crate::key::HotKey;
 use crate::report::error_chain;
@@ -41,6 +43,8 @@ enum EarningsError {
     Chain(#[from] ChainError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("what is overdue cannot be demanded")]
+    Demand(#[from] DemandError),
 }
 
 /// Follows credits and claims them.
@@ -57,6 +61,8 @@ pub struct Earnings {
     pub clock: Arc<dyn Clock>,
     /// When to claim.
     pub policy: ClaimPolicy,
+    /// Asks the guarantee bond for what is not credited.
+    pub demands: Demands,
     /// Pays for claims.
     pub fee_payer: Arc<HotKey>,
     /// Between two looks.
@@ -65,14 +71,14 @@ pub struct Earnings {
 
 impl Earnings {
     /// Runs until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let started = self.clock.now();
         let mut paused: HashMap<CoordinatorId, UnixMillis> = HashMap::new();
         let mut unreadable = false;
         loop {
-            for counterparty in &self.counterparties {
+            for counterparty in self.counterparties.clone() {
                 let until = paused.entry(counterparty.id()).or_insert(started);
-                match self.look(counterparty, started, until).await {
+                match self.look(&counterparty, started, until).await {
                     Ok(()) => unreadable = false,
                     // Said once: the chain may be away for long, and serving goes on meanwhile.
                     Err(error) if !unreadable => {
@@ -94,18 +100,35 @@ impl Earnings {
     }
 
     async fn look(
-        &self,
+        &mut self,
         counterparty: &Counterparty,
         started: UnixMillis,
         paused: &mut UnixMillis,
     ) -> Result<(), EarningsError> {
         let coordinator = counterparty.id();
         let Some(payout) = self.chain.payout(coordinator, self.node).await? else { return Ok(()) };
-        counterparty.update_exposure(|exposure| exposure.credit(payout.credited));
+        counterparty.update_exposure(|exposure| {
+            exposure.credit(payout.credited.max(payout.paid));
+            exposure.guaranteed = payout.capacity();
+        });
+        let promised = counterparty.exposure().promised.to_amount_floor().unwrap_or(Amount::MAX);
+        let demanded = self.demands.look(&payout, promised, self.clock.now()).await;
+        // A demand that cannot be made does not keep what is credited from being claimed.
+        self.follow_claim(&payout, started, paused).await?;
+        Ok(demanded?)
+    }
+
+    async fn follow_claim(
+        &self,
+        payout: &Payout,
+        started: UnixMillis,
+        paused: &mut UnixMillis,
+    ) -> Result<(), EarningsError> {
+        let coordinator = payout.coordinator;
         if let Some(claim) = self.journal.claim_in_flight(coordinator).await? {
             return self.reconcile(claim, paused).await;
         }
-        if self.clock.now() >= *paused && self.is_due(&payout, started).await? {
+        if self.clock.now() >= *paused && self.is_due(payout, started).await? {
             return self.claim(coordinator, payout.claimable()).await;
         }
         Ok(())

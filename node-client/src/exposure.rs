@@ -15,8 +15,10 @@ pub struct Exposure {
     pub journaled_bytes: u64,
     /// The cumulative of the newest receipt.
     pub promised: FineAmount,
-    /// The cumulative credit on chain.
+    /// The cumulative credit on chain, or what was paid where that is more.
     pub credited: Amount,
+    /// What the coordinator's guarantee bond still stands for.
+    pub guaranteed: Amount,
 }
 
 impl Exposure {
@@ -37,7 +39,7 @@ impl Exposure {
         self.promised = self.promised.max(cumulative);
     }
 
-    /// The chain has credited `cumulative` in total. Never falls.
+    /// The chain has credited, or paid out of the guarantee bond, `cumulative` in total. Never falls.
     pub fn credit(&mut self, cumulative: Amount) {
         self.credited = self.credited.max(cumulative);
     }

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod counterparty;
+pub mod demands;
 pub mod earnings;
 pub mod evidence;
 pub mod exposure;

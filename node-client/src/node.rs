@@ -16,6 +16,7 @@ use crate::chain::{NodeChain, SolanaView};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, CoordinatorConfig};
 use crate::counterparty::Counterparty;
+use crate::demands::{DemandPolicy, Demands};
 use crate::earnings::{ClaimPolicy, Earnings};
 use crate::evidence::EvidenceSigner;
 use crate::housekeeping::Housekeeping;
@@ -170,6 +171,17 @@ impl Node {
             max_age_days: config.journal.max_age_days,
         };
         node.background.spawn("housekeeping", |stop| housekeeping.run(stop));
+        let demands = Demands::new(
+            config.node,
+            Arc::clone(&chain),
+            node.journal.clone(),
+            DemandPolicy {
+                enabled: config.demands.enabled,
+                patience: Duration::from_secs(config.demands.after_seconds),
+            },
+            Arc::clone(&node.identity.key),
+            Arc::clone(&fee_payer),
+        );
         let earnings = Earnings {
             node: config.node,
             counterparties: node.counterparties.clone(),
@@ -181,6 +193,7 @@ impl Node {
                 threshold: config.claims.threshold_usdc,
                 interval: Duration::from_secs(config.claims.interval_seconds),
             },
+            demands,
             fee_payer,
             poll: Duration::from_secs(config.chain.poll_seconds),
         };

@@ -84,6 +84,7 @@ struct Limits {
     request_bytes: usize,
     answer_bytes: usize,
     unpaid: Amount,
+    within_guarantee: bool,
     journal_bytes: u64,
 }
 
@@ -123,6 +124,7 @@ impl Server {
                 request_bytes: serving.max_request_bytes,
                 answer_bytes: serving.max_answer_bytes,
                 unpaid: serving.max_unpaid_usdc,
+                within_guarantee: serving.within_guarantee,
                 journal_bytes: journal.max_bytes,
             },
             places: Arc::new(Semaphore::new(most_places)),
@@ -246,6 +248,8 @@ impl Server {
             "the proof journal is full (journal.max_bytes)"
         } else if unpaid > self.limits.unpaid.to_fine() {
             "too much work is not credited yet (serving.max_unpaid_usdc)"
+        } else if self.limits.within_guarantee && unpaid >= exposure.guaranteed.to_fine() {
+            "the coordinator's bond guarantees no more work (serving.within_guarantee)"
         } else {
             return Ok(());
         };

@@ -7,9 +7,11 @@ use std::process::Output;
 
 use anyhow::{Context as _, Result, bail};
 use pinaivu_chain::{
-    Chain, Commitment, Instruction, Instructions, Keypair, RpcChain, Signer as _, public_key,
+    AccountMeta, Chain, Commitment, Instruction, Instructions, Keypair, Pubkey, RpcChain,
+    Signer as _, public_key,
 };
 use pinaivu_protocol::ids::PublicKey;
+use pinaivu_protocol::units::Amount;
 use serde_json::{Value, json};
 
 use crate::network::Network;
@@ -93,6 +95,26 @@ impl<'a> Wallet<'a> {
         let prepared = chain.prepare(instructions, &signers).await?;
         chain.confirm(&prepared, Default::default(), &|_| {}).await?;
         Ok(())
+    }
+
+    /// Sends tokens to a token account as every wallet and exchange does: a plain transfer.
+    ///
+    /// # Errors
+    /// When the chain refuses it.
+    pub async fn transfer(&self, to: Pubkey, amount: Amount) -> Result<()> {
+        let chain = self.network.chain()?;
+        let market = chain.market(self.network.market()?, Commitment::Confirmed).await?;
+        let market = market.context("the market is not on chain")?;
+        let build = Instructions::new(self.network.field("program_id")?.parse()?, &market);
+        // `TransferChecked` of the token program: 12, the amount, the mint's decimals.
+        let data = [&[12][..], &amount.0.to_le_bytes(), &[6]].concat();
+        let accounts = vec![
+            AccountMeta::new(build.token_account(&self.public()), false),
+            AccountMeta::new_readonly(market.mint, false),
+            AccountMeta::new(to, false),
+            AccountMeta::new_readonly(self.pair.pubkey(), true),
+        ];
+        self.send(&[Instruction { program_id: market.token_program, accounts, data }], &[]).await
     }
 
     fn with_wallet<'b>(&'b self, arguments: &[&'b str]) -> Vec<&'b str> {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use pinaivu_chain::transaction::opening_slot;
 use pinaivu_chain::{
     Chain, Commitment, CoordinatorFilter, CoordinatorProfile, Instructions, Keypair, NodeFilter,
-    RpcChain,
+    PayoutFilter, RpcChain,
 };
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, MarketId, NodeId, PublicKey};
@@ -19,6 +19,7 @@ use serde_json::json;
 use super::ChainReady;
 use crate::escrow::Purse;
 use crate::key::KeyView;
+use crate::money::show;
 use crate::network::{Network, NetworkInfo, ensure_keypair, http_client, public, read_json, send};
 use crate::output::Printer;
 
@@ -31,6 +32,8 @@ const DEPOSIT: Amount = Amount(50_000_000);
 const ALLOWANCE: Amount = Amount(25_000_000);
 pub(super) const STAKE: Amount = Amount(10_000_000);
 const GUARANTEE_BOND: Amount = Amount(50_000_000);
+/// What each node has of it: enough for the most nodes that a local network may have.
+const GUARANTEE: Amount = Amount(3_000_000);
 pub(super) const PENALTY_BOND: Amount = Amount(10_000_000);
 /// The coordinator keeps 5 %.
 const FEE: Bps = Bps(500);
@@ -95,6 +98,7 @@ async fn open_accounts(
         anyhow::Ok(nodes)
     };
     let ((coordinator, allowance), nodes) = tokio::try_join!(buyers, sellers)?;
+    setup.guarantees(instructions, coordinator, &nodes).await?;
     Ok((coordinator, nodes, allowance))
 }
 
@@ -149,6 +153,31 @@ impl Setup<'_> {
         Ok(id)
     }
 
+    /// The coordinator's bond stands for every node, an equal part for each that has none yet.
+    async fn guarantees(
+        &self,
+        instructions: &Instructions,
+        coordinator: CoordinatorId,
+        nodes: &[NodeAccount],
+    ) -> anyhow::Result<()> {
+        let authority = self.key("coordinator-authority")?;
+        let who = public(&authority);
+        let at = Commitment::Confirmed;
+        let known = self.chain.payouts(PayoutFilter::Coordinator(coordinator), at).await?;
+        for node in nodes {
+            if known.iter().any(|payout| payout.node == node.id) {
+                continue;
+            }
+            let opened = [
+                instructions.payout_open(&coordinator, &node.id, &who),
+                instructions.guarantee_set(&coordinator, &who, &node.id, GUARANTEE),
+            ];
+            let what = format!("guaranteeing {} for {}", show(GUARANTEE), node.name);
+            send(&self.chain, self.printer, &what, &opened, &[&authority]).await?;
+        }
+        Ok(())
+    }
+
     /// A node with an operator of its own, registered and staked when it is missing.
     async fn node(&self, instructions: &Instructions, name: &str) -> anyhow::Result<NodeId> {
         let operator = self.key(&format!("{name}-operator"))?;
@@ -185,7 +214,7 @@ impl Setup<'_> {
         }
         self.fund(&public(&wallet), WALLET_USDC).await?;
         purse.deposit(DEPOSIT).await?;
-        purse.allow(ALLOWANCE, 30).await
+        purse.allow(ALLOWANCE, 30, None).await
     }
 }
 

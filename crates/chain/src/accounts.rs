@@ -189,15 +189,15 @@ impl Allowance {
         self.reserved.saturating_sub(self.released).saturating_sub(self.debited)
     }
 
-    /// What new requests may still be admitted against at `now`: nothing after expiry, and nothing of
-    /// what is pending release.
+    /// What new requests may still be admitted against at `now`: nothing after expiry, nothing of what is
+    /// pending release, nothing beyond the vouchers presented.
     #[must_use]
     pub fn admissible(&self, now: UnixSeconds) -> Amount {
         if now >= self.expiry {
             return Amount::ZERO;
         }
         let leaving = self.pending_release.map_or(Amount::ZERO, |release| release.amount);
-        self.remaining().saturating_sub(leaving)
+        self.remaining().saturating_sub(leaving).min(self.debitable())
     }
 }
 

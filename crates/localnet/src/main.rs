@@ -92,6 +92,12 @@ struct MarketArguments {
     /// Seconds that stake waits before it leaves.
     #[arg(long, value_name = "SECONDS", default_value_t = default_market().unbond_delay.seconds)]
     unbond_delay_seconds: u64,
+    /// Slots that a demand waits before the guarantee bond pays; fewer than 1,500.
+    #[arg(long, value_name = "SLOTS", default_value_t = default_market().liveness.slots)]
+    liveness_slots: u64,
+    /// Seconds that a demand waits before the guarantee bond pays; fewer than 600.
+    #[arg(long, value_name = "SECONDS", default_value_t = default_market().liveness.seconds)]
+    liveness_seconds: u64,
     /// Least stake of a node that may serve, in millionths of a USDC.
     #[arg(long, value_name = "AMOUNT", default_value_t = default_market().min_stake.0)]
     min_stake: u64,
@@ -127,7 +133,7 @@ impl From<&MarketArguments> for MarketParameters {
                 slots: market.unbond_delay_slots,
                 seconds: market.unbond_delay_seconds,
             },
-            liveness: usual.liveness,
+            liveness: Delay { slots: market.liveness_slots, seconds: market.liveness_seconds },
             guarantee_delay: usual.guarantee_delay,
             governance_delay: Delay {
                 slots: longest(

@@ -3,6 +3,7 @@
 
 mod asks;
 mod cancellation;
+mod demands;
 mod earnings;
 mod hello;
 mod recovery;

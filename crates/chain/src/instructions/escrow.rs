@@ -83,6 +83,12 @@ impl Instructions {
         self.token_account(&PublicKey(escrow.0))
     }
 
+    /// Makes the escrow's deposit account if it does not exist; `payer` pays its rent.
+    #[must_use]
+    pub fn create_deposit_account(&self, payer: &PublicKey, escrow: &EscrowId) -> Instruction {
+        self.create_token_account(payer, &PublicKey(escrow.0))
+    }
+
     /// Credits the escrow with what lies in its deposit account. Needs no signature.
     #[must_use]
     pub fn escrow_sweep(&self, escrow: &EscrowId) -> Instruction {

@@ -5,18 +5,30 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use pinaivu_chain::{
-    ChainError, Commitment, Keypair, Payout, PreparedTransaction, Signature, TransactionStatus,
+    ChainError, ChainTime, Commitment, Delay, Demand, Keypair, Payout, PreparedTransaction,
+    Signature, Signer as _, TransactionStatus, UnixSeconds, public_key,
 };
 use pinaivu_node_client::chain::{CoordinatorFacts, NodeChain, NodeFacts};
 use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
+use pinaivu_protocol::receipt::ReceiptHead;
+use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::{Amount, Slot};
 
 use super::{NODE, deployment};
+
+/// How long a demand waits.
+pub(crate) const LIVENESS: Delay = Delay { slots: 60, seconds: 60 };
 
 #[derive(Default)]
 struct State {
     coordinators: HashMap<CoordinatorId, CoordinatorFacts>,
     payouts: HashMap<CoordinatorId, (u64, u64)>,
+    guarantee: Amount,
+    demand: Option<Demand>,
+    /// Heads that were demanded with, by whom.
+    demanded: Vec<(Signed<ReceiptHead>, PublicKey)>,
+    settlements: usize,
+    seconds: i64,
     prepared: Vec<PreparedTransaction>,
     submitted: Vec<Signature>,
     landed: Vec<Signature>,
@@ -40,6 +52,41 @@ impl MemoryChain {
 
     pub(crate) fn credit(&self, coordinator: CoordinatorId, credited: u64, paid: u64) {
         self.state().payouts.insert(coordinator, (credited, paid));
+    }
+
+    pub(crate) fn guarantee(&self, amount: u64) {
+        self.state().guarantee = Amount(amount);
+    }
+
+    /// The payout now shows this demand.
+    pub(crate) fn show_demand(&self, cumulative: Option<u64>) {
+        let opened = ChainTime { slot: Slot(0), unix: UnixSeconds(0) };
+        self.state().demand = cumulative.map(|it| Demand { cumulative: Amount(it), opened });
+    }
+
+    /// Time passes on chain, a slot a second; the liveness period is [`LIVENESS`].
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.state().seconds += seconds;
+    }
+
+    pub(crate) fn demanded(&self) -> Vec<(Signed<ReceiptHead>, PublicKey)> {
+        self.state().demanded.clone()
+    }
+
+    pub(crate) fn settlements(&self) -> usize {
+        self.state().settlements
+    }
+
+    fn prepare(&self) -> Result<PreparedTransaction, ChainError> {
+        let mut state = self.reachable()?;
+        let number = u8::try_from(state.prepared.len() + 1).unwrap_or(u8::MAX);
+        let transaction = PreparedTransaction {
+            signature: Signature::from([number; 64]),
+            bytes: vec![number],
+            last_valid_block_height: u64::from(number),
+        };
+        state.prepared.push(transaction.clone());
+        Ok(transaction)
     }
 
     pub(crate) fn land(&self, signature: Signature) {
@@ -90,18 +137,19 @@ impl NodeChain for MemoryChain {
         coordinator: CoordinatorId,
         node: NodeId,
     ) -> Result<Option<Payout>, ChainError> {
-        Ok(self.reachable()?.payouts.get(&coordinator).map(|(credited, paid)| Payout {
+        let state = self.reachable()?;
+        Ok(state.payouts.get(&coordinator).map(|(credited, paid)| Payout {
             address: [1; 32].into(),
             coordinator,
             node,
             payout_owner: PublicKey([2; 32]),
             credited: Amount(*credited),
             paid: Amount(*paid),
-            guarantee: Amount::ZERO,
+            guarantee: state.guarantee,
             sequence: 0,
             advanced: Amount::ZERO,
             lowering: None,
-            demand: None,
+            demand: state.demand,
             rent_payer: PublicKey([0; 32]),
         }))
     }
@@ -113,15 +161,34 @@ impl NodeChain for MemoryChain {
         _: &Keypair,
     ) -> Result<PreparedTransaction, ChainError> {
         assert_eq!(node, NODE);
-        let mut state = self.reachable()?;
-        let number = u8::try_from(state.prepared.len() + 1).unwrap_or(u8::MAX);
-        let transaction = PreparedTransaction {
-            signature: Signature::from([number; 64]),
-            bytes: vec![number],
-            last_valid_block_height: u64::from(number),
-        };
-        state.prepared.push(transaction.clone());
-        Ok(transaction)
+        self.prepare()
+    }
+
+    async fn liveness(&self, node: NodeId) -> Result<(Delay, ChainTime), ChainError> {
+        assert_eq!(node, NODE);
+        let seconds = self.reachable()?.seconds;
+        let slot = Slot(seconds.unsigned_abs());
+        Ok((LIVENESS, ChainTime { slot, unix: UnixSeconds(seconds) }))
+    }
+
+    async fn prepare_demand(
+        &self,
+        head: &Signed<ReceiptHead>,
+        payee: &Keypair,
+        _: &Keypair,
+    ) -> Result<Option<PreparedTransaction>, ChainError> {
+        let who = (head.clone(), public_key(&payee.pubkey()));
+        self.reachable()?.demanded.push(who);
+        self.prepare().map(Some)
+    }
+
+    async fn prepare_demand_settlement(
+        &self,
+        _: &Payout,
+        _: &Keypair,
+    ) -> Result<PreparedTransaction, ChainError> {
+        self.reachable()?.settlements += 1;
+        self.prepare()
     }
 
     async fn submit(&self, transaction: &PreparedTransaction) -> Result<(), ChainError> {
