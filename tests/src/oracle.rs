@@ -20,8 +20,10 @@ pub struct Totals {
     pub credited: u64,
     /// Kept as fees.
     pub fees: u64,
-    /// Paid to nodes.
+    /// Paid to nodes, advances included.
     pub paid: u64,
+    /// Of that, what guarantee bonds advanced and credit has not given back.
+    pub advanced: u64,
     /// Fees paid out.
     pub fees_paid: u64,
 }
@@ -48,7 +50,12 @@ pub async fn check_conservation(chain: &RpcChain, market: MarketId) -> Result<To
         bonds += coordinator.guarantee_bond.get() + coordinator.penalty_bond.get();
         let mut credited = 0;
         for payout in chain.payouts(PayoutFilter::Coordinator(coordinator.id), at).await? {
-            ensure!(payout.paid <= payout.credited, "payout {} is overpaid", payout.address);
+            // What the guarantee bond advanced is not out of the pool, and comes back to it by credit.
+            let from_pool = payout.paid.checked_sub(payout.advanced);
+            let from_pool = from_pool.context("more was advanced than was paid")?;
+            ensure!(from_pool <= payout.credited, "payout {} is overpaid", payout.address);
+            ensure!(payout.advanced <= payout.guarantee, "payout {} is overdrawn", payout.address);
+            totals.advanced += payout.advanced.get();
             credited += payout.credited.get();
             totals.paid += payout.paid.get();
         }
@@ -69,7 +76,9 @@ pub async fn check_conservation(chain: &RpcChain, market: MarketId) -> Result<To
         stakes += node.stake.get() + node.unbonding.map_or(0, |unbonding| unbonding.amount.get());
     }
     let ledger = chain.ledger(market, at).await?.context("the market has no ledger")?;
-    let owed = totals.free + totals.remaining + totals.debited - totals.paid - totals.fees_paid;
+    let owed = totals.free + totals.remaining + totals.debited
+        - (totals.paid - totals.advanced)
+        - totals.fees_paid;
     ensure!(
         ledger.escrow_liabilities.get() == owed,
         "the ledger owes {}, the accounts sum to {owed}",

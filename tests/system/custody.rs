@@ -28,7 +28,8 @@ fn fails(wallet: &Wallet<'_>, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn plain_transfer_to_the_deposit_address_funds_the_escrow_and_leaves_without_the_coordinator() {
+async fn plain_transfer_to_the_deposit_address_funds_the_escrow_and_leaves_without_the_coordinator()
+{
     let backend = ScriptedServer::start().await.unwrap();
     let options = ["--backend", &backend.url(), "--exit-delay", "1"];
     let network = Network::start(&options).await.unwrap();
@@ -49,7 +50,10 @@ async fn plain_transfer_to_the_deposit_address_funds_the_escrow_and_leaves_witho
     // From here on nobody asks the coordinator anything, for it does not answer.
     let alone = |arguments: &[&str]| payer.cli_json(&[&NOBODY, arguments].concat()).unwrap();
     let status = alone(&["escrow", "withdraw", "1"]);
-    assert_eq!((&status["escrows"][0]["free"], &status["wallet_usdc"]), (&json!(1), &json!(2_999_999)));
+    assert_eq!(
+        (&status["escrows"][0]["free"], &status["wallet_usdc"]),
+        (&json!(1), &json!(2_999_999))
+    );
     alone(&["escrow", "withdraw", "--reserved", "--wait"]);
     let status = alone(&["escrow", "withdraw"]);
     assert_eq!(status["wallet_usdc"], 5_000_000, "{status:#}");
@@ -60,7 +64,8 @@ async fn plain_transfer_to_the_deposit_address_funds_the_escrow_and_leaves_witho
 async fn coordinator_admits_and_debits_only_what_vouchers_allow() {
     let backend = ScriptedServer::start().await.unwrap();
     let url = backend.url();
-    let network = Network::start(&[&["--backend", &url], ONE_NODE.as_slice()].concat()).await.unwrap();
+    let network =
+        Network::start(&[&["--backend", &url], ONE_NODE.as_slice()].concat()).await.unwrap();
     let payer = Wallet::funded(&network, "payer", "5").await.unwrap();
     payer.cli_json(&["escrow", "deposit", "5"]).unwrap();
     fails(&payer, &["escrow", "voucher", "1"]);
@@ -119,7 +124,7 @@ async fn node_that_is_not_credited_takes_its_guarantee_and_later_credit_refills_
     let options = [
         &["--backend", url.as_str(), "--demand-delay", "2"],
         ONE_NODE.as_slice(),
-        &["--coordinator", "settlement.interval=\"1h\"", "--node", "demands.after_seconds=1"],
+        &["--coordinator", "settlement.interval=3600s", "--node", "demands.after_seconds=1"],
         &["--node", "claims.threshold_usdc=\"0.000001\""],
     ]
     .concat();
@@ -180,8 +185,16 @@ async fn cold_authority_and_operator_take_out_what_is_theirs_without_the_coordin
     let key = network.scratch().join("second-coordinator.json");
     let made = boss
         .cli_json(&[
-            "coordinator", "register", "--market", &market, "--key", key.to_str().unwrap(),
-            "--endpoint", "127.0.0.1:9", "--fee-bps", "100",
+            "coordinator",
+            "register",
+            "--market",
+            &market,
+            "--key",
+            key.to_str().unwrap(),
+            "--endpoint",
+            "127.0.0.1:9",
+            "--fee-bps",
+            "100",
         ])
         .unwrap();
     let status =
@@ -190,11 +203,15 @@ async fn cold_authority_and_operator_take_out_what_is_theirs_without_the_coordin
     assert_eq!(status["guarantee_bond"], 20_000_000);
     let node = network.nodes().unwrap()[0].to_string();
     let status = boss.cli_json(&["coordinator", "guarantee", &node, "5"]).unwrap();
-    assert_eq!((&status["guaranteed"], &status["payouts"][0]["guarantee"]), (&json!(5_000_000), &json!(5_000_000)));
+    assert_eq!(
+        (&status["guaranteed"], &status["payouts"][0]["guarantee"]),
+        (&json!(5_000_000), &json!(5_000_000))
+    );
     let too_much = fails_plainly(&boss, &["coordinator", "guarantee", &node, "20.000001"]);
     assert!(too_much.contains("GuaranteeExceedsBond") || too_much.contains("bond"), "{too_much}");
     let other = network.scratch().join("third-coordinator.json");
-    let status = boss.cli_json(&["coordinator", "rotate-key", "--key", other.to_str().unwrap()]).unwrap();
+    let status =
+        boss.cli_json(&["coordinator", "rotate-key", "--key", other.to_str().unwrap()]).unwrap();
     assert_ne!(status["signer"], made["signer"]);
     let status = boss.cli_json(&["coordinator", "unbond", "--penalty", "10", "--wait"]).unwrap();
     assert_eq!(status["penalty_bond"], 0, "{status:#}");

@@ -102,7 +102,7 @@ impl Purse<'_> {
                 terms,
                 &signer,
             ),
-            (None, None) => {
+            (_, None) => {
                 build.allowance_open(&escrow.id, &owner, coordinator, opening, amount, expiry)
             }
         };

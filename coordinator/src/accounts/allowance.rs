@@ -109,6 +109,8 @@ struct OnChain {
     released: Amount,
     pending_release: Amount,
     debited: Amount,
+    /// The most that vouchers let be debited in all.
+    vouchers: Amount,
     expires: UnixMillis,
 }
 
@@ -182,6 +184,7 @@ impl Accounts {
                 released: finalized.released.max(processed.released),
                 pending_release: pending(finalized).max(pending(processed)),
                 debited: finalized.debited.max(processed.debited),
+                vouchers: vouchers(finalized).min(vouchers(processed)),
                 expires: expires(finalized).min(expires(processed)),
             },
             _ => OnChain::default(),
@@ -256,7 +259,8 @@ impl State {
             limit: chain
                 .reserved
                 .saturating_sub(chain.released)
-                .saturating_sub(chain.pending_release),
+                .saturating_sub(chain.pending_release)
+                .min(chain.vouchers),
             // Debits are totals rounded up. The limit is whole too, so comparing the exact receipted
             // sum with it admits exactly what its rounded-up debit can still take.
             spent: self.receipted.max(chain.debited.to_fine()),
@@ -294,6 +298,11 @@ impl State {
             _ => Err(HoldError::Exceeded { needed: amount, available }),
         }
     }
+}
+
+/// How far vouchers let debits go in all; without vouchers as far as is reserved.
+fn vouchers(allowance: &Allowance) -> Amount {
+    allowance.vouchers.map_or(Amount::MAX, |vouchers| vouchers.limit)
 }
 
 fn pending(allowance: &Allowance) -> Amount {

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pinaivu_chain::{Allowance, ChainTime, PendingRelease, UnixSeconds};
+use pinaivu_chain::{Allowance, ChainTime, PendingRelease, UnixSeconds, VoucherLimit};
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, EscrowId, PublicKey};
 use pinaivu_protocol::units::{Amount, FINE_PER_AMOUNT, FineAmount, Slot, UnixMillis};
 use proptest::prelude::*;
@@ -106,6 +106,32 @@ fn hold_takes_up_to_everything_and_gives_it_back() {
     drop(second);
     assert_eq!(accounts.balance(&ID).unwrap().held, FineAmount::ZERO);
     drop(hold(&accounts, whole(10)).unwrap());
+}
+
+#[test]
+fn vouchers_limit_what_is_admitted_and_a_larger_one_counts_once_it_is_final() {
+    let up_to = |limit| {
+        let signer = PublicKey([9; 32]);
+        let vouchers = Some(VoucherLimit { signer, limit: Amount(limit) });
+        Allowance { vouchers, ..on_chain(10) }
+    };
+    let accounts = with(&up_to(0));
+    assert_eq!(hold(&accounts, FineAmount(1)).unwrap_err(), HoldError::Empty);
+    accounts.apply_chain(&ID, Some(&up_to(0)), Some(&up_to(4)));
+    assert_eq!(hold(&accounts, FineAmount(1)).unwrap_err(), HoldError::Empty);
+    accounts.apply_chain(&ID, Some(&up_to(4)), Some(&up_to(4)));
+    let held = hold(&accounts, whole(3)).unwrap();
+    assert_eq!(
+        hold(&accounts, whole(2)).unwrap_err(),
+        HoldError::Exceeded { needed: whole(2), available: whole(1) }
+    );
+    drop(held);
+    // The limit is on everything ever debited, and the reservation still stands above it.
+    accounts.receipted(&ID, whole(4));
+    assert_eq!(hold(&accounts, FineAmount(1)).unwrap_err(), HoldError::Empty);
+    accounts.apply_chain(&ID, Some(&up_to(40)), Some(&up_to(40)));
+    drop(hold(&accounts, whole(6)).unwrap());
+    assert!(hold(&accounts, whole(7)).is_err());
 }
 
 #[test]

@@ -97,9 +97,9 @@ pub(super) fn debits(
     for ((id, target), allowance) in targets.iter().zip(on_chain) {
         let own = allowance.as_ref().filter(|allowance| allowance.coordinator == *coordinator);
         // A closed allowance covers nothing more, and how much it was debited is not on chain any more.
-        let (debited, remaining) =
-            own.map_or((Amount::ZERO, Amount::ZERO), |own| (own.debited, own.remaining()));
-        let reachable = debited.saturating_add(remaining);
+        let (debited, debitable) =
+            own.map_or((Amount::ZERO, Amount::ZERO), |own| (own.debited, own.debitable()));
+        let reachable = debited.saturating_add(debitable);
         let asked = (*target).min(reachable);
         if asked > debited {
             plan.send.push((*id, asked));
