@@ -30,6 +30,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pinaivu_openai::{ApiError, Endpoint, ErrorCode, UpstreamError};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
 use pinaivu_protocol::tunnel::{TicketHeaderError, TicketRefusal, TunnelMac};
@@ -49,7 +50,7 @@ use answer::{StreamedAnswer, UnaryAnswer};
 use dispatch::Dispatch;
 use replay::Taken;
 
-/// Longest time from now to a ticket's deadline: bounds how long a ticket must be remembered.
+/// Longest time from now to a ticket's deadline.
 pub const MAX_TICKET_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// Longest error of a backend that is read.
@@ -182,12 +183,12 @@ impl Server {
         if request.method() != Method::POST {
             return Err(ApiError::new(ErrorCode::MethodNotAllowed, "Use POST.").into());
         }
-        let coordinator = caller.counterparty.id();
+        let coordinator = caller.counterparty.name();
         let admitted = self.admit(caller, &request).inspect_err(|refusal| {
-            tracing::warn!(%coordinator, code = refusal.code(), "ticket refused");
+            tracing::warn!(coordinator, code = refusal.code(), "ticket refused");
         })?;
         let span = tracing::info_span!(
-            "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, %coordinator
+            "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, coordinator
         );
         self.answer(caller, endpoint, admitted, request.into_body()).instrument(span).await
     }
@@ -226,12 +227,14 @@ impl Server {
             return Err(TicketRefusal::Underpriced);
         }
         let hash = ticket.hash();
-        match caller.counterparty.take_ticket(hash, ticket.deadline, now) {
+        match caller.counterparty.take_ticket(&hash, ticket.issued, now) {
             Ok(()) => {}
             Err(Taken::Before) => return Err(TicketRefusal::Replayed),
+            Err(Taken::Late) => return Err(TicketRefusal::Expired),
+            Err(Taken::Ahead) => return Err(TicketRefusal::Malformed),
             Err(Taken::Full) => return Err(TicketRefusal::Unavailable),
         }
-        Ok(Admitted { ticket, place, offer: Arc::clone(offer), backend })
+        Ok(Admitted { ticket, hash, place, offer: Arc::clone(offer), backend })
     }
 
     /// Whether more work for this coordinator is taken on.
@@ -265,7 +268,7 @@ impl Server {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Admitted { ticket, place, offer, backend } = admitted;
+        let Admitted { ticket, hash, place, offer, backend } = admitted;
         let body = read_body(body, self.limits.request_bytes).await?;
         let committed = request_commitment_raw(&Salt(ticket.salt), &body).ok();
         if committed != Some(ticket.request_commitment) {
@@ -278,6 +281,7 @@ impl Server {
             Arc::clone(self),
             Arc::clone(caller.counterparty),
             ticket,
+            hash,
             dispatch::Ran {
                 model: offer.backend_name.clone(),
                 backend: backend.label.clone(),
@@ -385,6 +389,7 @@ impl Server {
 /// A request whose ticket was taken.
 struct Admitted {
     ticket: Ticket,
+    hash: Hash32,
     place: OwnedSemaphorePermit,
     offer: Arc<Offer>,
     backend: Arc<BackendInfo>,
