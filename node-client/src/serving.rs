@@ -41,7 +41,7 @@ use tracing::Instrument as _;
 
 use crate::backend::{Backend, BackendBody, BackendInfo, TransportError};
 use crate::clock::Clock;
-use crate::config::{JournalConfig, ServingConfig};
+use crate::config::{BackendKind, JournalConfig, ServingConfig};
 use crate::counterparty::Counterparty;
 use crate::identity::Identity;
 use crate::offer::{Offer, Offers};
@@ -52,6 +52,9 @@ use replay::Taken;
 
 /// Longest time from now to a ticket's deadline.
 pub const MAX_TICKET_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+/// Bodies longer than this are read beside the thread that serves.
+const LARGE_BODY: usize = 128 * 1024;
 
 /// Longest error of a backend that is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -270,13 +273,15 @@ impl Server {
     {
         let Admitted { ticket, hash, place, offer, backend } = admitted;
         let body = read_body(body, self.limits.request_bytes).await?;
-        let committed = request_commitment_raw(&Salt(ticket.salt), &body).ok();
-        if committed != Some(ticket.request_commitment) {
-            tracing::warn!("the body is not the one the ticket commits to");
-            return Err(TicketRefusal::WrongBody.into());
-        }
-        let prepared =
-            request::prepare(endpoint, &body, &ticket, &offer.backend_name, backend.kind)?;
+        let prepared = if body.len() <= LARGE_BODY {
+            prepare(endpoint, &body, &ticket, &offer.backend_name, backend.kind)?
+        } else {
+            let (ticket, offer, kind) = (ticket.clone(), Arc::clone(&offer), backend.kind);
+            let reading = tokio::task::spawn_blocking(move || {
+                prepare(endpoint, &body, &ticket, &offer.backend_name, kind)
+            });
+            reading.await.unwrap_or_else(|_| Err(TicketRefusal::Unavailable.into()))?
+        };
         let dispatch = Dispatch::new(
             Arc::clone(self),
             Arc::clone(caller.counterparty),
@@ -397,6 +402,22 @@ struct Admitted {
 
 fn upstream_failed() -> Rejection {
     ApiError::new(ErrorCode::UpstreamFailed, "The node's server did not answer.").into()
+}
+
+/// Checks that the body is the one the ticket commits to, and makes the server's request of it.
+fn prepare(
+    endpoint: Endpoint,
+    body: &Bytes,
+    ticket: &Ticket,
+    backend_name: &str,
+    kind: BackendKind,
+) -> Result<request::Prepared, Rejection> {
+    let committed = request_commitment_raw(&Salt(ticket.salt), body).ok();
+    if committed != Some(ticket.request_commitment) {
+        tracing::warn!(request = %ticket.request, "the body is not the one the ticket commits to");
+        return Err(TicketRefusal::WrongBody.into());
+    }
+    request::prepare(endpoint, body, ticket, backend_name, kind)
 }
 
 async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, Rejection>
