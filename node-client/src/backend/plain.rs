@@ -69,11 +69,19 @@ struct Pool {
 }
 
 impl Pool {
-    /// The one used last. Those that were idle too long are let go of.
+    /// The one used last that is open. Those that were idle too long or that the server closed are let go
+    /// of: a request is sent once, since nobody knows what became of one that was not answered.
     fn take(&self) -> Option<TcpStream> {
         let mut idle = self.idle.lock();
         while idle.pop_front_if(|(since, _)| since.elapsed() >= IDLE_TIME).is_some() {}
-        idle.pop_back().map(|(_, stream)| stream)
+        while let Some((_, stream)) = idle.pop_back() {
+            match stream.try_read(&mut [0]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(stream),
+                // It is closed, or says what nobody asked for.
+                _ => {}
+            }
+        }
+        None
     }
 
     fn give_back(&self, stream: TcpStream) {
@@ -87,19 +95,6 @@ impl Pool {
             .map_err(|_| PlainError::ConnectTimeout)??;
         stream.set_nodelay(true)?;
         Ok(stream)
-    }
-}
-
-/// Whether to ask again on a new connection.
-enum Failed {
-    /// The server had closed an idle connection: it never saw the request.
-    Stale,
-    For(PlainError),
-}
-
-impl From<PlainError> for Failed {
-    fn from(error: PlainError) -> Self {
-        Self::For(error)
     }
 }
 
@@ -138,34 +133,12 @@ impl PlainClient {
         } else {
             body.as_ref()
         };
-        if let Some(stream) = self.0.take() {
-            match self.exchange(stream, &request, rest, true).await {
-                Ok(answer) => return Ok(answer),
-                Err(Failed::For(error)) => return Err(error),
-                Err(Failed::Stale) => {}
-            }
-        }
-        let stream = self.0.connect().await?;
-        match self.exchange(stream, &request, rest, false).await {
-            Ok(answer) => Ok(answer),
-            Err(Failed::For(error)) => Err(error),
-            Err(Failed::Stale) => Err(PlainError::Closed),
-        }
-    }
-
-    async fn exchange(
-        &self,
-        mut stream: TcpStream,
-        request: &[u8],
-        rest: &[u8],
-        reused: bool,
-    ) -> Result<Response<PlainBody>, Failed> {
-        let broken = |error: io::Error| match reused {
-            true => Failed::Stale,
-            false => Failed::For(error.into()),
+        let mut stream = match self.0.take() {
+            Some(stream) => stream,
+            None => self.0.connect().await?,
         };
-        stream.write_all(request).await.map_err(broken)?;
-        stream.write_all(rest).await.map_err(broken)?;
+        stream.write_all(&request).await?;
+        stream.write_all(rest).await?;
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         loop {
             if let Some(head) = Head::read(&mut buffer)? {
@@ -182,16 +155,11 @@ impl PlainClient {
                 }
                 return Ok(response);
             }
-            let first = buffer.is_empty();
             let read = std::future::poll_fn(|context| {
                 poll_read_buf(Pin::new(&mut stream), context, &mut buffer)
             });
-            match read.await {
-                Ok(0) if first && reused => return Err(Failed::Stale),
-                Ok(0) => return Err(PlainError::Closed.into()),
-                Ok(_) => {}
-                Err(error) if first => return Err(broken(error)),
-                Err(error) => return Err(PlainError::from(error).into()),
+            if read.await? == 0 {
+                return Err(PlainError::Closed);
             }
         }
     }
