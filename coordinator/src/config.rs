@@ -77,8 +77,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Solana key file (a JSON array of 64 numbers) of the coordinator's hot signer.
     pub signer_key_file: PathBuf,
-    /// Threads that serve requests: 0 for one on each processor, 1 for the lowest latency on a small
-    /// machine.
+    /// Threads that serve requests: 0 for one on each processor, but only one where there are no more
+    /// than two, which is what serves most there.
     #[serde(default)]
     pub threads: usize,
     /// The chain.
@@ -214,7 +214,7 @@ pub struct Receipts {
 impl Default for Receipts {
     fn default() -> Self {
         Self {
-            group_interval: Duration::from_millis(5),
+            group_interval: Duration::from_millis(20),
             evidence_wait: Duration::from_secs(2),
             interrupted_wait: Duration::from_secs(5),
             witnesses: Vec::new(),

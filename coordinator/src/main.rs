@@ -105,7 +105,18 @@ fn start_logging(json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Up to this many processors, one thread serves more than several do: what it needs of another
+/// processor is the store's thread, and no task is ever woken across.
+const FEW_PROCESSORS: usize = 2;
+
 fn runtime(threads: usize) -> anyhow::Result<tokio::runtime::Runtime> {
+    let threads = match threads {
+        0 => match std::thread::available_parallelism().map_or(1, usize::from) {
+            ..=FEW_PROCESSORS => 1,
+            processors => processors,
+        },
+        given => given,
+    };
     let mut builder = match threads {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),

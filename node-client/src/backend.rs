@@ -6,9 +6,11 @@
 
 mod count;
 mod http;
+mod plain;
 mod probe;
 
 pub use http::{BackendBody, TransportError};
+pub use plain::{PlainBody, PlainError};
 pub use probe::ProbeError;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::evidence::Work;
 use crate::exposure::Exposure;
-use crate::journal::{Holdings, LiveTicket};
+use crate::journal::Holdings;
 use crate::serving::replay::{ReplayCache, Taken};
 use crate::session::Session;
 
@@ -34,6 +34,8 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Counterparty {
     id: CoordinatorId,
+    /// As text, for every request's log.
+    name: String,
     exposure: Mutex<Exposure>,
     replay: Mutex<ReplayCache>,
     terms: watch::Sender<HashMap<String, Terms>>,
@@ -47,24 +49,16 @@ pub struct Counterparty {
 impl Counterparty {
     /// A coordinator with what the journal holds for it. Finished work goes to `work`.
     #[must_use]
-    pub fn new(
-        id: CoordinatorId,
-        holdings: &Holdings,
-        taken: &[LiveTicket],
-        work: mpsc::UnboundedSender<Work>,
-    ) -> Self {
+    pub fn new(id: CoordinatorId, holdings: &Holdings, work: mpsc::UnboundedSender<Work>) -> Self {
         let mut exposure = Exposure::default();
         exposure.add(holdings.unreceipted, holdings.bytes);
         if let Some(promise) = &holdings.promise {
             exposure.promise(promise.record.node_cumulative);
         }
-        let mut replay = ReplayCache::default();
-        for ticket in taken.iter().filter(|ticket| ticket.coordinator == id) {
-            // Each is unique in the journal, and a full cache refuses new tickets as well.
-            let _ = replay.take(ticket.ticket, ticket.deadline, UnixMillis::ZERO);
-        }
+        let replay = ReplayCache::restored(holdings.newest_issue, &holdings.answered);
         Self {
             id,
+            name: id.to_string(),
             exposure: Mutex::new(exposure),
             replay: Mutex::new(replay),
             terms: watch::Sender::default(),
@@ -82,6 +76,12 @@ impl Counterparty {
         self.id
     }
 
+    /// Its account's address.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What it owes.
     #[must_use]
     pub fn exposure(&self) -> Exposure {
@@ -95,11 +95,11 @@ impl Counterparty {
 
     pub(crate) fn take_ticket(
         &self,
-        ticket: Hash32,
-        deadline: UnixMillis,
+        ticket: &Hash32,
+        issued: UnixMillis,
         now: UnixMillis,
     ) -> Result<(), Taken> {
-        self.replay.lock().take(ticket, deadline, now)
+        self.replay.lock().take(ticket, issued, now)
     }
 
     /// Hands finished work over to be journaled and signed.

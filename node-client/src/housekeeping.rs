@@ -14,7 +14,7 @@ use crate::report::error_chain;
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
-/// Forgets what is settled and expired, and gives up what is older than the operator's limit.
+/// Gives up what is older than the operator's limit.
 pub struct Housekeeping {
     /// What is kept small.
     pub journal: Journal,
@@ -41,7 +41,7 @@ impl Housekeeping {
     async fn prune(&self) {
         let now = self.clock.now();
         let age = UnixMillis(self.max_age_days.saturating_mul(DAY_MILLIS));
-        match self.journal.prune(now, now.saturating_sub(age)).await {
+        match self.journal.prune(now.saturating_sub(age)).await {
             Ok(pruned) => {
                 for entry in pruned {
                     let owner = self

@@ -5,12 +5,16 @@
 //! `synchronous = FULL`), at most one proof is ever signed for a ticket, and what is presented again
 //! is byte for byte what was presented first. A proof stays until its receipt is here, the coordinator
 //! refuses it, or it is older than the operator's limit; a settled one leaves its ticket's hash behind
-//! until the ticket has expired, so that a restart cannot answer it twice.
+//! until the ticket is refused for its age ([`FIRST_USE`](crate::serving::replay::FIRST_USE)), so that a
+//! restart cannot answer it twice.
 //!
-//! One thread owns the database. Callers' writes that wait at the same time share one transaction.
+//! Answers are stored as they are signed: many in one row, with a mark for each that is settled. So one
+//! answer costs a small part of two statements. One thread owns the database, and beside it an index of
+//! what the rows hold. Callers' writes that wait at the same time share one transaction.
 //! This is the only module that knows SQL; it decides nothing about whom to serve.
 
 mod claims;
+mod index;
 mod promise;
 mod proofs;
 mod schema;
@@ -18,7 +22,7 @@ mod worker;
 
 pub use claims::{ClaimRecord, ClaimState};
 pub use promise::{PromiseBreach, PromiseOrder, compare_promises};
-pub use proofs::{Appended, Entry, Holdings, LiveTicket, Pruned, Settled, Settlement, Unsettled};
+pub use proofs::{Appended, Entry, Holdings, Pruned, Settled, Settlement, Unsettled};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,7 +95,7 @@ impl Journal {
     /// [`JournalError`].
     pub async fn next_ask_sequence(&self, floor: u64) -> Result<u64, JournalError> {
         self.worker
-            .run(move |database| {
+            .run(move |database, _| {
                 let last: i64 =
                     database.query_row("SELECT ask_sequence FROM node", [], |row| row.get(0))?;
                 let last =

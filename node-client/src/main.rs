@@ -21,18 +21,35 @@ struct Arguments {
 enum Command {
     /// Serve until told to stop (SIGINT, SIGTERM).
     #[command(after_long_help = command::long_help())]
-    Run(RunArgs),
+    Run {
+        #[command(flatten)]
+        arguments: RunArgs,
+        /// Threads that serve requests. One carries tens of thousands of tokens a second and wakes no
+        /// other; more pay where one is full.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        threads: u16,
+    },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let Command::Run(arguments) = Arguments::parse().command;
+fn main() -> anyhow::Result<()> {
+    let Command::Run { arguments, threads } = Arguments::parse().command;
+    let mut builder = match threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if threads > 1 {
+        builder.worker_threads(threads.into());
+    }
+    builder.enable_all().build()?.block_on(run(&arguments))
+}
+
+async fn run(arguments: &RunArgs) -> anyhow::Result<()> {
     let filter = pinaivu_node_client::config::log_filter()?.unwrap_or_else(|| "info".to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    command::run(&arguments).await?;
+    command::run(arguments).await?;
     Ok(())
 }

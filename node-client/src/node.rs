@@ -21,7 +21,7 @@ use crate::earnings::{ClaimPolicy, Earnings};
 use crate::evidence::EvidenceSigner;
 use crate::housekeeping::Housekeeping;
 use crate::identity::Identity;
-use crate::journal::{Journal, JournalError, LiveTicket};
+use crate::journal::{Journal, JournalError};
 use crate::key::{HotKey, KeyError};
 use crate::offer::{Offers, PriceList};
 use crate::report::error_chain;
@@ -159,10 +159,9 @@ impl Node {
         let prices = PriceList::new(&config);
         node.background.spawn("backend watch", |stop| backend.watch(stop));
         node.background.spawn("offers", |stop| prices.follow(backend_state, offers_sender, stop));
-        let taken = node.journal.live_tickets(clock.now()).await?;
         for coordinator in &config.coordinators {
             let serving = Serving { config: &config, chain: &chain, clock: &clock, tls: &tls };
-            node.serve(coordinator, &taken, &serving).await?;
+            node.serve(coordinator, &serving).await?;
         }
         let housekeeping = Housekeeping {
             journal: node.journal.clone(),
@@ -204,14 +203,12 @@ impl Node {
     async fn serve(
         &mut self,
         coordinator: &CoordinatorConfig,
-        taken: &[LiveTicket],
         with: &Serving<'_>,
     ) -> Result<(), StartError> {
         let Serving { config, chain, clock, tls } = *with;
         let holdings = self.journal.holdings(coordinator.id).await?;
         let (work_sender, work) = mpsc::unbounded_channel();
-        let counterparty =
-            Arc::new(Counterparty::new(coordinator.id, &holdings, taken, work_sender));
+        let counterparty = Arc::new(Counterparty::new(coordinator.id, &holdings, work_sender));
         let signer = EvidenceSigner {
             identity: Arc::clone(&self.identity),
             counterparty: Arc::clone(&counterparty),

@@ -30,6 +30,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use pinaivu_openai::{ApiError, Endpoint, ErrorCode, UpstreamError};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
 use pinaivu_protocol::tunnel::{TicketHeaderError, TicketRefusal, TunnelMac};
@@ -40,7 +41,7 @@ use tracing::Instrument as _;
 
 use crate::backend::{Backend, BackendBody, BackendInfo, TransportError};
 use crate::clock::Clock;
-use crate::config::{JournalConfig, ServingConfig};
+use crate::config::{BackendKind, JournalConfig, ServingConfig};
 use crate::counterparty::Counterparty;
 use crate::identity::Identity;
 use crate::offer::{Offer, Offers};
@@ -49,8 +50,11 @@ use answer::{StreamedAnswer, UnaryAnswer};
 use dispatch::Dispatch;
 use replay::Taken;
 
-/// Longest time from now to a ticket's deadline: bounds how long a ticket must be remembered.
+/// Longest time from now to a ticket's deadline.
 pub const MAX_TICKET_MILLIS: u64 = 24 * 60 * 60 * 1000;
+
+/// Bodies longer than this are read beside the thread that serves.
+const LARGE_BODY: usize = 128 * 1024;
 
 /// Longest error of a backend that is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -184,12 +188,12 @@ impl Server {
         if request.method() != Method::POST {
             return Err(ApiError::new(ErrorCode::MethodNotAllowed, "Use POST.").into());
         }
-        let coordinator = caller.counterparty.id();
+        let coordinator = caller.counterparty.name();
         let admitted = self.admit(caller, &request).inspect_err(|refusal| {
-            tracing::warn!(%coordinator, code = refusal.code(), "ticket refused");
+            tracing::warn!(coordinator, code = refusal.code(), "ticket refused");
         })?;
         let span = tracing::info_span!(
-            "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, %coordinator
+            "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, coordinator
         );
         self.answer(caller, endpoint, admitted, request.into_body()).instrument(span).await
     }
@@ -228,12 +232,14 @@ impl Server {
             return Err(TicketRefusal::Underpriced);
         }
         let hash = ticket.hash();
-        match caller.counterparty.take_ticket(hash, ticket.deadline, now) {
+        match caller.counterparty.take_ticket(&hash, ticket.issued, now) {
             Ok(()) => {}
             Err(Taken::Before) => return Err(TicketRefusal::Replayed),
+            Err(Taken::Late) => return Err(TicketRefusal::Expired),
+            Err(Taken::Ahead) => return Err(TicketRefusal::Malformed),
             Err(Taken::Full) => return Err(TicketRefusal::Unavailable),
         }
-        Ok(Admitted { ticket, place, offer: Arc::clone(offer), backend })
+        Ok(Admitted { ticket, hash, place, offer: Arc::clone(offer), backend })
     }
 
     /// Whether more work for this coordinator is taken on.
@@ -269,19 +275,22 @@ impl Server {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Admitted { ticket, place, offer, backend } = admitted;
+        let Admitted { ticket, hash, place, offer, backend } = admitted;
         let body = read_body(body, self.limits.request_bytes).await?;
-        let committed = request_commitment_raw(&Salt(ticket.salt), &body).ok();
-        if committed != Some(ticket.request_commitment) {
-            tracing::warn!("the body is not the one the ticket commits to");
-            return Err(TicketRefusal::WrongBody.into());
-        }
-        let prepared =
-            request::prepare(endpoint, &body, &ticket, &offer.backend_name, backend.kind)?;
+        let prepared = if body.len() <= LARGE_BODY {
+            prepare(endpoint, &body, &ticket, &offer.backend_name, backend.kind)?
+        } else {
+            let (ticket, offer, kind) = (ticket.clone(), Arc::clone(&offer), backend.kind);
+            let reading = tokio::task::spawn_blocking(move || {
+                prepare(endpoint, &body, &ticket, &offer.backend_name, kind)
+            });
+            reading.await.unwrap_or_else(|_| Err(TicketRefusal::Unavailable.into()))?
+        };
         let dispatch = Dispatch::new(
             Arc::clone(self),
             Arc::clone(caller.counterparty),
             ticket,
+            hash,
             dispatch::Ran {
                 model: offer.backend_name.clone(),
                 backend: backend.label.clone(),
@@ -389,6 +398,7 @@ impl Server {
 /// A request whose ticket was taken.
 struct Admitted {
     ticket: Ticket,
+    hash: Hash32,
     place: OwnedSemaphorePermit,
     offer: Arc<Offer>,
     backend: Arc<BackendInfo>,
@@ -396,6 +406,22 @@ struct Admitted {
 
 fn upstream_failed() -> Rejection {
     ApiError::new(ErrorCode::UpstreamFailed, "The node's server did not answer.").into()
+}
+
+/// Checks that the body is the one the ticket commits to, and makes the server's request of it.
+fn prepare(
+    endpoint: Endpoint,
+    body: &Bytes,
+    ticket: &Ticket,
+    backend_name: &str,
+    kind: BackendKind,
+) -> Result<request::Prepared, Rejection> {
+    let committed = request_commitment_raw(&Salt(ticket.salt), body).ok();
+    if committed != Some(ticket.request_commitment) {
+        tracing::warn!(request = %ticket.request, "the body is not the one the ticket commits to");
+        return Err(TicketRefusal::WrongBody.into());
+    }
+    request::prepare(endpoint, body, ticket, backend_name, kind)
 }
 
 async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, Rejection>

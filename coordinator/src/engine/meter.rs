@@ -6,7 +6,7 @@
 //! has no count; then each piece that was delivered counts as one token, which no server exceeds by
 //! much, and the node's own count may only lower it.
 
-use pinaivu_protocol::answer::{Answer, AnswerAssembler, AnswerError, Usage};
+use pinaivu_protocol::answer::{Answer, AnswerAssembler, AnswerError, Pushed, Usage};
 use pinaivu_protocol::commitment::{Salt, response_commitment};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::proof::Outcome;
@@ -32,13 +32,13 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Adds a chunk that is about to be forwarded.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), AnswerError> {
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<Pushed, AnswerError> {
         let before = self.assembler.output_bytes();
-        self.assembler.push_json(chunk)?;
+        let pushed = self.assembler.push_json(chunk)?;
         if self.assembler.output_bytes() > before {
             self.pieces = self.pieces.saturating_add(1);
         }
-        Ok(())
+        Ok(pushed)
     }
 
     /// The answer as it was forwarded, and how many pieces it came in.

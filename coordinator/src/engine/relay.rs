@@ -7,8 +7,7 @@
 
 use bytes::{Bytes, BytesMut};
 use pinaivu_openai::{
-    AnswerFacts, ApiError, DONE_EVENT, EventSplitter, EventTooLong, ObjectField, encode_event,
-    set_fields,
+    ApiError, DONE_EVENT, EventSplitter, EventTooLong, ObjectField, encode_event, set_fields,
 };
 use pinaivu_protocol::answer::AnswerError;
 use pinaivu_protocol::commitment::Salt;
@@ -109,18 +108,20 @@ impl EventRelay {
     }
 
     fn chunk(&mut self, chunk: Bytes, out: &mut BytesMut) -> Result<(), Broken> {
-        let facts = AnswerFacts::parse(&chunk).ok_or(Broken::NotAChunk)?;
-        if facts.is_error {
+        let pushed = self.meter.push(&chunk).map_err(|error| match error {
+            AnswerError::Shape(_) => Broken::NotAChunk,
+            error => Broken::Answer(error),
+        })?;
+        if pushed.has_error {
             return Err(Broken::ServerError);
         }
-        self.meter.push(&chunk)?;
         self.begun = true;
-        self.finished |= facts.has_finished;
-        if facts.is_bare && facts.usage.is_some() && !self.include_usage {
+        self.finished |= pushed.has_finished;
+        if pushed.is_bare && pushed.has_usage && !self.include_usage {
             return Ok(());
         }
         self.release(out)?;
-        if facts.has_finished || facts.is_bare {
+        if pushed.has_finished || pushed.is_bare {
             self.held = Some(chunk);
             Ok(())
         } else {

@@ -12,7 +12,7 @@ use pinaivu_log::audit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW
 use pinaivu_log::entry::MAX_ENTRY_BYTES;
 use pinaivu_protocol::commitment::{Salt, value_commitment};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId};
+use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId, RequestId, Segment};
 use pinaivu_protocol::merkle::{CompactRange, MerkleError, Subtree, subtree_decomposition};
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::receipt::{
@@ -136,6 +136,9 @@ struct Appender<'a> {
     before: u64,
     tree: CompactRange,
     completed: Vec<(Subtree, Hash32)>,
+    receipts: Vec<NewReceipt>,
+    /// Tickets of this group that have receipts now.
+    tickets: HashMap<(RequestId, Segment), Hash32>,
     accounts: HashMap<AllowanceId, FineAmount>,
     nodes: HashMap<NodeId, FineAmount>,
     keys: HashMap<ApiKeyId, FineAmount>,
@@ -150,7 +153,7 @@ impl<'a> Appender<'a> {
         let head = transaction.log_head()?;
         let peaks = subtree_decomposition(0, head.size)
             .map_err(full)?
-            .map(|peak| transaction.node(peak.level, peak.index))
+            .map(|peak| transaction.epoch_node(head.epoch, peak.level, peak.index))
             .collect::<Result<Vec<_>, _>>()?;
         let tree = CompactRange::from_peaks(head.size, peaks).map_err(full)?;
         if tree.root() != head.root {
@@ -163,6 +166,8 @@ impl<'a> Appender<'a> {
             before: head.size,
             tree,
             completed: Vec::new(),
+            receipts: Vec::new(),
+            tickets: HashMap::new(),
             accounts: HashMap::new(),
             nodes: HashMap::new(),
             keys: HashMap::new(),
@@ -172,7 +177,12 @@ impl<'a> Appender<'a> {
 
     fn append(&mut self, facts: &Facts) -> Result<Fate, StoreError> {
         let ticket = &facts.ticket;
-        match self.transaction.receipted_ticket(&ticket.request, ticket.segment)? {
+        let segment = (ticket.request, ticket.segment);
+        let known = match self.tickets.get(&segment) {
+            Some(known) => Some(*known),
+            None => self.transaction.receipted_ticket(&ticket.request, ticket.segment)?,
+        };
+        match known {
             Some(known) if known == facts.ticket_hash => return Ok(Fate::MadeBefore),
             Some(_) => return Ok(Fate::Superseded),
             None => {}
@@ -238,7 +248,8 @@ impl<'a> Appender<'a> {
         let head = self.issuer.signer.sign_head(head);
         let receipt = Receipt { head, body };
         debug_assert_eq!(receipt.check_consistency(), Ok(()));
-        self.transaction.append_receipt(&NewReceipt {
+        self.tickets.insert(segment, facts.ticket_hash);
+        self.receipts.push(NewReceipt {
             epoch: self.epoch,
             index,
             request: ticket.request,
@@ -256,7 +267,7 @@ impl<'a> Appender<'a> {
             salts: facts.salts,
             signer: self.issuer.signer.public(),
             bytes: receipt.encode(),
-        })?;
+        });
         let completed = &mut self.completed;
         self.tree
             .push_with(leaf, |subtree, hash| completed.push((subtree, *hash)))
@@ -279,8 +290,9 @@ impl<'a> Appender<'a> {
     }
 
     fn finish(self) -> Result<(), StoreError> {
-        for (subtree, hash) in &self.completed {
-            self.transaction.put_node(subtree.level, subtree.index, hash)?;
+        if !self.receipts.is_empty() {
+            self.transaction.append_receipts(&self.receipts)?;
+            self.transaction.put_nodes(&self.completed)?;
         }
         if !self.figures.is_empty() {
             let figures: Vec<NewFigure> = self.figures.into_values().collect();

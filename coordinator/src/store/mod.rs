@@ -29,6 +29,8 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pinaivu_protocol::ids::RequestId;
+
 pub use operations::{Read, Write};
 pub use records::{
     Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Billed, BlobEntry, BlobExpectation,
@@ -183,6 +185,20 @@ impl Store {
         };
         if let Err(error) = self.inner.writer.submit(job) {
             tracing::error!(%error, "{doing} failed");
+        }
+    }
+
+    /// Stores the terms of a request's clearing with whatever is written next, or at the next
+    /// [`Self::flush`]: no write begins for it. What is written after this returned never becomes durable
+    /// before it. Nobody learns how it went but the log.
+    pub fn put_clearing_with_next(&self, request: RequestId, terms: Vec<u8>) {
+        self.inner.writer.put_clearing_with_next(request, terms);
+    }
+
+    /// Writes what waits for a next write.
+    pub fn flush(&self) {
+        if self.inner.writer.has_waiting() {
+            self.write_later("writing clearings", |_| Ok(()));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
-use pinaivu_protocol::merkle::NodeSource;
+use pinaivu_protocol::merkle::{NodeSource, Subtree};
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 
 use super::StoreError;
@@ -204,12 +204,13 @@ pub trait Write: Read {
         now: UnixMillis,
     ) -> Result<bool, StoreError>;
 
-    /// Appends a receipt to the log and raises the cumulatives of node, allowance and totals.
+    /// Appends receipts to the log, in order, and raises the cumulatives of nodes, allowances and totals,
+    /// each once for all of them.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when the segment has a receipt; [`StoreError::Corrupt`] when epoch, index
+    /// [`StoreError::Exists`] when a segment has a receipt; [`StoreError::Corrupt`] when epoch, index
     /// or a cumulative do not continue what is stored.
-    fn append_receipt(&mut self, receipt: &NewReceipt) -> Result<(), StoreError>;
+    fn append_receipts(&mut self, receipts: &[NewReceipt]) -> Result<(), StoreError>;
 
     /// Adds what appended receipts come to: figures, what nodes served and what keys spent.
     fn add_figures(&mut self, figures: &[NewFigure]) -> Result<(), StoreError>;
@@ -237,8 +238,8 @@ pub trait Write: Read {
         expected: BlobExpectation,
     ) -> Result<BlobOutcome, StoreError>;
 
-    /// Stores a complete subtree of the open epoch's tree.
-    fn put_node(&mut self, level: u8, index: u64, hash: &Hash32) -> Result<(), StoreError>;
+    /// Stores complete subtrees of the open epoch's tree.
+    fn put_nodes(&mut self, nodes: &[(Subtree, Hash32)]) -> Result<(), StoreError>;
 
     /// Sets the head of the open epoch after receipts and nodes have been appended.
     fn set_log_head(&mut self, size: u64, root: &Hash32) -> Result<(), StoreError>;

@@ -89,6 +89,34 @@ async fn failed_job_leaves_nothing_and_does_not_touch_others_in_its_group() {
 }
 
 #[tokio::test]
+async fn clearing_is_written_with_the_next_job_that_stays_or_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory, 0).await;
+    let stored = async |store: &Store, number: u64| {
+        store.read(move |state| state.clearing(&request(number))).await.unwrap()
+    };
+    store.put_clearing_with_next(request(1), vec![1]);
+    assert_eq!(stored(&store, 1).await, None);
+    let failed = write(&store, |_| Err::<(), _>(StoreError::Range("on purpose"))).await;
+    failed.unwrap_err();
+    assert_eq!(stored(&store, 1).await, None);
+    store.put_clearing_with_next(request(2), vec![2]);
+    write(&store, |transaction| transaction.open_account(&account(1))).await.unwrap();
+    assert_eq!(stored(&store, 1).await, Some(vec![1]));
+    assert_eq!(stored(&store, 2).await, Some(vec![2]));
+    // One that cannot be written takes nothing from others.
+    store.put_clearing_with_next(request(1), vec![9]);
+    store.put_clearing_with_next(request(3), vec![3]);
+    store.flush();
+    write(&store, |_| Ok(())).await.unwrap();
+    assert_eq!(stored(&store, 1).await, Some(vec![1]));
+    assert_eq!(stored(&store, 3).await, Some(vec![3]));
+    store.put_clearing_with_next(request(4), vec![4]);
+    drop(store);
+    assert_eq!(stored(&reopen(&directory).unwrap(), 4).await, Some(vec![4]));
+}
+
+#[tokio::test]
 async fn full_disk_fails_what_does_not_fit_and_keeps_what_was_durable() {
     let directory = tempfile::tempdir().unwrap();
     drop(store(&directory, 3).await);
@@ -210,12 +238,30 @@ async fn receipt_that_does_not_continue_what_is_stored_is_refused_and_nothing_ch
     for (place, change) in changes.into_iter().enumerate() {
         let mut receipt = next.clone();
         change(&mut receipt);
-        let refused = write(&store, move |transaction| transaction.append_receipt(&receipt)).await;
+        let refused = write(&store, move |transaction| {
+            transaction.append_receipts(std::slice::from_ref(&receipt))
+        });
+        let refused = refused.await;
+        assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{place}: {refused:?}");
+        // The same as the second of a group, of which the first is in order.
+        let mut group = [next.clone(), next.clone()];
+        group[1].index = 4;
+        group[1].request = request(51);
+        group[1].node_cumulative.0 += 90;
+        group[1].allowance_cumulative.0 += 100;
+        change(&mut group[1]);
+        if place == 2 {
+            // Its right place is here what was the wrong one above.
+            group[1].index = 5;
+        }
+        let refused = write(&store, move |transaction| transaction.append_receipts(&group)).await;
         assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{place}: {refused:?}");
     }
     let mut twice = next.clone();
     twice.request = last.request;
-    let refused = write(&store, move |transaction| transaction.append_receipt(&twice)).await;
+    let refused =
+        write(&store, move |transaction| transaction.append_receipts(std::slice::from_ref(&twice)));
+    let refused = refused.await;
     assert!(matches!(refused, Err(StoreError::Exists(_))));
     assert_eq!(store.read(|state| state.totals()).await.unwrap(), before);
     // The head must be the number of receipts.

@@ -1,13 +1,16 @@
 //! The one thread that writes. It takes what is waiting, runs it inside one transaction, commits, and
 //! only then answers: many callers share one flush to disk.
 //!
-//! Each job runs in a savepoint of its own, so that one that fails takes nothing from the others. When
-//! the disk itself fails during a commit, nobody knows what reached it, so the thread ends and with it
+//! Jobs that share a transaction run in savepoints of their own, so that one that fails takes nothing
+//! from the others; a job that is alone needs none, which spares a copy of every page it changes. Terms of
+//! clearings come one for each request and wait for the next transaction, whoever needs that. When the disk itself fails during a commit, nobody knows what reached it, so the thread ends and with it
 //! all writing: the process has to start again and look.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
+use pinaivu_protocol::ids::RequestId;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
@@ -57,21 +60,39 @@ where
     }
 }
 
+/// Terms of clearings that wait for the next transaction, in order.
+type Waiting = Arc<Mutex<Vec<(RequestId, Vec<u8>)>>>;
+
 /// Handle of the thread; ends it when dropped, after what is queued.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Option<mpsc::Sender<Box<dyn Job>>>,
+    waiting: Waiting,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(super) fn spawn(connection: Connection) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
+        let waiting = Waiting::default();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || work(connection, &jobs))
+            .spawn({
+                let waiting = Arc::clone(&waiting);
+                move || work(&connection, &jobs, &waiting)
+            })
             .map_err(|cause| StoreError::File { path: "store-writer".into(), cause })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), waiting, thread: Some(thread) })
+    }
+
+    /// Leaves the terms of a clearing for the next transaction. The callers bound how many there are.
+    pub(super) fn put_clearing_with_next(&self, request: RequestId, terms: Vec<u8>) {
+        self.waiting.lock().push((request, terms));
+    }
+
+    /// Whether anything waits for a next transaction.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.lock().is_empty()
     }
 
     /// Queues a job. The callers bound how many there are.
@@ -102,11 +123,11 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: Connection, jobs: &mpsc::Receiver<Box<dyn Job>>) {
+fn work(connection: &Connection, jobs: &mpsc::Receiver<Box<dyn Job>>, waiting: &Waiting) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(MAX_JOBS.saturating_sub(1)));
-        let failure = commit_together(&connection, &mut batch).err();
+        let failure = commit_together(connection, &mut batch, waiting).err();
         let text = failure.as_ref().map(ToString::to_string);
         for job in batch {
             job.answer(text.as_deref());
@@ -118,36 +139,75 @@ fn work(connection: Connection, jobs: &mpsc::Receiver<Box<dyn Job>>) {
             }
         }
     }
+    if !waiting.lock().is_empty()
+        && let Err(error) = commit_together(connection, &mut [], waiting)
+    {
+        tracing::error!(%error, "the last clearings were not written");
+    }
 }
 
-fn commit_together(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn commit_together(
+    connection: &Connection,
+    batch: &mut [Box<dyn Job>],
+    waiting: &Waiting,
+) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let result = run_all(connection, batch).and_then(|()| connection.execute_batch("COMMIT"));
+    // Taken after the jobs: what was left before a job was queued is written with it.
+    let clearings = std::mem::take(&mut *waiting.lock());
+    let result = run_all(connection, batch, &clearings).and_then(|stays| {
+        let end = if stays { "COMMIT" } else { "ROLLBACK" };
+        connection.execute_batch(end).map(|()| stays)
+    });
     if result.is_err() && !connection.is_autocommit() {
         // Nothing more can be done when even this fails; the next BEGIN will say so.
         let _ = connection.execute_batch("ROLLBACK");
     }
-    result
+    if !matches!(result, Ok(true)) {
+        waiting.lock().splice(..0, clearings);
+    }
+    result.map(|_| ())
 }
 
-fn run_all(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+/// Runs what there is; whether it is to stay.
+fn run_all(
+    connection: &Connection,
+    batch: &mut [Box<dyn Job>],
+    clearings: &[(RequestId, Vec<u8>)],
+) -> rusqlite::Result<bool> {
+    let mut transaction = WriteTransaction::new(connection);
+    for (request, terms) in clearings {
+        if let Err(error) = transaction.put_clearing(request, terms) {
+            tracing::error!(%request, %error, "writing a clearing failed");
+            unless_undone(connection)?;
+        }
+    }
+    if let [job] = batch {
+        let stays = job.run(&mut transaction);
+        unless_undone(connection)?;
+        return Ok(stays);
+    }
     for job in batch {
         connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-        let stays = job.run(&mut WriteTransaction::new(connection));
-        if connection.is_autocommit() {
-            // A full or broken disk makes SQLite undo the whole transaction by itself: what ran
-            // before is gone as well.
-            return Err(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
-                None,
-            ));
-        }
+        let stays = job.run(&mut transaction);
+        unless_undone(connection)?;
         if !stays {
             connection.prepare_cached("ROLLBACK TO job")?.execute([])?;
         }
         connection.prepare_cached("RELEASE job")?.execute([])?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// A full or broken disk makes SQLite undo the whole transaction by itself: what ran before is gone as
+/// well.
+fn unless_undone(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.is_autocommit() {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
+        None,
+    ))
 }
 
 /// Whether the disk gave an answer after which nobody knows what is on it.

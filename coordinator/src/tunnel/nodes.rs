@@ -89,9 +89,13 @@ impl LiveNode {
         path: &'static str,
         body: Bytes,
     ) -> Result<http::Response<Incoming>, DispatchError> {
+        let mut sealed =
+            http::HeaderValue::try_from(self.mac.seal(ticket)).map_err(http::Error::from)?;
+        // Never the same again: not for the compression's memory of headers.
+        sealed.set_sensitive(true);
         let request = http::Request::post(path)
             .header(http::header::CONTENT_TYPE, "application/json")
-            .header(TICKET_HEADER, self.mac.seal(ticket))
+            .header(TICKET_HEADER, sealed)
             .body(Full::new(body))?;
         // Clones share the connection; a sender takes one request at a time.
         Ok(self.sender.clone().send_request(request).await?)
@@ -218,10 +222,7 @@ impl Nodes {
 
     /// Keeps what a clearing was asked, so that anyone can run it again.
     pub fn cleared(&self, terms: &Terms) {
-        let (request, bytes) = (terms.request, terms.encode());
-        self.store.write_later("writing a clearing", move |transaction| {
-            transaction.put_clearing(&request, &bytes)
-        });
+        self.store.put_clearing_with_next(terms.request, terms.encode());
     }
 
     /// Which nodes have room.
@@ -304,6 +305,8 @@ impl Nodes {
             }
             book.expire(now);
         });
+        // Of requests that never came to a receipt.
+        self.store.flush();
     }
 
     /// The sessions as they are now.

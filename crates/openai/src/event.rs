@@ -4,7 +4,7 @@
 //! one unfinished event. An event whose data is one line inside one piece, which is nearly every one,
 //! is a slice of that piece: nothing is copied.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
 /// The data that ends an OpenAI stream.
 pub const DONE: &[u8] = b"[DONE]";
@@ -85,6 +85,13 @@ impl Data {
             Self::Many(lines) => Some(lines.freeze()),
         }
     }
+}
+
+/// The fields that are read.
+enum Field {
+    Data,
+    Kind,
+    Id,
 }
 
 /// Cuts events out of a stream of bytes.
@@ -178,7 +185,7 @@ impl EventSplitter {
         if self.after_return && !self.unread.is_empty() {
             self.after_return = false;
             if self.unread.first() == Some(&b'\n') {
-                drop(self.unread.split_to(1));
+                self.unread.advance(1);
             }
         }
         let Some(end) = memchr::memchr2(b'\n', b'\r', &self.unread) else {
@@ -188,7 +195,8 @@ impl EventSplitter {
         };
         self.check_length(self.line.len() + end)?;
         let last = self.unread.split_to(end);
-        self.after_return = self.unread.split_to(1).first() == Some(&b'\r');
+        self.after_return = self.unread.first() == Some(&b'\r');
+        self.unread.advance(1);
         let mut line = if self.line.is_empty() {
             last
         } else {
@@ -196,28 +204,32 @@ impl EventSplitter {
             self.line.split().freeze()
         };
         if std::mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
-            drop(line.split_to(3));
+            line.advance(3);
         }
         Ok(Some(line))
     }
 
     fn read_field(&mut self, mut line: Bytes) -> Result<(), EventTooLong> {
         let colon = memchr::memchr(b':', &line).unwrap_or(line.len());
-        let name = line.split_to(colon);
-        let mut value = line;
-        if !value.is_empty() {
-            let space = usize::from(value.get(1) == Some(&b' '));
-            drop(value.split_to(1 + space));
-        }
-        match name.as_ref() {
-            b"data" => {
-                self.check_length(self.data.len() + value.len())?;
-                self.data.add(value);
-            }
-            b"event" => self.kind = Some(value),
-            b"id" => self.id = Some(value),
+        let field = match line.get(..colon).unwrap_or_default() {
+            b"data" => Field::Data,
+            b"event" => Field::Kind,
+            b"id" => Field::Id,
             // Comments have an empty name; everything else is ignored as the standard says.
-            _ => {}
+            _ => return Ok(()),
+        };
+        line.advance(colon);
+        if !line.is_empty() {
+            let space = usize::from(line.get(1) == Some(&b' '));
+            line.advance(1 + space);
+        }
+        match field {
+            Field::Data => {
+                self.check_length(self.data.len() + line.len())?;
+                self.data.add(line);
+            }
+            Field::Kind => self.kind = Some(line),
+            Field::Id => self.id = Some(line),
         }
         Ok(())
     }

@@ -33,7 +33,7 @@
 mod assembler;
 mod wire;
 
-pub use assembler::AnswerAssembler;
+pub use assembler::{AnswerAssembler, Pushed};
 
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;

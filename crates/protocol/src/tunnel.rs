@@ -248,11 +248,16 @@ pub fn encode_frame<T: BorshSerialize>(message: &T) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct FrameReader {
     pending: Vec<u8>,
+    /// How much of it has been read.
+    read: usize,
 }
 
 impl FrameReader {
     /// Adds what has arrived.
     pub fn push(&mut self, bytes: &[u8]) {
+        // Only here is what was read let go: doing so for each message would move the rest each time.
+        self.pending.drain(..self.read);
+        self.read = 0;
         self.pending.extend_from_slice(bytes);
     }
 
@@ -261,15 +266,16 @@ impl FrameReader {
     /// # Errors
     /// [`FrameError`]; the stream is then useless.
     pub fn next_message<T: BorshDeserialize>(&mut self) -> Result<Option<T>, FrameError> {
-        let Some(prefix) = self.pending.first_chunk::<4>() else { return Ok(None) };
+        let unread = self.pending.get(self.read..).unwrap_or_default();
+        let Some(prefix) = unread.first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*prefix);
         if length > MAX_FRAME_BYTES {
             return Err(FrameError::TooLong(length));
         }
         let end = (length as usize).saturating_add(4);
-        let Some(payload) = self.pending.get(4..end) else { return Ok(None) };
+        let Some(payload) = unread.get(4..end) else { return Ok(None) };
         let message = T::try_from_slice(payload).map_err(|_| FrameError::Encoding)?;
-        self.pending.drain(..end);
+        self.read = self.read.saturating_add(end);
         Ok(Some(message))
     }
 }

@@ -1,5 +1,5 @@
-//! HTTP to the inference server: pooled hyper connections for `http://`, which is what a server on the
-//! same machine speaks and costs least; reqwest for `https://`.
+//! HTTP to the inference server: connections of our own for `http://`, which is what a server on the same
+//! machine speaks and costs least; reqwest for `https://`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,19 +9,16 @@ use ::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
+use super::plain::{PlainBody, PlainClient, PlainError};
 use super::{MAX_PROBE_BYTES, PROBE_TIMEOUT};
 use crate::config::BackendConfig;
 
-/// llama.cpp and uvicorn close idle connections after five seconds; a request sent into a closing
-/// connection fails, so ours are closed first.
+/// As [`super::plain`] has it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const HTTP_PORT: u16 = 80;
 
 /// Why the server gave no answer, or no end of one.
 #[derive(Debug, thiserror::Error)]
@@ -29,18 +26,21 @@ pub enum TransportError {
     /// No request can be made of the configured URL or key.
     #[error("backend.url or backend.api_key cannot be used in a request")]
     Request(#[source] ::http::Error),
+    /// The configured URL names no server.
+    #[error("backend.url names no server")]
+    Url,
     /// There is no TLS client.
     #[error("no HTTPS client")]
     Client(#[source] reqwest::Error),
     /// It cannot be reached, or the connection broke.
     #[error("the backend cannot be reached")]
-    Plain(#[source] hyper_util::client::legacy::Error),
+    Plain(#[source] PlainError),
     /// It cannot be reached over TLS, or the connection broke.
     #[error("the backend cannot be reached")]
     Tls(#[source] reqwest::Error),
     /// The connection broke within an answer.
     #[error("the backend's answer broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] PlainError),
     /// It took too long.
     #[error("the backend took too long")]
     Timeout,
@@ -51,7 +51,11 @@ pub enum TransportError {
 
 #[derive(Debug)]
 enum Connections {
-    Plain(Box<Client<HttpConnector, Full<Bytes>>>),
+    Plain {
+        client: PlainClient,
+        /// Of the base, without a slash at its end.
+        path: String,
+    },
     Tls(reqwest::Client),
 }
 
@@ -83,14 +87,14 @@ impl HttpClient {
                 .map_err(TransportError::Client)?;
             Connections::Tls(client)
         } else {
-            let mut connector = HttpConnector::new();
-            connector.set_nodelay(true);
-            connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-            let client = Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .build(connector);
-            Connections::Plain(Box::new(client))
+            let uri: Uri = base
+                .parse()
+                .map_err(|error: ::http::uri::InvalidUri| TransportError::Request(error.into()))?;
+            let authority = uri.authority().ok_or(TransportError::Url)?;
+            let port = authority.port_u16().unwrap_or(HTTP_PORT);
+            let shown = authority.as_str().rsplit('@').next().unwrap_or_default();
+            let client = PlainClient::new(authority.host(), port, shown);
+            Connections::Plain { client, path: uri.path().trim_end_matches('/').to_owned() }
         };
         Ok(Self { connections, base, authorization })
     }
@@ -101,28 +105,28 @@ impl HttpClient {
         path: &str,
         body: Bytes,
     ) -> Result<Response<BackendBody>, TransportError> {
+        let authorization = self.authorization.as_ref();
+        let client = match &self.connections {
+            Connections::Plain { client, path: base } => {
+                let target = format!("{base}{path}");
+                let answer = client.send(&method, &target, authorization, &body).await;
+                return Ok(answer.map_err(TransportError::Plain)?.map(BackendBody::Plain));
+            }
+            Connections::Tls(client) => client,
+        };
         let uri = Uri::try_from(format!("{}{path}", self.base))
             .map_err(|error| TransportError::Request(error.into()))?;
         let mut request = Request::builder().method(method).uri(uri);
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        match &self.connections {
-            Connections::Plain(client) => {
-                let request = request.body(Full::new(body)).map_err(TransportError::Request)?;
-                let answer = client.request(request).await.map_err(TransportError::Plain)?;
-                Ok(answer.map(BackendBody::Plain))
-            }
-            Connections::Tls(client) => {
-                let request = request.body(body).map_err(TransportError::Request)?;
-                let request = reqwest::Request::try_from(request).map_err(TransportError::Tls)?;
-                let answer = client.execute(request).await.map_err(TransportError::Tls)?;
-                Ok(Response::<reqwest::Body>::from(answer).map(BackendBody::Tls))
-            }
-        }
+        let request = request.body(body).map_err(TransportError::Request)?;
+        let request = reqwest::Request::try_from(request).map_err(TransportError::Tls)?;
+        let answer = client.execute(request).await.map_err(TransportError::Tls)?;
+        Ok(Response::<reqwest::Body>::from(answer).map(BackendBody::Tls))
     }
 
     /// A whole short answer, within the time of a probe.
@@ -146,8 +150,8 @@ impl HttpClient {
 /// The body of a server's answer. Dropping it early closes its connection.
 #[derive(Debug)]
 pub enum BackendBody {
-    /// Over a pooled plain connection.
-    Plain(Incoming),
+    /// Over a plain connection.
+    Plain(PlainBody),
     /// Over TLS.
     Tls(reqwest::Body),
 }

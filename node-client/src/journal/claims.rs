@@ -51,7 +51,7 @@ impl Journal {
         now: UnixMillis,
     ) -> Result<(), JournalError> {
         self.worker
-            .run(move |database| {
+            .run(move |database, _| {
                 database.execute(
                     "INSERT INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'open')",
                     params![
@@ -77,7 +77,7 @@ impl Journal {
         coordinator: CoordinatorId,
     ) -> Result<Option<ClaimRecord>, JournalError> {
         self.worker
-            .run(move |database| {
+            .run(move |database, _| {
                 let found = database
                     .prepare_cached(
                         "SELECT signature, amount, bytes, last_valid FROM claims
@@ -108,7 +108,7 @@ impl Journal {
         state: ClaimState,
     ) -> Result<(), JournalError> {
         self.worker
-            .run(move |database| {
+            .run(move |database, _| {
                 database.execute(
                     "UPDATE claims SET state = ?2 WHERE signature = ?1",
                     params![signature.as_ref(), state.text()],
@@ -127,7 +127,7 @@ impl Journal {
         coordinator: CoordinatorId,
     ) -> Result<Option<UnixMillis>, JournalError> {
         self.worker
-            .run(move |database| {
+            .run(move |database, _| {
                 let created: Option<i64> = database.query_row(
                     "SELECT max(created) FROM claims WHERE coordinator = ?1 AND state = 'paid'",
                     [coordinator.0],

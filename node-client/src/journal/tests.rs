@@ -14,6 +14,7 @@ use super::{
     Settlement, compare_promises,
 };
 use crate::fixtures::{COORDINATOR, NODE, answered_ticket, deployment};
+use crate::serving::replay::FIRST_USE;
 
 fn entry(number: u8) -> Entry {
     Entry { presented: answered_ticket(number), amount: FineAmount(u128::from(number) * 10) }
@@ -121,19 +122,108 @@ fn promises_are_ordered_by_epoch_and_index() {
     );
 }
 
+/// An answer whose ticket was issued at `millis`.
+fn issued(number: u8, millis: u64) -> Entry {
+    let mut entry = entry(number);
+    entry.presented.ticket.issued = UnixMillis(millis);
+    entry
+}
+
+fn ticket_of(number: u8) -> pinaivu_protocol::hash::Hash32 {
+    entry(number).presented.proof.ticket
+}
+
+async fn refuse(journal: &Journal, number: u8) {
+    let refused = vec![Settlement::Refused { ticket: ticket_of(number) }];
+    assert!(journal.settle(COORDINATOR, refused).await.unwrap()[0].released.is_some());
+}
+
 #[tokio::test]
-async fn settled_tickets_are_forgotten_only_after_they_expire() {
+async fn settled_tickets_are_known_until_newer_ones_make_them_late() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), NODE).unwrap();
-    let deadline = entry(1).presented.ticket.deadline;
-    let ticket = entry(1).presented.proof.ticket;
-    journal.append(Arc::new(vec![entry(1)])).await.unwrap();
-    journal.settle(COORDINATOR, vec![Settlement::Refused { ticket }]).await.unwrap();
-    journal.prune(deadline, UnixMillis(0)).await.unwrap();
-    assert_eq!(journal.live_tickets(deadline).await.unwrap()[0].ticket, ticket);
-    let past_margin = UnixMillis(deadline.0 + 60 * 60 * 1000 + 1);
-    journal.prune(past_margin, UnixMillis(0)).await.unwrap();
-    assert_eq!(journal.append(Arc::new(vec![entry(1)])).await.unwrap(), Appended::Durable);
+    let start = 1_000_000;
+    journal.append(Arc::new(vec![issued(1, start), issued(2, start)])).await.unwrap();
+    journal.append(Arc::new(vec![issued(3, start)])).await.unwrap();
+    refuse(&journal, 1).await;
+    refuse(&journal, 3).await;
+    let late = start + FIRST_USE.0;
+    journal.append(Arc::new(vec![issued(4, late)])).await.unwrap();
+    drop(journal);
+    let journal = Journal::open(folder.path(), NODE).unwrap();
+    let holdings = journal.holdings(COORDINATOR).await.unwrap();
+    assert_eq!(holdings.newest_issue, UnixMillis(late));
+    let known: Vec<_> = holdings.answered.iter().map(|(ticket, _)| *ticket).collect();
+    assert_eq!(known, [1, 2, 3, 4].map(ticket_of));
+    // Far enough on for the first ones to be forgotten; what is not settled stays.
+    journal.append(Arc::new(vec![issued(5, late + FIRST_USE.0)])).await.unwrap();
+    let again = |number| journal.append(Arc::new(vec![issued(number, start)]));
+    assert_eq!(again(1).await.unwrap(), Appended::AlreadySigned(vec![ticket_of(1)]));
+    assert_eq!(again(3).await.unwrap(), Appended::Durable);
+    refuse(&journal, 4).await;
+    refuse(&journal, 5).await;
+    let holdings = journal.holdings(COORDINATOR).await.unwrap();
+    assert_eq!(holdings.newest_issue, UnixMillis(late + FIRST_USE.0));
+    assert_eq!(presented(&journal).await.len(), 2);
+}
+
+#[tokio::test]
+async fn answers_of_a_long_batch_are_presented_page_by_page_and_settled_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path(), NODE).unwrap();
+    let batch: Vec<_> = (0..150).map(entry).collect();
+    journal.append(Arc::new(batch)).await.unwrap();
+    for number in (0..150).filter(|number| number % 3 != 0) {
+        refuse(&journal, number).await;
+    }
+    drop(journal);
+    let journal = Journal::open(folder.path(), NODE).unwrap();
+    let (mut after, mut found) = (0, Vec::new());
+    loop {
+        let page = journal.unsettled(COORDINATOR, after, 16).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.sequence;
+        found.extend(page.into_iter().map(|entry| entry.presented));
+    }
+    let left = (0..150).filter(|number| number % 3 == 0);
+    let expected: Vec<_> =
+        left.map(|number| borsh::to_vec(&entry(number).presented).unwrap()).collect();
+    assert_eq!(found, expected);
+    assert_eq!(journal.unsettled(CoordinatorId([1; 32]), 0, 16).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn journal_of_the_first_version_keeps_what_is_unsettled_and_refuses_what_is_older() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Journal::open(folder.path(), NODE).unwrap());
+    let old = rusqlite::Connection::open(folder.path().join("journal.sqlite")).unwrap();
+    old.execute_batch(
+        "DROP TABLE presented; DROP TABLE answered;
+         CREATE TABLE proofs (
+             sequence INTEGER PRIMARY KEY AUTOINCREMENT, ticket BLOB NOT NULL UNIQUE,
+             coordinator BLOB NOT NULL, deadline INTEGER NOT NULL, finished INTEGER NOT NULL,
+             amount BLOB NOT NULL, presented BLOB
+         ) STRICT;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    for (number, finished, settled) in [(1, 900_000, false), (2, 2_000_000, true)] {
+        let Entry { presented, amount } = entry(number);
+        let bytes = (!settled).then(|| borsh::to_vec(&presented).unwrap());
+        old.execute(
+            "INSERT INTO proofs (ticket, coordinator, deadline, finished, amount, presented)
+             VALUES (?1, ?2, 0, ?3, ?4, ?5)",
+            (presented.proof.ticket.0, COORDINATOR.0, finished, amount.0.to_le_bytes(), bytes),
+        )
+        .unwrap();
+    }
+    drop(old);
+    let journal = Journal::open(folder.path(), NODE).unwrap();
+    assert_eq!(presented(&journal).await, [borsh::to_vec(&entry(1).presented).unwrap()]);
+    let holdings = journal.holdings(COORDINATOR).await.unwrap();
+    assert_eq!(holdings.unreceipted, FineAmount(10));
+    assert_eq!(holdings.newest_issue, UnixMillis(2_000_000 + FIRST_USE.0));
+    refuse(&journal, 1).await;
 }
 
 #[tokio::test]
@@ -142,8 +232,8 @@ async fn entries_older_than_the_limit_are_given_up_and_named() {
     let journal = Journal::open(folder.path(), NODE).unwrap();
     journal.append(Arc::new(vec![entry(1)])).await.unwrap();
     let finished = entry(1).presented.proof.finished;
-    assert!(journal.prune(UnixMillis(0), finished).await.unwrap().is_empty());
-    let pruned = journal.prune(UnixMillis(0), UnixMillis(finished.0 + 1)).await.unwrap();
+    assert!(journal.prune(finished).await.unwrap().is_empty());
+    let pruned = journal.prune(UnixMillis(finished.0 + 1)).await.unwrap();
     assert_eq!(pruned[0].ticket, entry(1).presented.proof.ticket);
     assert_eq!(pruned[0].amount, FineAmount(10));
     assert!(presented(&journal).await.is_empty());

@@ -9,14 +9,34 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::JournalError;
+use super::index::Index;
 
 /// Most jobs in one transaction: bounds how long the first of them waits for the last.
 const MAX_JOBS: usize = 256;
 
-/// Runs in the transaction, unless that could not begin; what it returns runs after the commit, with
-/// how that went.
-type Job = Box<dyn FnOnce(Result<&mut Connection, JournalError>) -> Reply + Send>;
+/// Runs in the transaction, unless that could not begin; of what it returns, the first runs after the
+/// commit, with how that went, and the second says whether the job itself succeeded.
+type Job = Box<dyn FnOnce(Result<&mut Database, JournalError>) -> (Reply, bool) + Send>;
 type Reply = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+
+/// The connection, and what its tables hold.
+struct Database {
+    connection: Connection,
+    index: Index,
+    /// A transaction failed: the index is ahead of the tables.
+    stale: bool,
+}
+
+impl Database {
+    /// Reads the index again when it may be wrong.
+    fn refresh(&mut self) -> Result<(), JournalError> {
+        if self.stale {
+            self.index = Index::load(&self.connection)?;
+            self.stale = false;
+        }
+        Ok(())
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -27,9 +47,11 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn start(connection: Connection) -> Result<Self, JournalError> {
         let (sender, jobs) = channel();
+        let index = Index::load(&connection)?;
+        let database = Database { connection, index, stale: false };
         let thread = std::thread::Builder::new()
             .name("proof-journal".to_owned())
-            .spawn(move || work(connection, &jobs))
+            .spawn(move || work(database, &jobs))
             .map_err(|_| JournalError::Closed)?;
         Ok(Self { jobs: Mutex::new(Some(sender)), thread: Some(thread) })
     }
@@ -37,15 +59,17 @@ impl Worker {
     /// Runs `job` in the next transaction and waits until that is durable.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+        job: impl FnOnce(&Connection, &mut Index) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (reply, result) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let outcome = connection.and_then(|connection| in_savepoint(connection, job));
-            Box::new(move |committed| {
+        let job: Job = Box::new(move |database| {
+            let outcome = database.and_then(|database| in_savepoint(database, job));
+            let stays = outcome.is_ok();
+            let reply: Reply = Box::new(move |committed| {
                 // A caller that no longer waits loses only the answer.
                 let _ = reply.send(committed.and(outcome));
-            })
+            });
+            (reply, stays)
         });
         let sent = match self.jobs.lock().as_ref() {
             Some(jobs) => jobs.send(job).is_ok(),
@@ -71,16 +95,17 @@ impl Drop for Worker {
 }
 
 fn in_savepoint<T>(
-    connection: &mut Connection,
-    job: impl FnOnce(&Connection) -> Result<T, JournalError>,
+    database: &mut Database,
+    job: impl FnOnce(&Connection, &mut Index) -> Result<T, JournalError>,
 ) -> Result<T, JournalError> {
-    let savepoint = connection.savepoint()?;
-    let value = job(&savepoint)?;
+    database.refresh()?;
+    let savepoint = database.connection.savepoint()?;
+    let value = job(&savepoint, &mut database.index)?;
     savepoint.commit()?;
     Ok(value)
 }
 
-fn work(mut connection: Connection, jobs: &Receiver<Job>) {
+fn work(mut database: Database, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut waiting = vec![first];
         while waiting.len() < MAX_JOBS
@@ -88,28 +113,33 @@ fn work(mut connection: Connection, jobs: &Receiver<Job>) {
         {
             waiting.push(job);
         }
-        let (replies, committed) = transact(&mut connection, waiting);
+        let (replies, committed) = transact(&mut database, waiting);
         for reply in replies {
             reply(committed.clone());
         }
     }
 }
 
-fn transact(connection: &mut Connection, jobs: Vec<Job>) -> (Vec<Reply>, Result<(), JournalError>) {
-    let began = execute(connection, "BEGIN IMMEDIATE");
+fn transact(database: &mut Database, jobs: Vec<Job>) -> (Vec<Reply>, Result<(), JournalError>) {
+    let began = execute(&database.connection, "BEGIN IMMEDIATE");
     let replies = jobs
         .into_iter()
-        .map(|job| match &began {
-            Ok(()) => job(Ok(connection)),
-            Err(error) => job(Err(error.clone())),
+        .map(|job| {
+            let (reply, stays) = match &began {
+                Ok(()) => job(Ok(&mut *database)),
+                Err(error) => job(Err(error.clone())),
+            };
+            database.stale |= !stays;
+            reply
         })
         .collect();
-    let committed = began.and_then(|()| execute(connection, "COMMIT"));
+    let committed = began.and_then(|()| execute(&database.connection, "COMMIT"));
     if let Err(error) = &committed {
+        database.stale = true;
         tracing::error!(%error, "the proof journal cannot store; nothing is signed until it can");
         // A commit that failed, for lack of space for example, may have left the transaction open.
-        if !connection.is_autocommit()
-            && let Err(error) = execute(connection, "ROLLBACK")
+        if !database.connection.is_autocommit()
+            && let Err(error) = execute(&database.connection, "ROLLBACK")
         {
             tracing::error!(%error, "the proof journal cannot roll back");
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, Salt, value_commitment};
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::proof::{Outcome, PROOF_TRAILER, ProofOfInference};
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::TokenCount;
@@ -38,6 +39,8 @@ struct Running {
     server: Arc<Server>,
     counterparty: Arc<Counterparty>,
     ticket: Ticket,
+    /// The ticket's.
+    hash: Hash32,
     ran: Ran,
     place: OwnedSemaphorePermit,
 }
@@ -51,10 +54,11 @@ impl Dispatch {
         server: Arc<Server>,
         counterparty: Arc<Counterparty>,
         ticket: Ticket,
+        hash: Hash32,
         ran: Ran,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { running: Some(Running { server, counterparty, ticket, ran, place }) }
+        Self { running: Some(Running { server, counterparty, ticket, hash, ran, place }) }
     }
 
     /// No answer was begun: nothing to prove.
@@ -69,12 +73,12 @@ impl Dispatch {
         answer: &Answer,
         seen: u32,
     ) -> Option<Concluded> {
-        let Running { server, counterparty, ticket, ran, place } = self.running.take()?;
+        let Running { server, counterparty, ticket, hash, ran, place } = self.running.take()?;
         let (input, output) = match answer.usage {
             Some(usage) => (usage.prompt_tokens, usage.completion_tokens),
             None => (TokenCount::ZERO, TokenCount(seen)),
         };
-        let work = work(&server, ticket, &ran, answer, (input, output), outcome);
+        let work = work(&server, (ticket, hash), &ran, answer, (input, output), outcome);
         Some(Concluded { counterparty, work: Some(work), _place: place })
     }
 
@@ -96,7 +100,7 @@ impl Drop for Dispatch {
 
 impl Running {
     fn cancel(self, answer: Answer, seen: u32) {
-        let Self { server, counterparty, ticket, ran, place } = self;
+        let Self { server, counterparty, ticket, hash, ran, place } = self;
         let afterwork = server.afterwork.clone();
         let runtime = server.runtime.clone();
         let span = tracing::Span::current();
@@ -106,7 +110,8 @@ impl Running {
                 Some(usage) => (usage.prompt_tokens, usage.completion_tokens),
                 None => count(&server, &ran, &answer, seen).await,
             };
-            let work = work(&server, ticket, &ran, &answer, tokens, Outcome::Cancelled);
+            let outcome = Outcome::Cancelled;
+            let work = work(&server, (ticket, hash), &ran, &answer, tokens, outcome);
             counterparty.submit(Work { delivered: false, ..work });
             drop(place);
         };
@@ -135,7 +140,7 @@ async fn count(server: &Server, ran: &Ran, answer: &Answer, seen: u32) -> (Token
 
 fn work(
     server: &Server,
-    ticket: Ticket,
+    (ticket, hash): (Ticket, Hash32),
     ran: &Ran,
     answer: &Answer,
     (input_tokens, output_tokens): (TokenCount, TokenCount),
@@ -149,7 +154,7 @@ fn work(
         node: ticket.node,
         request: ticket.request,
         segment: ticket.segment,
-        ticket: ticket.hash(),
+        ticket: hash,
         model: ran.model.clone(),
         backend: ran.backend.clone(),
         response_commitment: value_commitment(RESPONSE_TAG, &Salt(ticket.salt), &answer_json),
@@ -181,7 +186,9 @@ impl Concluded {
         let mut trailers = HeaderMap::new();
         let Some(work) = self.work.take() else { return trailers };
         let proof = borsh::to_vec(&work.proof).unwrap_or_default();
-        if let Ok(value) = HeaderValue::try_from(STANDARD_NO_PAD.encode(proof)) {
+        if let Ok(mut value) = HeaderValue::try_from(STANDARD_NO_PAD.encode(proof)) {
+            // Never the same again: not for the compression's memory of headers.
+            value.set_sensitive(true);
             trailers.insert(PROOF_TRAILER, value);
         }
         self.counterparty.submit(work);

@@ -1,7 +1,7 @@
 //! Watches a stream pass: puts the canonical answer together and tells how the stream ended.
 
 use bytes::Bytes;
-use pinaivu_openai::{AnswerFacts, EventSplitter};
+use pinaivu_openai::EventSplitter;
 use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 
 /// Why a stream cannot go on. The bytes up to here have been looked at and may be sent.
@@ -53,14 +53,14 @@ impl Meter {
                 continue;
             }
             let before = self.assembler.output_bytes();
-            if self.assembler.push_json(&event.data).is_err() {
+            let Ok(pushed) = self.assembler.push_json(&event.data) else {
                 return Err(StreamFault::Shape);
+            };
+            if pushed.has_error {
+                return Err(StreamFault::ErrorEvent);
             }
             if self.assembler.output_bytes() > before {
                 self.seen = self.seen.saturating_add(1);
-            } else if AnswerFacts::parse(&event.data).is_some_and(|facts| facts.is_error) {
-                // An error event has no text, so ordinary chunks are read only once.
-                return Err(StreamFault::ErrorEvent);
             }
         }
         Ok(())

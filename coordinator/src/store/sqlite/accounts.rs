@@ -125,70 +125,7 @@ fn out_of_range(error: StoreError) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
-/// Rows of whom a receipt concerns.
-pub(super) struct Charged {
-    pub(super) account: i64,
-    pub(super) node: i64,
-}
-
-/// Raises account, node and totals by one receipt, given the cumulatives it states. What is stored must
-/// be exactly the amount below.
-pub(super) fn charge(
-    connection: &Connection,
-    allowance: &AllowanceId,
-    allowance_cumulative: FineAmount,
-    node: &NodeId,
-    node_cumulative: FineAmount,
-    amount: FineAmount,
-    fee: FineAmount,
-) -> Result<Charged, StoreError> {
-    let corrupt = || StoreError::Corrupt("a receipt does not continue a cumulative");
-    let share = amount.checked_sub(fee).ok_or_else(corrupt)?;
-    let account_before = allowance_cumulative.checked_sub(amount).ok_or_else(corrupt)?;
-    let node_before = node_cumulative.checked_sub(share).ok_or_else(corrupt)?;
-    let owed = ceil(allowance_cumulative)?;
-    let due = floor(node_cumulative)?;
-
-    let account: Option<i64> = connection
-        .prepare_cached(
-            "UPDATE accounts SET receipted = ?3, owed = ?4 WHERE allowance = ?1 AND receipted = ?2
-             RETURNING id",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_row(
-                    (allowance.0, fine(account_before), fine(allowance_cumulative), owed),
-                    |row| row.get(0),
-                )
-                .optional()
-        })
-        .map_err(while_doing("charging an account"))?;
-    ensure_node(connection, node)?;
-    let node: Option<i64> = connection
-        .prepare_cached(
-            "UPDATE nodes SET earned = ?3, due = ?4 WHERE node = ?1 AND earned = ?2 RETURNING id",
-        )
-        .and_then(|mut statement| {
-            statement
-                .query_row((node.0, fine(node_before), fine(node_cumulative), due), |row| {
-                    row.get(0)
-                })
-                .optional()
-        })
-        .map_err(while_doing("raising a node's earnings"))?;
-    let (account, node) = account.zip(node).ok_or_else(corrupt)?;
-
-    let totals = totals(connection)?;
-    let charged = totals.charged.checked_add(amount).ok_or(StoreError::Range("the total"))?;
-    let fees = totals.fees.checked_add(fee).ok_or(StoreError::Range("the fees"))?;
-    connection
-        .prepare_cached("UPDATE totals SET charged = ?1, fees = ?2")
-        .and_then(|mut statement| statement.execute((fine(charged), fine(fees))))
-        .map_err(while_doing("raising the totals"))?;
-    Ok(Charged { account, node })
-}
-
-fn ensure_node(connection: &Connection, node: &NodeId) -> Result<(), StoreError> {
+pub(super) fn ensure_node(connection: &Connection, node: &NodeId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO nodes (node, baseline, earned, due, credited)
@@ -199,12 +136,12 @@ fn ensure_node(connection: &Connection, node: &NodeId) -> Result<(), StoreError>
     Ok(())
 }
 
-fn ceil(value: FineAmount) -> Result<i64, StoreError> {
+pub(super) fn ceil(value: FineAmount) -> Result<i64, StoreError> {
     let whole = value.to_amount_ceil().ok_or(StoreError::Range("a cumulative charge"))?;
     integer(whole.0, "a cumulative charge")
 }
 
-fn floor(value: FineAmount) -> Result<i64, StoreError> {
+pub(super) fn floor(value: FineAmount) -> Result<i64, StoreError> {
     let whole = value.to_amount_floor().ok_or(StoreError::Range("a cumulative earning"))?;
     integer(whole.0, "a cumulative earning")
 }

@@ -1,15 +1,18 @@
 //! Receipts, the tree over them, epochs, and tickets that were given up.
 
+use std::collections::HashMap;
+
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
-use pinaivu_protocol::merkle::empty_root;
+use pinaivu_protocol::merkle::{Subtree, empty_root};
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::units::UnixMillis;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row};
 
+use super::charges::Charges;
 use super::codec::{fine, get_bytes, get_fine, integer, unsigned};
-use super::{accounts, figures, while_doing};
+use super::{figures, while_doing};
 use crate::store::StoreError;
 use crate::store::records::{
     ApiKeyId, LogHead, NewReceipt, OwnerSalts, ReceiptCursor, ReceiptFilter, StoredReceipt,
@@ -169,18 +172,20 @@ pub(super) fn receipt_run(
     if found.len() == usize::from(count) { Ok(found) } else { Err(missing) }
 }
 
-pub(super) fn put_node(
+pub(super) fn put_nodes(
     connection: &Connection,
-    level: u8,
-    index: u64,
-    hash: &Hash32,
+    nodes: &[(Subtree, Hash32)],
 ) -> Result<(), StoreError> {
+    const DOING: &str = "storing a node of the log";
     let epoch = open_epoch(connection)?.head.epoch;
-    let index = integer(index, "a tree index")?;
-    let inserted = connection
+    let mut insert = connection
         .prepare_cached("INSERT INTO tree (epoch, level, position, hash) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut statement| statement.execute((epoch, level, index, hash.0)));
-    unique(inserted, "the node of the log", "storing a node of the log")
+        .map_err(while_doing(DOING))?;
+    for (Subtree { level, index }, hash) in nodes {
+        let index = integer(*index, "a tree index")?;
+        unique(insert.execute((epoch, level, index, hash.0)), "the node of the log", DOING)?;
+    }
+    Ok(())
 }
 
 fn unique(
@@ -197,55 +202,86 @@ fn unique(
     }
 }
 
-pub(super) fn append(connection: &Connection, receipt: &NewReceipt) -> Result<(), StoreError> {
+/// Appends receipts, in order. What is the same for all of them is read and written once.
+pub(super) fn append(connection: &Connection, receipts: &[NewReceipt]) -> Result<(), StoreError> {
+    const DOING: &str = "storing a receipt";
     let open = open_epoch(connection)?;
-    let position = next_position(connection, &open)?;
-    if receipt.epoch != open.head.epoch || position.checked_sub(open.first) != Some(receipt.index) {
-        return Err(StoreError::Corrupt("a receipt does not continue the log"));
-    }
-    let charged = accounts::charge(
-        connection,
-        &receipt.allowance,
-        receipt.allowance_cumulative,
-        &receipt.node,
-        receipt.node_cumulative,
-        receipt.amount,
-        receipt.fee,
-    )?;
-    let mut salts = [0; 96];
-    let parts = [receipt.salts.escrow, receipt.salts.allowance, receipt.salts.cumulative];
-    for (place, salt) in salts.chunks_exact_mut(32).zip(parts) {
-        place.copy_from_slice(&salt.0);
-    }
-    let position = integer(position, "a position")?;
-    let signer = signer_row(connection, &receipt.signer)?;
-    let model = figures::model_row(connection, &receipt.model)?;
-    let inserted = connection
+    let mut position = next_position(connection, &open)?;
+    let mut charges = Charges::begin(connection)?;
+    let mut rows = Rows::default();
+    let mut insert = connection
         .prepare_cached(
             "INSERT INTO receipts (position, request, segment, ticket, node, node_cumulative,
                                    account, account_cumulative, salts, signer, bytes, model,
                                    outcome, api_key)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )
-        .and_then(|mut statement| {
-            statement.execute((
-                position,
-                receipt.request.0,
-                receipt.segment.0,
-                receipt.ticket.0,
-                charged.node,
-                fine(receipt.node_cumulative),
-                charged.account,
-                fine(receipt.allowance_cumulative),
-                salts,
-                signer,
-                receipt.bytes.as_slice(),
-                model,
-                outcome_number(receipt.outcome),
-                receipt.api_key.map(|key| key.0),
-            ))
-        });
-    unique(inserted, "the segment's receipt", "storing a receipt")
+        .map_err(while_doing(DOING))?;
+    for receipt in receipts {
+        if receipt.epoch != open.head.epoch
+            || position.checked_sub(open.first) != Some(receipt.index)
+        {
+            return Err(StoreError::Corrupt("a receipt does not continue the log"));
+        }
+        let charged = charges.add(receipt)?;
+        let inserted = insert.execute((
+            integer(position, "a position")?,
+            receipt.request.0,
+            receipt.segment.0,
+            receipt.ticket.0,
+            charged.node,
+            fine(receipt.node_cumulative),
+            charged.account,
+            fine(receipt.allowance_cumulative),
+            salts_of(&receipt.salts),
+            rows.signer(connection, &receipt.signer)?,
+            receipt.bytes.as_slice(),
+            rows.model(connection, &receipt.model)?,
+            outcome_number(receipt.outcome),
+            receipt.api_key.map(|key| key.0),
+        ));
+        unique(inserted, "the segment's receipt", DOING)?;
+        position = position.checked_add(1).ok_or(StoreError::Range("a position"))?;
+    }
+    charges.write()
+}
+
+/// Rows that one receipt after the other names.
+#[derive(Default)]
+struct Rows {
+    signer: Option<(PublicKey, i64)>,
+    models: HashMap<String, i64>,
+}
+
+impl Rows {
+    fn signer(&mut self, connection: &Connection, signer: &PublicKey) -> Result<i64, StoreError> {
+        match self.signer {
+            Some((known, row)) if known == *signer => Ok(row),
+            _ => {
+                let row = signer_row(connection, signer)?;
+                self.signer = Some((*signer, row));
+                Ok(row)
+            }
+        }
+    }
+
+    fn model(&mut self, connection: &Connection, model: &str) -> Result<i64, StoreError> {
+        if let Some(row) = self.models.get(model) {
+            return Ok(*row);
+        }
+        let row = figures::model_row(connection, model)?;
+        self.models.insert(model.to_owned(), row);
+        Ok(row)
+    }
+}
+
+fn salts_of(salts: &OwnerSalts) -> [u8; 96] {
+    let mut bytes = [0; 96];
+    let parts = [salts.escrow, salts.allowance, salts.cumulative];
+    for (place, salt) in bytes.chunks_exact_mut(32).zip(parts) {
+        place.copy_from_slice(&salt.0);
+    }
+    bytes
 }
 
 /// As the column holds it, and as the wire does.

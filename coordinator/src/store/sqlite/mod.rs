@@ -7,6 +7,7 @@ mod accounts;
 mod backfill;
 mod blobs;
 mod book;
+mod charges;
 mod codec;
 mod figures;
 mod keys;

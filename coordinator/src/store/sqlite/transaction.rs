@@ -2,7 +2,7 @@
 
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId, Segment};
-use pinaivu_protocol::merkle::NodeSource;
+use pinaivu_protocol::merkle::{NodeSource, Subtree};
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 
@@ -319,12 +319,12 @@ impl Write for WriteTransaction<'_> {
         keys::take_nonce(self.connection, owner, nonce, expires, now)
     }
 
-    fn append_receipt(&mut self, receipt: &NewReceipt) -> Result<(), StoreError> {
-        log::append(self.connection, receipt)
+    fn append_receipts(&mut self, receipts: &[NewReceipt]) -> Result<(), StoreError> {
+        log::append(self.connection, receipts)
     }
 
-    fn put_node(&mut self, level: u8, index: u64, hash: &Hash32) -> Result<(), StoreError> {
-        log::put_node(self.connection, level, index, hash)
+    fn put_nodes(&mut self, nodes: &[(Subtree, Hash32)]) -> Result<(), StoreError> {
+        log::put_nodes(self.connection, nodes)
     }
 
     fn set_log_head(&mut self, size: u64, root: &Hash32) -> Result<(), StoreError> {

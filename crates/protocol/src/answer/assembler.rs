@@ -18,6 +18,19 @@ pub struct AnswerAssembler {
     output_bytes: usize,
 }
 
+/// What a chunk was, seen in passing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// It has no choices.
+    pub is_bare: bool,
+    /// One of its choices has a finish reason.
+    pub has_finished: bool,
+    /// It has usage.
+    pub has_usage: bool,
+    /// It has an `error` that is neither null nor empty. Nothing of it was added.
+    pub has_error: bool,
+}
+
 /// A choice and the stream indices of its tool calls, in the same (ascending) order as the calls.
 #[derive(Clone, Debug)]
 struct Partial {
@@ -37,7 +50,7 @@ impl AnswerAssembler {
     /// # Errors
     ///
     /// [`AnswerError::Shape`] or [`AnswerError::DuplicateChoice`]; nothing of the chunk was added.
-    pub fn push_json(&mut self, chunk: &[u8]) -> Result<(), AnswerError> {
+    pub fn push_json(&mut self, chunk: &[u8]) -> Result<Pushed, AnswerError> {
         self.push_wire(serde_json::from_slice(chunk).map_err(AnswerError::Shape)?)
     }
 
@@ -46,12 +59,26 @@ impl AnswerAssembler {
     /// # Errors
     ///
     /// As [`AnswerAssembler::push_json`].
-    pub fn push(&mut self, chunk: &Value) -> Result<(), AnswerError> {
+    pub fn push(&mut self, chunk: &Value) -> Result<Pushed, AnswerError> {
         self.push_wire(CompletionWire::deserialize(chunk).map_err(AnswerError::Shape)?)
     }
 
-    fn push_wire(&mut self, wire: CompletionWire<'_>) -> Result<(), AnswerError> {
-        self.add(wire.choices.unwrap_or_default(), wire.usage, ChoiceWire::piece)
+    fn push_wire(&mut self, wire: CompletionWire<'_>) -> Result<Pushed, AnswerError> {
+        let choices = wire.choices.unwrap_or_default();
+        let ends = |choice: &ChoiceWire<'_>| {
+            choice.finish_reason.as_ref().is_some_and(|reason| !reason.0.is_empty())
+        };
+        let pushed = Pushed {
+            is_bare: choices.is_empty(),
+            has_finished: choices.iter().any(ends),
+            has_usage: wire.usage.is_some(),
+            has_error: wire.error.is_some_and(|error| !error.is_empty()),
+        };
+        if pushed.has_error {
+            return Ok(pushed);
+        }
+        self.add(choices, wire.usage, ChoiceWire::piece)?;
+        Ok(pushed)
     }
 
     /// Adds choices, a unary answer being a single chunk whose deltas are the messages.

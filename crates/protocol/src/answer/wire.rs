@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::Usage;
 use crate::jcs::{JsonError, canonical_bytes};
@@ -23,6 +24,27 @@ pub(super) struct CompletionWire<'a> {
     pub(super) usage: Option<UsageWire>,
     /// The vectors of an embeddings answer.
     pub(super) data: Option<Vec<EmbeddingWire>>,
+    /// What stands in place of an answer.
+    pub(super) error: Option<ErrorWire>,
+}
+
+/// An error of any shape. Some servers have an empty one beside every answer.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum ErrorWire {
+    Text(String),
+    List(Vec<IgnoredAny>),
+    Other(IgnoredAny),
+}
+
+impl ErrorWire {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::Other(IgnoredAny) => false,
+        }
+    }
 }
 
 /// One vector: an array of numbers, or base64.

@@ -159,3 +159,30 @@ fn a_refused_chunk_adds_nothing() {
     assembler.push(&json!({"error": {"message": "no"}})).unwrap();
     assert_eq!(assembler.finish(), before);
 }
+
+#[test]
+fn pushed_chunk_tells_its_facts_and_an_error_adds_nothing() {
+    let mut assembler = AnswerAssembler::new();
+    let mut push = |chunk: &str| {
+        let facts = assembler.push_json(chunk.as_bytes()).unwrap();
+        let facts = [facts.is_bare, facts.has_finished, facts.has_usage, facts.has_error];
+        (facts, assembler.output_bytes())
+    };
+    for (chunk, facts, bytes) in [
+        (r#"{"choices":[{"delta":{"content":"ab"}}]}"#, [false, false, false, false], 2),
+        (r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, [false, true, false, false], 2),
+        (r#"{"choices":[{"delta":{},"finish_reason":""}]}"#, [false, false, false, false], 2),
+        (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, [true, false, true, false], 2),
+        (r#"{"choices":[{"delta":{"content":"c"}}],"error":null}"#, [false; 4], 3),
+        (r#"{"choices":[{"delta":{"content":"c"}}],"error":""}"#, [false; 4], 4),
+        (r#"{"choices":[{"delta":{"content":"c"}}],"error":[]}"#, [false; 4], 5),
+        (
+            r#"{"choices":[{"delta":{"content":"c"}}],"\u0065rror":{}}"#,
+            [false, false, false, true],
+            5,
+        ),
+        (r#"{"error":"broken"}"#, [true, false, false, true], 5),
+    ] {
+        assert_eq!(push(chunk), (facts, bytes), "{chunk}");
+    }
+}

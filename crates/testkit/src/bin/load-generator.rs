@@ -2,12 +2,18 @@
 //! line: requests, failures, requests a second, and the median and 99th percentile in microseconds.
 //!
 //! `load-generator --url http://127.0.0.1:PORT/v1/chat/completions [--key K] [--model M]
-//! [--connections N] [--seconds S | --requests N] [--stream]`
+//! [--connections N | --rate N] [--seconds S | --requests N] [--stream] [--user TEXT]`
+//!
+//! With `--connections`, each sends its next request when it has its answer. With `--rate`, so many
+//! requests begin in each second whether the last ones are answered or not, on as many connections as that
+//! takes.
 //!
 //! Every answer is read to its end; anything but 200, and a stream without `[DONE]`, is a failure: a
 //! fast failure must not look like speed. It stops by itself.
 #![expect(clippy::print_stdout, reason = "the figures are this program's result")]
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -33,6 +39,7 @@ struct Options {
     body: Bytes,
     stream: bool,
     connections: usize,
+    rate: Option<u32>,
     limit: Duration,
     requests: u64,
 }
@@ -41,6 +48,7 @@ impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let (mut url, mut key, mut model) = (String::new(), None, "scripted-model".to_owned());
         let (mut connections, mut seconds, mut requests, mut stream) = (1, 5, u64::MAX, false);
+        let (mut rate, mut user) = (None, None);
         while let Some(name) = arguments.next() {
             if name == "--stream" {
                 stream = true;
@@ -52,6 +60,8 @@ impl Options {
                 "--key" => key = Some(value),
                 "--model" => model = value,
                 "--connections" => connections = value.parse()?,
+                "--rate" => rate = Some(value.parse()?),
+                "--user" => user = Some(value),
                 "--seconds" => seconds = value.parse()?,
                 "--requests" => (requests, seconds) = (value.parse()?, 3_600),
                 _ => bail!("unknown option {name}"),
@@ -71,6 +81,9 @@ impl Options {
         if stream {
             body["stream"] = true.into();
         }
+        if let Some(user) = user {
+            body["user"] = user.into();
+        }
         Ok(Self {
             host: host.to_owned(),
             path: format!("/{path}"),
@@ -78,6 +91,7 @@ impl Options {
             body: serde_json::to_vec(&body)?.into(),
             stream,
             connections,
+            rate,
             limit: Duration::from_secs(seconds),
             requests,
         })
@@ -91,6 +105,9 @@ async fn run(options: Arc<Options>) -> anyhow::Result<()> {
     let results = local
         .run_until(async {
             let mut tasks = tokio::task::JoinSet::new();
+            if let Some(rate) = options.rate {
+                return vec![at_rate(&options, rate, started).await];
+            }
             for _ in 0..options.connections {
                 let worker = worker(Arc::clone(&options), Arc::clone(&issued), started);
                 tasks.spawn_local(worker);
@@ -141,6 +158,48 @@ async fn worker(
                 connection = connect(&options.host).await?;
             }
         }
+    }
+    Ok((latencies, failures, first))
+}
+
+/// Begins requests at a steady rate. Timers tick in milliseconds, so those of one tick begin together.
+async fn at_rate(options: &Arc<Options>, rate: u32, started: Instant) -> anyhow::Result<Worked> {
+    let idle = Rc::new(RefCell::new(Vec::new()));
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    let (mut begun, mut running) = (0_u64, tokio::task::JoinSet::new());
+    let (mut latencies, mut failures, mut first) = (Vec::new(), 0, None);
+    let mut count = |outcome: anyhow::Result<u64>| match outcome {
+        Ok(latency) => latencies.push(latency),
+        Err(error) => {
+            failures += 1;
+            first.get_or_insert_with(|| format!("{error:#}"));
+        }
+    };
+    while started.elapsed() < options.limit && begun < options.requests {
+        ticks.tick().await;
+        let due = u64::try_from(started.elapsed().as_micros())? * u64::from(rate) / 1_000_000;
+        while begun < due {
+            begun += 1;
+            let (options, idle) = (Arc::clone(options), Rc::clone(&idle));
+            running.spawn_local(async move {
+                let begun = Instant::now();
+                let connection = idle.borrow_mut().pop();
+                let mut connection = match connection {
+                    Some(connection) => connection,
+                    None => connect(&options.host).await?,
+                };
+                once(&options, &mut connection).await?;
+                let latency = u64::try_from(begun.elapsed().as_micros())?;
+                idle.borrow_mut().push(connection);
+                Ok(latency)
+            });
+        }
+        while let Some(ended) = running.try_join_next() {
+            count(ended?);
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        count(ended?);
     }
     Ok((latencies, failures, first))
 }

@@ -5,7 +5,8 @@
 //!
 //! Prints `listening on http://127.0.0.1:PORT` when it is ready and runs until it is killed. A stream
 //! has `--chunks` events beside `[DONE]` (66 unless told otherwise), the usage chunk included when the
-//! request asks for it, `--every-ms` milliseconds apart.
+//! request asks for it, `--every-ms` milliseconds apart; a request whose `user` is `every-ms=N` has its own
+//! pace.
 
 use std::convert::Infallible;
 use std::io;
@@ -146,11 +147,13 @@ async fn respond(request: Request<Incoming>, replies: &Replies) -> Response<Repl
             let Ok(body) = body.collect().await else {
                 return json(StatusCode::BAD_REQUEST, Bytes::from_static(b"{}"));
             };
-            match ChatRequest::parse(&body.to_bytes()) {
+            let body = body.to_bytes();
+            let every = || asked_pace(&body).unwrap_or(replies.every);
+            match ChatRequest::parse(&body) {
                 Ok(chat) if chat.stream && chat.include_usage => {
-                    events(&replies.stream_with_usage, replies.every)
+                    events(&replies.stream_with_usage, every())
                 }
-                Ok(chat) if chat.stream => events(&replies.stream, replies.every),
+                Ok(chat) if chat.stream => events(&replies.stream, every()),
                 Ok(_) => json(StatusCode::OK, replies.unary.clone()),
                 Err(error) => json(StatusCode::BAD_REQUEST, error.to_json().into()),
             }
@@ -162,6 +165,13 @@ async fn respond(request: Request<Incoming>, replies: &Replies) -> Response<Repl
         }
         _ => json(StatusCode::NOT_FOUND, Bytes::from_static(b"{}")),
     }
+}
+
+/// A request's own pace, in a field that every gateway passes on.
+fn asked_pace(body: &[u8]) -> Option<Duration> {
+    let user = pinaivu_openai::get_field(body, "user").ok()??;
+    let millis = user.trim_matches('"').strip_prefix("every-ms=")?;
+    millis.parse().ok().map(Duration::from_millis)
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<Reply> {
