@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::context::ContextArgs;
 use crate::network::{Network, get_json};
 use crate::output::{Failure, Printer};
-use crate::receipt::{Document, fetch};
+use crate::receipt::{fetch, read};
 
 /// What to do with auctions.
 #[derive(Debug, Subcommand)]
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     let AuctionCommand::Replay { request } = command;
     let network = Network::open(context).await?;
     let account = network.coordinator().await?;
-    let document = Document::read(&fetch(&network, &request.to_string(), None).await?)?;
+    let document = read(&fetch(&network, &request.to_string(), None).await?)?;
     let receipt = &document.entries.first().context("no receipt")?.receipt;
     receipt
         .verify(&account.signer)

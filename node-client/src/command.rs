@@ -157,4 +157,7 @@ const EXAMPLE: &str = r#"A configuration that serves every model of a local llam
 
   [claims]
   threshold_usdc = "1"                      # claim earnings as soon as this much is credited
+
+  [attestation]
+  require = "auto"                          # when the market lists measurements; or always, never
 "#;

@@ -18,6 +18,7 @@
     clippy::integer_division
 )]
 
+mod archive;
 mod operations;
 mod readers;
 mod records;
@@ -29,6 +30,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use archive::BUNDLE as ARCHIVE_BUNDLE;
 pub use operations::{Read, Write};
 pub use records::{
     Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Billed, BlobEntry, BlobExpectation,
