@@ -57,7 +57,7 @@ impl Archive {
         let check = sha256(&[&bytes]);
         bytes.extend_from_slice(&check.0);
         let path = self.file(epoch, bundle);
-        let write = || {
+        let write = || -> std::io::Result<()> {
             let folder = path.parent().unwrap_or(&self.directory);
             let new = !folder.exists();
             fs::create_dir_all(folder)?;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use parking_lot::Mutex;
 use pinaivu_coordinator::config::WitnessSubmission;
-use pinaivu_log::audit::{self, Anchor, ChainReader, Evidence, Opening, Settled};
+use pinaivu_log::audit::{
+    self, Anchor, ChainReader, Contradiction, Evidence, Opening, OwnerRecord, Settled,
+};
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::cosignature::{cosign, verify, witness_key};
 use pinaivu_log::note::{Note, NoteKey, SignatureType};
@@ -137,6 +139,22 @@ async fn stranger_audits_the_served_log_and_finds_a_proof_for_every_receipt() {
     assert_eq!(report.contradictions, []);
     assert_eq!(report.totals.charged, charged.to_string());
     assert_eq!(report.totals.receipts, 5);
+
+    // The payer's own records, as the API gives them, open every commitment and add up to the debit.
+    let mut own = world.client.http.get(world.client.url("/account/receipts?limit=100"));
+    own = own.bearer_auth(world.client.key.as_ref().unwrap());
+    let mut own: serde_json::Value = own.send().await.unwrap().json().await.unwrap();
+    let records: Vec<OwnerRecord> = serde_json::from_value(own["data"].take()).unwrap();
+    assert_eq!(records.len(), 5);
+    assert!(records.iter().all(|record| record.allowance == world.allowance));
+    let evidence = Evidence { owner: records.clone(), ..Evidence::default() };
+    let report = audit::run(&served, &chain, evidence, |_| {}).await.unwrap();
+    assert_eq!(report.contradictions, []);
+    let mut short = chain;
+    short.settled.debits.insert(world.allowance, debited.saturating_add(Amount(1)));
+    let evidence = Evidence { owner: records, ..Evidence::default() };
+    let report = audit::run(&served, &short, evidence, |_| {}).await.unwrap();
+    assert!(report.contradictions.iter().any(|found| found.kind == Contradiction::OwnerDebit));
     assert_eq!(Note::parse(&note.to_string()).unwrap(), note);
 }
 

@@ -4,13 +4,7 @@
 //! Forty nodes, each signing one root over 64 proofs, as real ones do. The log is made twice: once for its
 //! root, which the chain must hold, and once as the audit reads it; only the second time is measured, making
 //! included.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::arithmetic_side_effects,
-    clippy::integer_division,
-    reason = "an example that measures"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "an example that measures")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;

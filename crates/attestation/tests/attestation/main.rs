@@ -1,6 +1,6 @@
 //! Evidence, checked: real documents of both vendors at their time, and documents made here, under a
 //! root made here, for every way in which one can be wrong.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod binding;
 mod format;
