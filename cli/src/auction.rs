@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
-use pinaivu_auction::{BookEntry, OrderBook, Terms, next_head};
+use pinaivu_auction::{BookEntry, Order, OrderBook, Terms, next_head};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::receipt::Receipt;
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::context::ContextArgs;
 use crate::network::{Network, get_json};
 use crate::output::{Failure, Printer};
-use crate::receipt::{Document, fetch};
+use crate::receipt::{fetch, read};
 
 /// What to do with auctions.
 #[derive(Debug, Subcommand)]
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     let AuctionCommand::Replay { request } = command;
     let network = Network::open(context).await?;
     let account = network.coordinator().await?;
-    let document = Document::read(&fetch(&network, &request.to_string(), None).await?)?;
+    let document = read(&fetch(&network, &request.to_string(), None).await?)?;
     let receipt = &document.entries.first().context("no receipt")?.receipt;
     receipt
         .verify(&account.signer)
@@ -84,18 +84,27 @@ pub(crate) async fn run(
                 "book_version": view.book_version,
                 "book_head": head.to_string(),
                 "candidates": replayed.candidates,
-                "tried_before": replayed.rank,
+                "rank": replayed.rank,
+                "tried_before": replayed.before,
+                "wish": { "order": format!("{:?}", terms.wish.order).to_lowercase(),
+                    "first_only": terms.wish.first_only },
                 "winner": receipt.head.record.node,
                 "price": receipt.body.tariff.price,
             });
             let text = format!(
                 "the book has the {} entries that lead to the head in the receipt\n\
-                 {} offers competed; node {} was number {} and is paid {}\nverified",
+                 {} offers competed; node {} was number {} and is paid {}{}\nverified",
                 view.book_version,
                 replayed.candidates,
                 receipt.head.record.node,
                 replayed.rank + 1,
                 receipt.body.tariff.price,
+                match terms.wish.order {
+                    Order::Auction => "",
+                    Order::Price => "\nthe client wanted the lowest price first",
+                    Order::Latency | Order::Throughput =>
+                        "\nthe client wanted the fastest first; how fast is the coordinator's word",
+                },
             );
             printer.result(&value, text);
             Ok(())
@@ -130,7 +139,10 @@ async fn book(network: &Network, view: &AuctionView) -> anyhow::Result<(Vec<Book
 #[derive(Debug, PartialEq, Eq)]
 struct Replayed {
     candidates: u16,
+    /// In the auction.
     rank: usize,
+    /// In the order the client wanted; nothing where that is by speed.
+    before: Option<usize>,
 }
 
 /// Clears again and holds the result against the receipt.
@@ -162,6 +174,12 @@ fn compare(
     else {
         return Err(format!("node {} does not win, nor is it next", signed.node));
     };
+    let tried = terms.tried(&clearing);
+    if let Some(tried) = &tried
+        && !tried.contains(&rank)
+    {
+        return Err(format!("the client wanted only another node than {}", signed.node));
+    }
     if candidate.tariff != body.tariff {
         return Err(format!(
             "the clearing price is {:?}, the receipt charges {:?}",
@@ -175,5 +193,7 @@ fn compare(
             body.auction
         ));
     }
-    Ok(Replayed { candidates: body.auction.candidates, rank })
+    // How many the client's own order puts before it; by measured speed, nobody else can say.
+    let before = tried.and_then(|tried| tried.iter().position(|place| *place == rank));
+    Ok(Replayed { candidates: body.auction.candidates, rank, before })
 }

@@ -18,7 +18,7 @@ use crate::context::ContextArgs;
 use crate::log::{HttpLog, RpcReader};
 use crate::network::Network;
 use crate::output::{Failure, Printer};
-use crate::receipt::Document;
+use crate::receipt::read_file;
 
 /// What to audit with, beside the log and the chain.
 #[derive(Debug, Args)]
@@ -130,7 +130,7 @@ fn bar() -> anyhow::Result<ProgressBar> {
 }
 
 fn hold(evidence: &mut Evidence, path: &Path) -> anyhow::Result<()> {
-    let document = Document::read_file(path)?;
+    let document = read_file(path)?;
     for entry in document.entries {
         if let Some(proof) = &entry.proof {
             let head = Checkpoint::from_text(proof.checkpoint.text())?;

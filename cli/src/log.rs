@@ -67,7 +67,7 @@ pub(crate) struct RpcReader<'a> {
     pub(crate) coordinator: CoordinatorId,
     /// The market's cap on fees.
     pub(crate) fee_cap: Bps,
-    /// Keys nodes signed with before today's.
+    /// Keys nodes signed with before today's, where the chain has no record of them any more.
     pub(crate) former_keys: &'a [(NodeId, PublicKey)],
     /// How long settling may take.
     pub(crate) settle_wait: Duration,
@@ -115,6 +115,11 @@ impl ChainReader for RpcReader<'_> {
             open: anchor(&account),
             closed,
         })
+    }
+
+    async fn former_key(&self, node: NodeId, key: PublicKey) -> Result<bool, SourceError> {
+        let found = self.chain.retired_signer(&node, &key, AT).await;
+        Ok(found.map_err(|error| unreachable(&error))?.is_some())
     }
 
     async fn settled(&self, due: &BTreeMap<NodeId, Amount>) -> Result<Settled, SourceError> {

@@ -4,8 +4,10 @@
 //! This file only dispatches. Every command prints for people by default and one JSON document with
 //! `--json`; exit codes are in [`output`].
 
+mod attest;
 mod auction;
 mod audit;
+mod checks;
 mod context;
 mod coordinator;
 mod escrow;
@@ -68,6 +70,13 @@ enum Command {
     ///
     /// Exits with 3 and the first contradiction when something does not fit together.
     Audit(audit::AuditArgs),
+    /// Ask a coordinator for fresh evidence about the code it runs, and check it against the chain.
+    ///
+    /// Exits with 3 when the coordinator is not attested.
+    Attest(attest::AttestArgs),
+    /// Compute the measurement of an image, as the market's list on chain has it.
+    #[command(subcommand)]
+    Measure(attest::MeasureCommand),
     /// Follow a coordinator's log and the chain, and cosign heads that extend everything seen before.
     Witness(witness::WitnessArgs),
     /// Run a program and end it when standard input closes (used by `up` for foreign programs).
@@ -94,6 +103,8 @@ fn main() -> ExitCode {
             Command::Receipt(command) => receipt::run(&printer, &arguments.context, command).await,
             Command::Auction(command) => auction::run(&printer, &arguments.context, command).await,
             Command::Audit(command) => audit::run(&printer, &arguments.context, command).await,
+            Command::Attest(command) => attest::run(&printer, &arguments.context, command).await,
+            Command::Measure(command) => attest::measure(&printer, &command),
             Command::Witness(command) => witness::run(&printer, &arguments.context, command).await,
             Command::Guard(command) => guard::run(command).await,
         }

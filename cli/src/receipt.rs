@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pinaivu_chain::{Chain, Commitment, Coordinator};
+use pinaivu_log::bundle::{Document, Entry};
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::note::NoteKey;
 use pinaivu_log::source::{self, ReadError};
 use pinaivu_protocol::commitment::Salt;
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 
 use crate::context::ContextArgs;
@@ -21,7 +23,8 @@ use crate::log::HttpLog;
 use crate::money::show;
 use crate::network::{Network, chain_failure, get_json};
 use crate::output::{Failure, Printer};
-pub(crate) use document::{Document, Entry};
+pub(crate) use document::read;
+pub(crate) use document::read_file;
 use evidence::{ChainFacts, Evidence};
 
 /// What to do with receipts.
@@ -70,6 +73,15 @@ pub(crate) struct VerifyArgs {
     /// Witnesses whose cosignatures you want to see on the log head: NAME+ID+KEY.
     #[arg(long, value_name = "KEY", num_args = 1..)]
     witness: Vec<WitnessKey>,
+    /// Measurements of code that you accept, for --offline; with the chain, the market's list is used.
+    #[arg(long, value_name = "HASH", num_args = 1.., value_parser = measurement)]
+    measurement: Vec<Hash32>,
+}
+
+fn measurement(text: &str) -> Result<Hash32, String> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| "expected 64 hexadecimal digits")?;
+    Ok(Hash32(bytes))
 }
 
 /// A witness as it is written.
@@ -94,7 +106,7 @@ pub(crate) async fn run(
         ReceiptCommand::Show { request } => {
             let network = Network::open(context).await?;
             let value = fetch(&network, &request.to_string(), None).await?;
-            let document = Document::read(&value)?;
+            let document = read(&value)?;
             let text: Vec<String> = document.entries.iter().map(describe).collect();
             printer.result(&value, text.join("\n\n"));
             Ok(())
@@ -113,7 +125,7 @@ async fn verify_command(
     let evidence =
         Evidence::read(arguments.request.as_deref(), arguments.answer.as_deref(), arguments.salt)?;
     let (document, facts) = if arguments.offline {
-        let document = Document::read_file(Path::new(&arguments.receipt))?;
+        let document = read_file(Path::new(&arguments.receipt))?;
         let claimed = document.signer.filter(|_| arguments.signer.is_none());
         let signer = arguments.signer.or(claimed).ok_or_else(|| {
             Failure::failed(
@@ -125,6 +137,7 @@ async fn verify_command(
         let facts = ChainFacts {
             signer_claimed: claimed.is_some(),
             witnesses,
+            measurements: arguments.measurement.clone(),
             ..ChainFacts::offline(signer)
         };
         (document, facts)
@@ -152,16 +165,16 @@ async fn with_path(network: &Network, receipt: &str, size: u64) -> anyhow::Resul
     let mut document = match receipt.parse::<RequestId>() {
         Ok(id) => {
             let size = (size > 0).then_some(size);
-            Document::read(&fetch(network, &id.to_string(), size).await?)?
+            read(&fetch(network, &id.to_string(), size).await?)?
         }
-        Err(_) => Document::read_file(Path::new(receipt))?,
+        Err(_) => read_file(Path::new(receipt))?,
     };
     // A file's path may lead to an older root than the one on chain: ask for the present one.
     if receipt.parse::<RequestId>().is_err()
         && let Ok(value) = fetch(network, &document.request_id, Some(size)).await
-        && let Ok(newer) = Document::read(&value)
+        && let Ok(newer) = read(&value)
     {
-        document.adopt_inclusion(newer);
+        document.adopt_inclusion(&newer);
     }
     Ok(document)
 }
@@ -172,7 +185,7 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
     let coordinator = network.coordinator().await?;
     let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
     let document = with_path(&network, receipt, coordinator.log.size).await?;
-    let mut nodes = Vec::new();
+    let (mut nodes, mut former_keys) = (Vec::new(), Vec::new());
     for entry in &document.entries {
         let id = entry.receipt.head.record.node;
         if let Some(node) =
@@ -180,18 +193,52 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
         {
             nodes.push(node);
         }
+        if let Some(statement) = &entry.receipt.body.statement {
+            let key = statement.evidence.signer;
+            let retired = network.chain.retired_signer(&id, &key, Commitment::Confirmed).await;
+            if retired.map_err(chain_failure)?.is_some() {
+                former_keys.push((id, key));
+            }
+        }
     }
+    fetch_attestation(&network, &mut document).await?;
+    let listed = network.chain.measurements(network.info.market, Commitment::Confirmed).await;
+    let listed = listed.map_err(chain_failure)?;
     let extended = extension(&network, &document, &coordinator).await;
     let facts = ChainFacts {
         deployment: Some(deployment),
         signer: coordinator.signer,
         coordinator: Some(coordinator),
         nodes,
+        former_keys,
         signer_claimed: false,
         witnesses: Vec::new(),
         extended,
+        measurements: listed.into_iter().map(|entry| entry.measurement).collect(),
     };
     Ok((document, facts))
+}
+
+/// Adds the evidence that the receipts name and that did not come along. What the coordinator does not
+/// have stays out, and the check says so.
+pub(crate) async fn fetch_attestation(
+    network: &Network,
+    document: &mut Document,
+) -> anyhow::Result<()> {
+    for entry in &document.entries {
+        let Some(hash) = entry.receipt.body.attestation.map(|hash| hash.to_string()) else {
+            continue;
+        };
+        if document.attestation.contains_key(&hash) {
+            continue;
+        }
+        let url = format!("{}/v1/attestation/{hash}", network.url);
+        let response = network.http.get(&url).send().await?;
+        if response.status().is_success() {
+            document.attestation.insert(hash, response.bytes().await?.to_vec());
+        }
+    }
+    Ok(())
 }
 
 /// Whether the chain's log extends the head in each of the document's proofs, from the log's own tiles,

@@ -2,28 +2,34 @@
 //!
 //! Invariant: a head is on disk as seen before a cosignature over it leaves this process, so that a
 //! witness that is killed never cosigns two histories. A head that contradicts what was seen, or what
-//! the chain holds, is never cosigned: the witness keeps both sides in a file and ends.
+//! the chain holds, is never cosigned: the witness keeps both sides in a file and ends. With `--serve` logs
+//! bring heads themselves ([`serve`]); both ways share one memory.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+mod memory;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::cosignature::{cosign, witness_key};
-use pinaivu_log::note::Note;
+use pinaivu_log::note::{Note, NoteKey, SignatureType};
 use pinaivu_log::source::{ReadError, checkpoint, consistency};
 use pinaivu_log::witness::Observed;
-use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::signed::SigningKey;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::context::ContextArgs;
 use crate::log::HttpLog;
 use crate::network::{Network, read_json, read_keypair};
 use crate::output::{Failure, Printer};
+use memory::{Memory, keep_contradiction};
 
 /// How to witness.
 #[derive(Debug, Args)]
@@ -43,58 +49,27 @@ pub(crate) struct WitnessArgs {
     /// Look once and end.
     #[arg(long)]
     once: bool,
+    /// Beside looking, answer `POST /add-checkpoint` here (C2SP tlog-witness), so that logs bring their
+    /// heads themselves. Put a proxy with TLS in front of it.
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "once")]
+    serve: Option<SocketAddr>,
+    /// Further logs whose heads are cosigned when they are brought: NAME+ID+KEY.
+    #[arg(long, value_name = "KEY", num_args = 1.., requires = "serve")]
+    log: Vec<LogKey>,
 }
 
-/// What was seen, log by log.
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct State {
-    logs: Vec<SeenLog>,
-}
+/// A log's key as it is written.
+#[derive(Clone, Debug)]
+struct LogKey(NoteKey);
 
-#[derive(Debug, Deserialize, Serialize)]
-struct SeenLog {
-    origin: String,
-    size: u64,
-    root: String,
-}
+impl std::str::FromStr for LogKey {
+    type Err = String;
 
-impl State {
-    fn read(path: &Path) -> anyhow::Result<Self> {
-        match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is not a witness's state", path.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    fn from_str(text: &str) -> Result<Self, String> {
+        match NoteKey::parse(text) {
+            Ok(key) if key.kind() == SignatureType::Ed25519 => Ok(Self(key)),
+            _ => Err("expected the key of a log, NAME+ID+KEY".to_owned()),
         }
-    }
-
-    fn of(&self, origin: &str) -> anyhow::Result<Observed> {
-        let Some(seen) = self.logs.iter().find(|log| log.origin == origin) else {
-            return Ok(Observed::default());
-        };
-        let mut root = [0; 32];
-        hex::decode_to_slice(&seen.root, &mut root).context("a root in the state is no hash")?;
-        Ok(Observed { size: seen.size, root: Hash32(root) })
-    }
-
-    /// Durable when this returns.
-    fn store(&mut self, origin: &str, seen: Observed, path: &Path) -> anyhow::Result<()> {
-        self.logs.retain(|log| log.origin != origin);
-        self.logs.push(SeenLog {
-            origin: origin.to_owned(),
-            size: seen.size,
-            root: seen.root.to_string(),
-        });
-        let beside = path.with_extension("new");
-        let write = || -> std::io::Result<()> {
-            let mut file = std::fs::File::create(&beside)?;
-            file.write_all(&serde_json::to_vec_pretty(self)?)?;
-            file.sync_all()?;
-            std::fs::rename(&beside, path)?;
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
@@ -109,8 +84,25 @@ pub(crate) async fn run(
     let public = witness_key(&arguments.name, key.public())?;
     let network = Network::open(context).await?;
     printer.step(format_args!("witness {public}"));
+    let memory = Arc::new(Memory::new(&arguments.state));
+    // Ends with this function.
+    let mut serving = JoinSet::new();
+    if let Some(address) = arguments.serve {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        printer.step(format_args!("answering on http://{}/add-checkpoint", listener.local_addr()?));
+        let witness = serve::Witness {
+            name: arguments.name.clone(),
+            key: SigningKey::from_seed(pair.secret_bytes())?,
+            logs: arguments.log.iter().map(|log| log.0.clone()).collect(),
+            network: Some(Network::open(context).await?),
+            memory: Arc::clone(&memory),
+        };
+        serving.spawn(serve::run(listener, witness));
+    }
     loop {
-        match look(&network, &arguments, &key).await {
+        match look(&network, &arguments, &key, &memory).await {
             Ok(Some(head)) => {
                 let result = json!({
                     "witness": public.to_string(),
@@ -137,7 +129,12 @@ pub(crate) async fn run(
         if arguments.once {
             return Ok(());
         }
-        tokio::time::sleep(Duration::from_secs(arguments.interval.max(1))).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(arguments.interval.max(1))) => {}
+            Some(ended) = serving.join_next() => {
+                return ended.context("the listener ended").and_then(|ended| ended);
+            }
+        }
     }
 }
 
@@ -146,6 +143,7 @@ async fn look(
     network: &Network,
     arguments: &WitnessArgs,
     key: &SigningKey,
+    memory: &Memory,
 ) -> anyhow::Result<Option<Checkpoint>> {
     let account = network.coordinator().await?;
     let epoch = account.log.epoch;
@@ -153,7 +151,8 @@ async fn look(
     let (note, head) = checkpoint(&source, account.id, epoch, account.signer)
         .await
         .map_err(|error| refused(error, arguments, None))?;
-    let mut state = State::read(&arguments.state)?;
+    // Held until the head is remembered: nobody else advances this log in between.
+    let mut state = memory.lock().await?;
     let mut seen = state.of(&head.origin)?;
     if head.size == 0 && seen.size == 0 {
         return Ok(None);
@@ -168,7 +167,8 @@ async fn look(
         .map_err(|error| refused(error, arguments, Some((&note, anchored))))?;
     seen.advance(&head, &path)
         .map_err(|error| contradiction(&error.to_string(), arguments, Some((&note, seen))))?;
-    state.store(&head.origin, seen, &arguments.state)?;
+    state.store(&head.origin, seen)?;
+    drop(state);
 
     let mut cosigned = note.clone();
     cosigned.signatures.push(cosign(&head, &arguments.name, key, now()?)?);
@@ -197,14 +197,8 @@ fn contradiction(
 ) -> anyhow::Error {
     let mut message = format!("the head is refused: {why}");
     if let Some((note, seen)) = seen {
-        let path = arguments.state.with_extension("contradiction.json");
-        let evidence = json!({
-            "why": why,
-            "seen": { "size": seen.size, "root": seen.root.to_string() },
-            "shown": note.to_string(),
-        });
-        match std::fs::write(&path, format!("{evidence:#}")) {
-            Ok(()) => message.push_str(&format!("; both sides are in {}", path.display())),
+        match keep_contradiction(&arguments.state, why, seen, note) {
+            Ok(path) => message.push_str(&format!("; both sides are in {}", path.display())),
             Err(error) => message.push_str(&format!("; it could not be kept: {error}")),
         }
     }
@@ -213,10 +207,15 @@ fn contradiction(
 
 /// Seconds since 1970.
 fn now() -> anyhow::Result<u64> {
+    Ok(u64::try_from(now_millis()?)? / 1000)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_millis() -> anyhow::Result<u128> {
     #[expect(clippy::disallowed_methods, reason = "a command has the real clock")]
     let now = std::time::SystemTime::now();
     match now.duration_since(std::time::UNIX_EPOCH) {
-        Ok(since) => Ok(since.as_secs()),
+        Ok(since) => Ok(since.as_millis()),
         Err(_) => bail!("the clock is before 1970"),
     }
 }

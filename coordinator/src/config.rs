@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pinaivu_attestation::AttesterChoice;
 use pinaivu_log::note::{NoteKey, SignatureType};
 use pinaivu_protocol::ids::{CoordinatorId, MarketId, ProgramId};
 use pinaivu_protocol::units::TokenCount;
@@ -98,6 +99,9 @@ pub struct Config {
     /// Settlement.
     #[serde(default)]
     pub settlement: Settlement,
+    /// Attestation evidence.
+    #[serde(default)]
+    pub attestation: Attestation,
     /// How tokens of the models weigh.
     #[serde(default)]
     pub models: Models,
@@ -206,9 +210,28 @@ pub struct Receipts {
     /// How long to wait for a node's own count of an answer that was cut off.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub interrupted_wait: Duration,
+    /// How many of the newest receipts stay in the database; older ones that the chain covers go into files
+    /// beside it. 0: all stay.
+    pub keep_hot: u64,
     /// Witnesses whose cosignatures on the log's heads are taken and served: `NAME+ID+KEY`.
     #[serde(deserialize_with = "witnesses", serialize_with = "witness_texts")]
     pub witnesses: Vec<NoteKey>,
+    /// Witnesses that are brought every new head; their cosignatures are taken too.
+    pub submit: Vec<WitnessSubmission>,
+    /// How often they are.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub submit_interval: Duration,
+}
+
+/// A witness that takes heads by HTTP (C2SP `tlog-witness`).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessSubmission {
+    /// Its submission prefix: `/add-checkpoint` is below it.
+    pub url: String,
+    /// Its key: `NAME+ID+KEY`.
+    #[serde(deserialize_with = "witness", serialize_with = "witness_text")]
+    pub key: NoteKey,
 }
 
 impl Default for Receipts {
@@ -217,7 +240,10 @@ impl Default for Receipts {
             group_interval: Duration::from_millis(20),
             evidence_wait: Duration::from_secs(2),
             interrupted_wait: Duration::from_secs(5),
+            keep_hot: 0,
             witnesses: Vec::new(),
+            submit: Vec::new(),
+            submit_interval: Duration::from_secs(10),
         }
     }
 }
@@ -237,6 +263,30 @@ pub struct Settlement {
 impl Default for Settlement {
     fn default() -> Self {
         Self { interval: Duration::from_secs(10), watch_interval: Duration::from_secs(2) }
+    }
+}
+
+/// Attestation evidence.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attestation {
+    /// What makes it. Development evidence is only for chains whose money is worth nothing (`web.local`).
+    pub attester: AttesterChoice,
+    /// Intel's collateral for TDX quotes, JSON; read again for every quote.
+    pub collateral: Option<PathBuf>,
+    /// How long receipts name the same evidence.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub renew: Duration,
+}
+
+impl Default for Attestation {
+    fn default() -> Self {
+        Self {
+            attester: AttesterChoice::Auto,
+            collateral: None,
+            // A Nitro certificate lives for three hours.
+            renew: Duration::from_secs(30 * 60),
+        }
     }
 }
 
@@ -436,6 +486,15 @@ impl Config {
         if self.tunnel.requests_per_node == 0 {
             return invalid("tunnel.requests_per_node", "must be at least 1");
         }
+        if self.attestation.attester == AttesterChoice::Development && !self.web.local {
+            return invalid(
+                "attestation.attester",
+                "development evidence proves nothing; it is for local chains only (web.local)",
+            );
+        }
+        if self.attestation.renew.is_zero() {
+            return invalid("attestation.renew", "must be longer than nothing");
+        }
         let t = &self.timeouts;
         if [t.first_byte, t.idle, t.total, t.client_stall, t.queue, t.request_head, t.request_body]
             .contains(&Duration::ZERO)
@@ -483,13 +542,24 @@ fn duration_text<S: serde::Serializer>(value: &Duration, to: S) -> Result<S::Ok,
 /// Keys of witnesses in their usual text form.
 fn witnesses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NoteKey>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
-    let keys = texts.iter().map(|text| match NoteKey::parse(text) {
+    texts.iter().map(|text| parse_witness(text)).collect()
+}
+
+fn witness<'de, D: Deserializer<'de>>(from: D) -> Result<NoteKey, D::Error> {
+    parse_witness(&String::deserialize(from)?)
+}
+
+fn parse_witness<E: serde::de::Error>(text: &str) -> Result<NoteKey, E> {
+    match NoteKey::parse(text) {
         Ok(key) if key.kind() == SignatureType::Cosignature => Ok(key),
-        _ => Err(serde::de::Error::custom(format!(
+        _ => Err(E::custom(format!(
             "'{text}' is not the key of a witness: NAME+ID+KEY, as `pinaivu witness` prints it"
         ))),
-    });
-    keys.collect()
+    }
+}
+
+fn witness_text<S: serde::Serializer>(key: &NoteKey, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(key)
 }
 
 fn witness_texts<S: serde::Serializer>(keys: &[NoteKey], to: S) -> Result<S::Ok, S::Error> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pinaivu_attestation::{AttestError, Attester, Binding, configuration_hash};
 use pinaivu_chain::{Allowance, Chain, ChainError, Commitment};
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, MarketId, ProgramId, PublicKey};
 use pinaivu_protocol::tunnel::CoordinatorMessage;
@@ -13,20 +14,25 @@ use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
+use crate::attestation::{Attestation, bound_configuration};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
 use crate::http::{App, ListenError, Listener, Network, Web, WebError};
 use crate::receipts::{
-    KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer,
+    KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer, WitnessDesk,
+    archive, submit,
 };
 use crate::settlement::{ChainObserver, Settlement, SettlementConfig, SettlementError};
 use crate::store::{Identity, Store, StoreConfig, StoreError};
 use crate::tasks::{TaskEnded, Tasks};
-use crate::tunnel::{self, Directory, Door, Nodes};
+use crate::tunnel::{self, Directory, Door, Nodes, TlsError, TlsIdentity};
 
 /// File name of the database in the data directory.
 const DATABASE: &str = "coordinator.sqlite";
+
+/// The directory, in the data directory, of the evidence that receipts name.
+const EVIDENCE: &str = "attestation";
 
 /// How much longer than its own waiting a task may take to end.
 const SHUTDOWN_MARGIN: Duration = Duration::from_secs(10);
@@ -81,6 +87,15 @@ pub enum StartError {
     /// The nodes' door cannot be opened.
     #[error(transparent)]
     Tunnel(#[from] tunnel::OpenError),
+    /// The attester that was asked for is not there.
+    #[error("attestation")]
+    Attestation(#[from] AttestError),
+    /// The configuration has no canonical form to be bound in.
+    #[error("the configuration cannot be hashed")]
+    Configuration(#[from] pinaivu_protocol::jcs::JsonError),
+    /// There is no certificate for the tunnel.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The API cannot be served.
     #[error(transparent)]
     Http(#[from] ListenError),
@@ -129,9 +144,25 @@ impl Coordinator {
         chain: Arc<dyn Chain>,
         clock: SharedClock,
     ) -> Result<Self, StartError> {
+        config.check()?;
+        let attester =
+            config.attestation.attester.find(config.attestation.collateral.as_deref())?;
+        Self::start_with(config, chain, clock, attester).await
+    }
+
+    /// The same with an attester that the caller brings.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start_with(
+        config: Config,
+        chain: Arc<dyn Chain>,
+        clock: SharedClock,
+        attester: Option<Box<dyn Attester>>,
+    ) -> Result<Self, StartError> {
         let tasks = Tasks::new();
         let longest = config.http.drain.max(config.receipts.interrupted_wait) + SHUTDOWN_MARGIN;
-        let started = start(config, chain, clock, &tasks, longest).await;
+        let started = start(config, chain, clock, attester, &tasks, longest).await;
         if started.is_err() {
             tasks.shutdown(longest).await;
         }
@@ -190,6 +221,7 @@ async fn start(
     config: Config,
     chain: Arc<dyn Chain>,
     clock: SharedClock,
+    attester: Option<Box<dyn Attester>>,
     tasks: &Tasks,
     longest: Duration,
 ) -> Result<Coordinator, StartError> {
@@ -221,6 +253,20 @@ async fn start(
         Arc::clone(&clock),
     )
     .await?;
+    let tls = TlsIdentity::generate()?;
+    let bound = bound_configuration(&config);
+    let binding = Binding {
+        deployment: identity.deployment,
+        coordinator: identity.coordinator,
+        signer: signer.public(),
+        tls_key: tls.key_hash()?,
+        configuration: configuration_hash(&bound)?,
+    };
+    let attestation = Attestation::new(attester, binding, bound, config.data_dir.join(EVIDENCE));
+    // Receipts name evidence from the first one on, where there is any.
+    attestation.renew().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "receipts name no attestation evidence yet");
+    });
     let fee = settlement.fee_rate();
     let settlement_status = settlement.status();
 
@@ -252,6 +298,7 @@ async fn start(
             capacity: config.limits.concurrent_requests,
             evidence_wait: config.receipts.evidence_wait,
             commit_interval: config.receipts.group_interval,
+            attestation: attestation.named(),
             ..ReceiptsConfig::default()
         },
         identity,
@@ -265,6 +312,10 @@ async fn start(
     {
         let (receipts, observer) = (receipts.clone(), Arc::clone(&observer));
         tasks.spawn("settlement", |stop| settlement.run(receipts, observer, stop));
+    }
+    {
+        let (attestation, renew) = (attestation.clone(), config.attestation.renew);
+        tasks.spawn("attestation", |stop| attestation.run(renew, stop));
     }
     let engine = Engine::new(engine::Parts {
         deployment: identity.deployment,
@@ -283,6 +334,8 @@ async fn start(
             deployment: identity.deployment,
             coordinator: identity.coordinator,
             signer: Arc::clone(&signer),
+            tls,
+            attestation: attestation.clone(),
             directory: Directory::new(Arc::clone(&chain), config.chain.market),
             nodes: Arc::clone(&nodes),
             evidence: Arc::new(EngineEvidence(engine.clone())),
@@ -301,6 +354,23 @@ async fn start(
         Some(url) => format!("{}/v1", url.trim_end_matches('/')),
         None => format!("http://{http}/v1"),
     };
+    if config.receipts.keep_hot > 0 {
+        let (receipts, store, keep) = (receipts.clone(), store.clone(), config.receipts.keep_hot);
+        tasks.spawn("receipt archive", |stop| archive(receipts, store, keep, stop));
+    }
+    let desks: Vec<WitnessDesk> = config
+        .receipts
+        .submit
+        .iter()
+        .map(|to| WitnessDesk { url: to.url.trim_end_matches('/').to_owned(), key: to.key.clone() })
+        .collect();
+    let mut witnesses = config.receipts.witnesses.clone();
+    witnesses.extend(desks.iter().map(|desk| desk.key.clone()));
+    let log = PublicLog::new(identity, Arc::clone(&signer), store.clone(), witnesses);
+    if !desks.is_empty() {
+        let (log, interval) = (log.clone(), config.receipts.submit_interval);
+        tasks.spawn("witness submission", |stop| submit(log, desks, interval, stop));
+    }
     let app = App {
         engine: engine.clone(),
         key_service: KeyService::new(
@@ -317,12 +387,8 @@ async fn start(
         accounts: accounts.clone(),
         web: config.web.dir.as_deref().map(Web::open).transpose()?,
         receipts: receipts.clone(),
-        log: PublicLog::new(
-            identity,
-            Arc::clone(&signer),
-            store.clone(),
-            config.receipts.witnesses.clone(),
-        ),
+        log,
+        attestation,
         store: store.clone(),
         nodes: Arc::clone(&nodes),
         limits: config.limits.clone(),

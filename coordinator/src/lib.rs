@@ -6,10 +6,11 @@
 //! command line.
 //!
 //! Dependencies point one way: nothing imports [`http`]; [`engine`] uses [`receipts`], [`store`],
-//! [`accounts`] and [`tunnel`]; [`settlement`] uses [`store`], the chain and [`accounts`]. Only
+//! [`accounts`] and [`tunnel`]; [`attestation`] shows evidence to [`http`] and [`tunnel`]; [`settlement`] uses [`store`], the chain and [`accounts`]. Only
 //! [`store`] knows SQL, only `receipts::signer` holds the key.
 
 pub mod accounts;
+pub mod attestation;
 pub mod clock;
 pub mod config;
 pub mod coordinator;

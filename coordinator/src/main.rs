@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use pinaivu_chain::RpcChain;
 use pinaivu_coordinator::clock::SystemClock;
 use pinaivu_coordinator::config::{self, ENVIRONMENT, EXAMPLE};
+use pinaivu_coordinator::receipts::Signer;
 use pinaivu_coordinator::{Config, Coordinator, ReadyReport};
 use tokio::io::AsyncReadExt as _;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +30,13 @@ enum Command {
     /// Serve until told to stop (SIGINT, SIGTERM).
     #[command(after_long_help = long_help())]
     Run(RunArguments),
+    /// Make the hot signer's key file if there is none, and print its public key. In an attested image
+    /// this is how the key comes to be, so that it never was anywhere else.
+    Key {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+    },
     /// Print a configuration file that documents every key with its default.
     Config,
 }
@@ -81,6 +89,11 @@ fn main() -> anyhow::Result<()> {
             let config = Config::load(&arguments.config)?;
             start_logging(arguments.log_json)?;
             runtime(config.threads)?.block_on(run(&arguments, config))
+        }
+        Command::Key { path } => {
+            use std::io::Write as _;
+            let signer = Signer::load_or_create(&path)?;
+            Ok(writeln!(std::io::stdout(), "{}", signer.public())?)
         }
         Command::Config => {
             use std::io::Write as _;

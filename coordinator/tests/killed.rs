@@ -16,18 +16,21 @@ use std::sync::Arc;
 
 use pinaivu_coordinator::clock::SystemClock;
 use pinaivu_coordinator::receipts::{
-    Draft, EpochTree, Metered, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer,
+    Draft, EpochTree, LogError, Metered, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig,
+    Signer, archive_settled,
 };
 use pinaivu_coordinator::store::{
     AccountHandle, Identity, NewAccount, Store, StoreConfig, StoreError,
 };
 use pinaivu_log::checkpoint::Checkpoint;
+use pinaivu_log::entry::entries;
 use pinaivu_log::note::Note;
+use pinaivu_log::tile::Span;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
     AllowanceId, CoordinatorId, DeploymentId, EscrowId, NodeId, PublicKey, RequestId, Segment,
 };
-use pinaivu_protocol::merkle::MemoryTree;
+use pinaivu_protocol::merkle::{MemoryTree, leaf_hash, verify_inclusion};
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::receipt::{AuctionDigest, Receipt, ReceiptHead};
 use pinaivu_protocol::signed::Signed;
@@ -149,8 +152,17 @@ async fn process_that_makes_receipts() {
             }
         }
     };
+    // As if the chain covered everything at once, so that it is killed while archiving too.
+    let archiving = async {
+        loop {
+            let size = store.read(|state| state.log_head()).await.unwrap().size;
+            archive_settled(&store, 0, size, 0).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
     tokio::select! {
         () = submitting => {}
+        () = archiving => {}
         () = pipeline.run(CancellationToken::new()) => {}
     }
 }
@@ -205,7 +217,50 @@ fn process_killed_at_any_moment_has_shown_nothing_that_is_not_stored() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(check(&store, &shown));
         runtime.block_on(check_heads(&store, &heads));
+        if life == LIVES - 1 {
+            runtime.block_on(check_archive(&store, directory.path()));
+        }
     }
+}
+
+/// What is in the archive is shown as it would be out of the database; a file that is lost or broken is
+/// said to be, and put back it is as before.
+async fn check_archive(store: &Store, directory: &Path) {
+    let size = store.read(|state| state.log_head()).await.unwrap().size;
+    archive_settled(store, 0, size, 0).await.unwrap();
+    let newest = size - 1;
+    let archived =
+        async |index| store.read(move |state| state.is_archived(0, index)).await.unwrap();
+    assert!(archived(0).await && archived(255).await && archived(256).await);
+    assert!(!archived(newest).await, "the rest of a bundle stays");
+    let log = PublicLog::new(identity(), signer(), store.clone(), Vec::new());
+    let span = Span::at(0, size).unwrap();
+    let bundle = async || -> Result<Vec<u8>, LogError> {
+        let mut chunks = log.entries(0, span).await?.unwrap();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = chunks.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    let head = Checkpoint::from_text(log.checkpoint(0).await.unwrap().unwrap().text()).unwrap();
+    let served = bundle().await.unwrap();
+    for (index, entry) in (0..).zip(entries(&served)) {
+        let proof = log.proof(0, index, None).await.unwrap().unwrap();
+        let leaf = leaf_hash(entry.unwrap());
+        verify_inclusion(&leaf, index, head.size, &proof.path, &head.root).unwrap();
+    }
+
+    let file = directory.join("archive/0/000000000000.receipts");
+    let copy = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(bundle().await, Err(LogError::Store(StoreError::File { .. }))));
+    let mut broken = copy.clone();
+    broken[100] ^= 1;
+    std::fs::write(&file, broken).unwrap();
+    assert!(matches!(bundle().await, Err(LogError::Store(StoreError::Corrupt(_)))));
+    std::fs::write(&file, copy).unwrap();
+    assert_eq!(bundle().await.unwrap(), served);
 }
 
 /// Every head that was ever shown is one of the log as it is, and none is smaller than one before it.

@@ -10,6 +10,7 @@ use pinaivu_chain::{
     Chain, ChainError, ChainTime, Commitment, Delay, Instructions, Keypair, Market, Node, Payout,
     PreparedTransaction, Signature, TransactionStatus, ed25519, public_key,
 };
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, ProgramId, PublicKey};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
@@ -23,6 +24,10 @@ pub struct CoordinatorFacts {
     pub signer: PublicKey,
     /// Where its account says that it is found.
     pub endpoint: String,
+    /// The measurement that its account names; all zero when unattested.
+    pub measurement: Hash32,
+    /// The measurements on its market's list; empty where the market does not use attestation.
+    pub listed: Vec<Hash32>,
 }
 
 /// What a node must know of its own account.
@@ -132,9 +137,14 @@ impl NodeChain for SolanaView {
     }
 
     async fn coordinator(&self, id: CoordinatorId) -> Result<Option<CoordinatorFacts>, ChainError> {
-        let account = self.chain.coordinator(id, SEEN).await?;
-        Ok(account
-            .map(|account| CoordinatorFacts { signer: account.signer, endpoint: account.endpoint }))
+        let Some(account) = self.chain.coordinator(id, SEEN).await? else { return Ok(None) };
+        let listed = self.chain.measurements(account.market, SEEN).await?;
+        Ok(Some(CoordinatorFacts {
+            signer: account.signer,
+            endpoint: account.endpoint,
+            measurement: account.measurement,
+            listed: listed.into_iter().map(|entry| entry.measurement).collect(),
+        }))
     }
 
     async fn payout(

@@ -161,4 +161,7 @@ const EXAMPLE: &str = r#"A configuration that serves every model of a local llam
 
   [demands]
   after_seconds = 3600                      # then ask the guarantee bond for what is not credited
+
+  [attestation]
+  require = "auto"                          # when the market lists measurements; or always, never
 "#;

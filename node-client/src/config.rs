@@ -55,6 +55,9 @@ pub struct Config {
     /// When to demand from the guarantee bond what is not credited.
     #[serde(default)]
     pub demands: DemandsConfig,
+    /// What coordinators must prove about their code.
+    #[serde(default)]
+    pub attestation: AttestationConfig,
 }
 
 /// The cluster the accounts live on.
@@ -274,6 +277,28 @@ impl Default for DemandsConfig {
     fn default() -> Self {
         Self { enabled: true, after_seconds: 60 * 60 }
     }
+}
+
+/// What coordinators must prove about their code.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttestationConfig {
+    /// When a coordinator must show evidence before it is served.
+    pub require: Requirement,
+}
+
+/// When a coordinator must show attestation evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requirement {
+    /// When the market has a list of measurements on chain; a market without one, such as a local one,
+    /// does not use attestation.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never; what is shown is still looked at and logged.
+    Never,
 }
 
 /// Text that is never shown and is wiped when dropped.

@@ -70,6 +70,15 @@ impl HotKey {
         }
     }
 
+    /// A key that is in no file, for a connection that only looks.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`].
+    pub fn throwaway() -> Result<Self, KeyError> {
+        let bytes = Zeroizing::new(Keypair::new().to_bytes());
+        Self::from_bytes(&*bytes).ok_or(KeyError::Refused)
+    }
+
     /// Reads the key file at `path`.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use crate::report::error_chain;
 use crate::represent::Representer;
 use crate::serving::Server;
 use crate::tasks::Stage;
-use crate::tunnel::{TlsError, Tunnel, client_config};
+use crate::tunnel::{AttestationRule, TlsError, Tunnel, client_config};
 
 /// What a stage gets to end.
 const STAGE_LIMIT: Duration = Duration::from_secs(5);
@@ -85,6 +85,8 @@ pub struct Foundations {
     pub chain: Arc<dyn NodeChain>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Another root of Nitro documents than AWS's; for tests.
+    pub nitro_root: Option<Vec<u8>>,
 }
 
 /// A running node. Dropping it without [`Node::shutdown`] is like killing the process: nothing that was
@@ -113,7 +115,11 @@ impl Node {
         let program = config.chain.program;
         let rpc = Arc::new(RpcChain::new(&config.chain.rpc_url, program));
         let chain = Arc::new(SolanaView::new(rpc, program));
-        Self::start_on(config, Foundations { chain, clock: Arc::new(SystemClock) }).await
+        Self::start_on(
+            config,
+            Foundations { chain, clock: Arc::new(SystemClock), nitro_root: None },
+        )
+        .await
     }
 
     /// The same on other foundations.
@@ -122,7 +128,7 @@ impl Node {
     /// [`StartError`].
     pub async fn start_on(config: Config, foundations: Foundations) -> Result<Self, StartError> {
         config.validate()?;
-        let Foundations { chain, clock } = foundations;
+        let Foundations { chain, clock, nitro_root } = foundations;
         let key = Arc::new(HotKey::load_or_create(&config.key_file)?);
         let fee_payer = fee_payer(config.claims.fee_payer.as_ref(), &key)?;
         let journal = Journal::open(&config.data_dir, config.node)?;
@@ -159,8 +165,15 @@ impl Node {
         let prices = PriceList::new(&config);
         node.background.spawn("backend watch", |stop| backend.watch(stop));
         node.background.spawn("offers", |stop| prices.follow(backend_state, offers_sender, stop));
+        let attestation = AttestationRule { require: config.attestation.require, nitro_root };
         for coordinator in &config.coordinators {
-            let serving = Serving { config: &config, chain: &chain, clock: &clock, tls: &tls };
+            let serving = Serving {
+                config: &config,
+                chain: &chain,
+                clock: &clock,
+                tls: &tls,
+                attestation: &attestation,
+            };
             node.serve(coordinator, &serving).await?;
         }
         let housekeeping = Housekeeping {
@@ -205,7 +218,7 @@ impl Node {
         coordinator: &CoordinatorConfig,
         with: &Serving<'_>,
     ) -> Result<(), StartError> {
-        let Serving { config, chain, clock, tls } = *with;
+        let Serving { config, chain, clock, tls, attestation } = *with;
         let holdings = self.journal.holdings(coordinator.id).await?;
         let (work_sender, work) = mpsc::unbounded_channel();
         let counterparty = Arc::new(Counterparty::new(coordinator.id, &holdings, work_sender));
@@ -232,6 +245,7 @@ impl Node {
             chain: Arc::clone(chain),
             clock: Arc::clone(clock),
             tls: Arc::clone(tls),
+            attestation: attestation.clone(),
         };
         self.tunnels.spawn("tunnel", |stop| tunnel.run(stop));
         let desk = AskDesk {
@@ -309,6 +323,7 @@ struct Serving<'a> {
     chain: &'a Arc<dyn NodeChain>,
     clock: &'a Arc<dyn Clock>,
     tls: &'a Arc<rustls::ClientConfig>,
+    attestation: &'a AttestationRule,
 }
 
 fn fee_payer(path: Option<&PathBuf>, hot: &Arc<HotKey>) -> Result<Arc<HotKey>, StartError> {

@@ -1,10 +1,11 @@
 //! The tunnel: dials a coordinator, and serves HTTP/2 on the dialled connection.
 //!
-//! TLS 1.3 with the hot key as client certificate, ALPN `bastion/0`. The coordinator's certificate
-//! means nothing; until it has proved with its on-chain key over this session's exporter who it is,
-//! nothing but that proof is served. The other side is the coordinator's `tunnel` module, the contract
+//! TLS 1.3 with the hot key as client certificate, ALPN `bastion/0`. Until the coordinator has proved with
+//! its on-chain key over this session's exporter who it is, and where that is required with evidence
+//! about the key of its certificate what it runs, nothing but those proofs is served. The other side is the coordinator's `tunnel` module, the contract
 //! is `pinaivu_protocol::tunnel`.
 
+mod attestation;
 mod backoff;
 mod control;
 mod dial;
@@ -12,8 +13,9 @@ mod door;
 mod goodbye;
 mod tls;
 
+pub use attestation::{AttestationFault, AttestationRule};
 pub use backoff::Backoff;
-pub use dial::{DialError, Endpoint, EndpointError};
+pub use dial::{DialError, Endpoint, EndpointError, seen_tls_key};
 pub use tls::{TlsError, client_config};
 
 use std::sync::Arc;
@@ -105,6 +107,8 @@ pub struct Tunnel {
     pub clock: Arc<dyn Clock>,
     /// See [`client_config`].
     pub tls: Arc<ClientConfig>,
+    /// What it must prove about its code.
+    pub attestation: AttestationRule,
 }
 
 impl Tunnel {
@@ -191,6 +195,9 @@ impl Tunnel {
             clock: Arc::clone(&self.clock),
             keys: dialled.keys,
             signer: facts.signer,
+            attestation: self.attestation.clone(),
+            attested: Mutex::new(Err(AttestationFault::Missing)),
+            facts,
             proven: CancellationToken::new(),
             goodbye: Mutex::default(),
         });

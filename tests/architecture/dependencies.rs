@@ -18,9 +18,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pinaivu-openai", &[]),
     ("pinaivu-chain", &["pinaivu-protocol"]),
     ("pinaivu-log", &["pinaivu-protocol"]),
+    ("pinaivu-attestation", &["pinaivu-protocol"]),
     ("pinaivu-program", &["pinaivu-protocol", "pinaivu-rules"]),
     ("pinaivu-localnet", &["pinaivu-protocol", "pinaivu-chain"]),
-    ("pinaivu-testkit", &["pinaivu-protocol", "pinaivu-openai"]),
+    (
+        "pinaivu-fuzz-targets",
+        &[
+            "pinaivu-protocol",
+            "pinaivu-openai",
+            "pinaivu-log",
+            "pinaivu-attestation",
+            "pinaivu-program",
+        ],
+    ),
+    ("pinaivu-testkit", &["pinaivu-protocol", "pinaivu-openai", "pinaivu-attestation"]),
     (
         "pinaivu-coordinator",
         &[
@@ -30,9 +41,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "pinaivu-openai",
             "pinaivu-chain",
             "pinaivu-log",
+            "pinaivu-attestation",
         ],
     ),
-    ("pinaivu-node-client", &["pinaivu-protocol", "pinaivu-openai", "pinaivu-chain"]),
+    (
+        "pinaivu-node-client",
+        &["pinaivu-protocol", "pinaivu-openai", "pinaivu-chain", "pinaivu-attestation"],
+    ),
     (
         "pinaivu-cli",
         &[
@@ -40,6 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "pinaivu-auction",
             "pinaivu-chain",
             "pinaivu-log",
+            "pinaivu-attestation",
             "pinaivu-node-client",
         ],
     ),
@@ -48,7 +64,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that only tests may use.
-const TEST_ONLY: &[&str] = &["pinaivu-testkit"];
+const TEST_ONLY: &[&str] = &["pinaivu-testkit", "pinaivu-fuzz-targets"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

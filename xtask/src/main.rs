@@ -6,6 +6,7 @@
 mod app;
 mod bench;
 mod conformance;
+mod fuzz;
 mod lies;
 mod program;
 mod system;
@@ -29,6 +30,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// The official OpenAI SDK, unmodified, against a gateway.
     Conformance(conformance::ConformanceArgs),
+    /// Every decoder that meets the outside, under libFuzzer.
+    Fuzz(fuzz::FuzzArgs),
     /// Run the audit against a coordinator that lies in every way it can.
     Lies,
     /// Formatting, lints and every test, as CI runs them.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Program(command) => program::run(command),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Conformance(arguments) => conformance::run_all(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Lies => lies::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => up::run(arguments),

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use clap::Args;
 use pinaivu_chain::ed25519::{SignedBytes, verify};
 use pinaivu_chain::{Chain, Commitment, Node, Payout};
+use pinaivu_log::bundle::Entry;
 use pinaivu_protocol::ids::CoordinatorId;
 use pinaivu_protocol::units::Amount;
 
@@ -12,7 +13,7 @@ use crate::money::show;
 use crate::network::{public, wait_for_delay};
 use crate::output::Failure;
 use crate::receipt::record::record;
-use crate::receipt::{Entry, with_inclusion};
+use crate::receipt::with_inclusion;
 
 /// Which receipt proves what is owed.
 #[derive(Debug, Args)]

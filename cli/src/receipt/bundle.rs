@@ -7,13 +7,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use pinaivu_log::bundle::FORMAT;
 use pinaivu_log::origin;
 use pinaivu_log::proof::LogProof;
 use pinaivu_log::source::LogSource as _;
 use pinaivu_protocol::ids::RequestId;
 use serde_json::json;
 
-use super::{Document, fetch};
+use super::document::read;
+use super::{fetch, fetch_attestation};
 use crate::context::ContextArgs;
 use crate::log::HttpLog;
 use crate::network::{Network, chain_failure};
@@ -43,7 +45,8 @@ pub(crate) async fn run(
     let account = network.coordinator().await?;
     let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
     let request = arguments.request.to_string();
-    let document = Document::read(&fetch(&network, &request, None).await?)?;
+    let mut document = read(&fetch(&network, &request, None).await?)?;
+    fetch_attestation(&network, &mut document).await?;
     let source = HttpLog::of(&network);
     let mut receipts = Vec::new();
     for entry in &document.entries {
@@ -64,8 +67,8 @@ pub(crate) async fn run(
         );
         receipts.push(json!({ "bytes": bytes, "proof": text }));
     }
-    let bundle = json!({
-        "format": "pinaivu-receipt-bundle/v1",
+    let mut bundle = json!({
+        "format": FORMAT,
         "request_id": request,
         "deployment": deployment.to_string(),
         "coordinator": account.id,
@@ -78,8 +81,22 @@ pub(crate) async fn run(
         "receipts": receipts,
     });
     let bytes = serde_json::to_vec(&bundle)?;
-    if bytes.len() > MAX_BYTES.saturating_mul(document.entries.len()) {
-        bail!("the bundle has {} bytes, which no receipt needs", bytes.len());
+    let without_evidence = bytes.len();
+    let mut bytes = bytes;
+    if !document.attestation.is_empty() {
+        let encode = |bytes: &[u8]| {
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+        };
+        let evidence: serde_json::Map<String, serde_json::Value> = document
+            .attestation
+            .iter()
+            .map(|(hash, bytes)| (hash.clone(), encode(bytes).into()))
+            .collect();
+        bundle["attestation"] = evidence.into();
+        bytes = serde_json::to_vec(&bundle)?;
+    }
+    if without_evidence > MAX_BYTES.saturating_mul(document.entries.len()) {
+        bail!("the bundle has {without_evidence} bytes, which no receipt needs");
     }
     let path =
         arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{request}.bundle.json")));

@@ -7,7 +7,8 @@ use pinaivu_chain::{Coordinator, Node};
 use pinaivu_log::note::NoteKey;
 use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 use pinaivu_protocol::commitment::Salt;
-use pinaivu_protocol::ids::{DeploymentId, PublicKey};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{DeploymentId, NodeId, PublicKey};
 use serde_json::Value;
 
 /// What the person holds.
@@ -32,6 +33,8 @@ pub(crate) struct ChainFacts {
     pub coordinator: Option<Coordinator>,
     /// The accounts of the nodes that the receipts name, as far as they exist.
     pub nodes: Vec<Node>,
+    /// Keys that the chain says were these nodes' before they rotated.
+    pub former_keys: Vec<(NodeId, PublicKey)>,
     /// The signer is only what the document says.
     pub signer_claimed: bool,
     /// Witnesses the person trusts.
@@ -39,6 +42,8 @@ pub(crate) struct ChainFacts {
     /// Receipt by receipt, whether the chain's log extends the head in its proof; nothing where that
     /// could not be looked at.
     pub extended: Vec<Option<Result<(), String>>>,
+    /// Measurements of code that is accepted: the market's list, or what the person gave.
+    pub measurements: Vec<Hash32>,
 }
 
 impl ChainFacts {
@@ -49,9 +54,11 @@ impl ChainFacts {
             signer,
             coordinator: None,
             nodes: Vec::new(),
+            former_keys: Vec::new(),
             signer_claimed: false,
             witnesses: Vec::new(),
             extended: Vec::new(),
+            measurements: Vec::new(),
         }
     }
 }

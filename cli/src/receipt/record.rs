@@ -7,11 +7,11 @@
 use anyhow::Context as _;
 use clap::Args;
 use pinaivu_chain::{Chain, Commitment, EpochOfReceipt, Keypair, Pubkey};
+use pinaivu_log::bundle::{Entry, Inclusion};
 use pinaivu_protocol::evidence::{LoggedReceipt, UnsignedReceipt};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::merkle::subtree_decomposition;
 
-use super::document::{Entry, Inclusion};
 use super::with_inclusion;
 use crate::context::ContextArgs;
 use crate::network::{Network, chain_failure, public, read_keypair};

@@ -1,35 +1,14 @@
 //! The checks themselves: pure, one line each, none of them taking the coordinator's word.
 
+use pinaivu_attestation::{Evidence as Attestation, Expected, Policy, VerifyError};
+use pinaivu_log::bundle::{Document, Entry};
 use pinaivu_log::{cosignature, origin};
 use pinaivu_protocol::commitment::{request_commitment_raw, response_commitment};
 use pinaivu_protocol::merkle::verify_inclusion;
 use serde::Serialize;
 
-use super::document::{Document, Entry};
 use super::evidence::{ChainFacts, Evidence};
-
-/// What a check found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
-    /// It holds.
-    Passed,
-    /// It does not hold.
-    Failed,
-    /// It could not be looked at; the detail says why.
-    NotChecked,
-}
-
-/// One check.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Check {
-    /// What was checked.
-    pub name: &'static str,
-    /// What was found.
-    pub verdict: Verdict,
-    /// In words.
-    pub detail: String,
-}
+use crate::checks::{Check, Checks};
 
 /// All checks of a document.
 #[derive(Clone, Debug, Serialize)]
@@ -52,12 +31,7 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("receipt of {}", self.request_id);
         for check in &self.checks {
-            let mark = match check.verdict {
-                Verdict::Passed => "pass",
-                Verdict::Failed => "FAIL",
-                Verdict::NotChecked => "not checked",
-            };
-            text.push_str(&format!("\n  {mark:11}  {:22} {}", check.name, check.detail));
+            text.push_str(&format!("\n  {check}"));
         }
         let verdict = if self.verified { "verified" } else { "NOT verified" };
         text.push_str(&format!("\n{verdict}"));
@@ -65,41 +39,9 @@ impl Report {
     }
 }
 
-struct Checks(Vec<Check>);
-
-impl Checks {
-    fn add(
-        &mut self,
-        name: &'static str,
-        holds: bool,
-        passed: impl Into<String>,
-        failed: impl Into<String>,
-    ) {
-        let (verdict, detail) =
-            if holds { (Verdict::Passed, passed.into()) } else { (Verdict::Failed, failed.into()) };
-        self.0.push(Check { name, verdict, detail });
-    }
-
-    fn result<E: std::fmt::Display>(
-        &mut self,
-        name: &'static str,
-        result: Result<(), E>,
-        passed: &str,
-    ) {
-        match result {
-            Ok(()) => self.add(name, true, passed, ""),
-            Err(error) => self.add(name, false, "", error.to_string()),
-        }
-    }
-
-    fn skip(&mut self, name: &'static str, why: impl Into<String>) {
-        self.0.push(Check { name, verdict: Verdict::NotChecked, detail: why.into() });
-    }
-}
-
 /// Checks every receipt of the document.
 pub(crate) fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidence) -> Report {
-    let mut checks = Checks(Vec::new());
+    let mut checks = Checks::default();
     if facts.signer_claimed {
         checks.skip(
             "coordinator key",
@@ -114,10 +56,10 @@ pub(crate) fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidenc
         check_answer(&mut checks, document, entry, evidence);
         check_checkpoint(&mut checks, entry, facts, number);
         check_log(&mut checks, entry, facts);
-        check_attestation(&mut checks, entry);
+        check_attestation(&mut checks, document, entry, facts);
     }
-    let verified = checks.0.iter().all(|check| check.verdict != Verdict::Failed);
-    Report { request_id: document.request_id.clone(), verified, checks: checks.0 }
+    let verified = checks.hold();
+    Report { request_id: document.request_id.clone(), verified, checks: checks.into_list() }
 }
 
 fn check_parties(checks: &mut Checks, document: &Document, entry: &Entry, facts: &ChainFacts) {
@@ -170,7 +112,14 @@ fn check_node(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
         Some(found) if found.signer == signer => {
             checks.add(NAME, true, format!("signed by the node's key on chain, {signer}"), "")
         }
-        // A key can be rotated after it signed; the account then names the newer one.
+        // A key can be rotated after it signed; the account then names the newer one, and the program
+        // keeps a record of the older.
+        Some(_) if facts.former_keys.contains(&(node, signer)) => checks.add(
+            NAME,
+            true,
+            format!("signed by {signer}, which the chain says was the node's before it rotated"),
+            "",
+        ),
         Some(found) => checks.add(
             NAME,
             false,
@@ -319,9 +268,51 @@ fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
     }
 }
 
-fn check_attestation(checks: &mut Checks, entry: &Entry) {
-    match entry.receipt.body.attestation {
-        None => checks.skip("attestation", "the coordinator was unattested"),
-        Some(hash) => checks.skip("attestation", format!("evidence {hash} is not checked yet")),
+fn check_attestation(checks: &mut Checks, document: &Document, entry: &Entry, facts: &ChainFacts) {
+    const NAME: &str = "attestation";
+    let (head, body) = (&entry.receipt.head.record, &entry.receipt.body);
+    let Some(hash) = body.attestation else {
+        checks.skip(NAME, "the coordinator was unattested");
+        return;
+    };
+    let Some(bytes) = document.attestation.get(&hash.to_string()) else {
+        checks.skip(NAME, format!("evidence {hash} is not with the document"));
+        return;
+    };
+    if Attestation::hash(bytes) != hash {
+        checks.add(NAME, false, "", "the evidence is not the one that the receipt names");
+        return;
+    }
+    let evidence = match Attestation::decode(bytes) {
+        Ok(evidence) => evidence,
+        Err(error) => {
+            checks.add(NAME, false, "", error.to_string());
+            return;
+        }
+    };
+    let expected = Expected {
+        deployment: head.deployment,
+        coordinator: head.coordinator,
+        signer: facts.signer,
+        // Who held which session's certificate does not concern a receipt.
+        tls_key: None,
+        configuration: None,
+        nonce: None,
+    };
+    // As it was when the receipt was made: certificates live for hours.
+    let policy = Policy::strict(body.created, &facts.measurements);
+    match pinaivu_attestation::verify(&evidence, &expected, &policy) {
+        Ok(attested) => {
+            let detail = format!("{} vouched for code {}", attested.kind, attested.measurement);
+            checks.add(NAME, true, detail, "");
+        }
+        Err(VerifyError::Measurement(measurement)) if facts.measurements.is_empty() => {
+            let why = format!(
+                "{} vouched for code {measurement}; give --measurement to say which you accept",
+                evidence.kind
+            );
+            checks.skip(NAME, why);
+        }
+        Err(error) => checks.add(NAME, false, "", error.to_string()),
     }
 }

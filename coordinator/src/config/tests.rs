@@ -65,6 +65,16 @@ fn weight_of_zero_is_refused() {
 }
 
 #[test]
+fn development_evidence_needs_a_local_chain() {
+    let mut config = Config::parse(EXAMPLE).unwrap();
+    config.attestation.attester = AttesterChoice::Development;
+    let error = config.check().unwrap_err();
+    assert!(matches!(error, ConfigError::Invalid { key: "attestation.attester", .. }), "{error}");
+    config.web.local = true;
+    config.check().unwrap();
+}
+
+#[test]
 fn durations_parse_by_unit_and_nothing_else() {
     for (text, expected) in [
         ("250ms", Some(Duration::from_millis(250))),

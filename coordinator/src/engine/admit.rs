@@ -112,7 +112,7 @@ impl Engine {
                 now,
             };
             let clearing = clear(&book, &wanted, self.nodes.occupancy())?;
-            Ok((Terms::of(&wanted, &clearing), clearing))
+            Ok((Terms::of(&wanted, &clearing, wishes.published()), clearing))
         };
         let resting = self.nodes.resting(&request.model);
         let clearing = if resting.is_empty() {
@@ -131,11 +131,8 @@ impl Engine {
             .hold_through(caller, worst_case, estimate.saturating_add(bounds.output).get())
             .map_err(|error| RequestError::Hold { error, field: output_field(&request) })?;
         let order = wishes.order(&clearing, |node| self.nodes.speed(&request.model, node));
-        // Only of requests that are served: nobody fills the disk for nothing. Whom the client's own
-        // wish chose over the auction's winner cannot be replayed.
-        if order.is_none() {
-            self.nodes.cleared(&terms);
-        }
+        // Only of requests that are served: nobody fills the disk for nothing.
+        self.nodes.cleared(&terms);
         Ok(Admitted {
             body,
             request,

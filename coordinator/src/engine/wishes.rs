@@ -3,7 +3,7 @@
 //! They choose among offers and never change a price: whoever is tried is paid what the auction gives it
 //! at its rank.
 
-use pinaivu_auction::{Candidate, Clearing, Snapshot};
+use pinaivu_auction::{Candidate, Clearing, Order, Snapshot, Wish};
 use pinaivu_openai::{ApiError, Preferences, Sort};
 use pinaivu_protocol::ids::NodeId;
 use pinaivu_protocol::units::TokenPrice;
@@ -60,6 +60,18 @@ impl Wishes {
                 .extend(offers.map(|offer| offer.node).filter(|node| !self.only.contains(node)));
         }
         excluded
+    }
+
+    /// What is published of them with the clearing, so that it can be run again; limits and exclusions are
+    /// in its terms already.
+    pub(super) const fn published(&self) -> Wish {
+        let order = match self.sort {
+            Sort::Auction => Order::Auction,
+            Sort::Price => Order::Price,
+            Sort::Latency => Order::Latency,
+            Sort::Throughput => Order::Throughput,
+        };
+        Wish { order, first_only: self.no_fallbacks }
     }
 
     /// Whom to try in which order; nothing for the auction's own.

@@ -11,7 +11,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use super::body::ResponseBody;
 
 /// Views anybody may read from anywhere.
-const VIEWS: [&str; 7] = [
+const VIEWS: [&str; 8] = [
+    "/v1/attestation",
     "/v1/receipts",
     "/v1/network",
     "/v1/models",

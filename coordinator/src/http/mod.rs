@@ -5,6 +5,7 @@
 
 mod account;
 mod ask;
+mod attestation;
 mod blobs;
 mod body;
 mod book;
@@ -34,6 +35,7 @@ use pinaivu_protocol::units::Bps;
 use tokio::sync::watch;
 
 use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
+use crate::attestation::Attestation;
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
 use crate::engine::Engine;
@@ -96,6 +98,8 @@ pub struct App {
     pub receipts: Receipts,
     /// Shows the log to auditors.
     pub log: PublicLog,
+    /// What vouches for this process.
+    pub attestation: Attestation,
     /// Reads the log's head and totals.
     pub store: Store,
     /// The connected nodes.

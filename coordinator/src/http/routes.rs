@@ -87,6 +87,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
                 .delete(blobs::delete)
                 .layer(DefaultBodyLimit::max(blobs::MAX_BLOB_BYTES)),
         )
+        .merge(super::attestation::routes())
         .merge(super::log::routes())
         .merge(super::book::routes())
         .route("/v1/network", get(network))
@@ -260,7 +261,7 @@ async fn network(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
         "local": info.web.local,
         "faucet": info.web.faucet,
         "software": concat!("pinaivu-coordinator ", env!("CARGO_PKG_VERSION")),
-        "attestation": null,
+        "attestation": super::attestation::summary(&app.attestation),
     })))
 }
 

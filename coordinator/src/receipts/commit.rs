@@ -106,6 +106,8 @@ pub(super) struct Issuer {
     pub(super) signer: Arc<Signer>,
     pub(super) fee_rate: Bps,
     pub(super) now: UnixMillis,
+    /// The evidence that receipts name.
+    pub(super) attestation: Option<Hash32>,
     /// Tickets given up before this are forgotten.
     pub(super) forget_before: UnixMillis,
 }
@@ -229,7 +231,7 @@ impl<'a> Appender<'a> {
             auction: facts.auction,
             owner: owner_commitments(facts, allowance_cumulative),
             statement,
-            attestation: None,
+            attestation: self.issuer.attestation,
             created: self.issuer.now,
         };
         let index = self.tree.size();

@@ -239,6 +239,7 @@ pub(crate) async fn commit_now(store: &Store, charges: &[Charge]) {
         signer: signer(),
         fee_rate: FEE_RATE,
         now: UnixMillis(1_700_000_001_000),
+        attestation: None,
         forget_before: UnixMillis(0),
     };
     let fates =

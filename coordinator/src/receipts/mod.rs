@@ -23,6 +23,7 @@
     clippy::integer_division
 )]
 
+mod archive;
 mod commit;
 mod draft;
 mod evidence;
@@ -30,23 +31,28 @@ mod evidence;
 pub(crate) mod fixtures;
 mod flight;
 mod log;
+mod named_evidence;
 mod pipeline;
 mod public_log;
 mod represent;
 mod signer;
+mod submission;
 #[cfg(test)]
 mod tests;
 mod view;
 mod witnessed;
 
+pub use archive::{archive, archive_settled};
 pub use draft::{Draft, InvalidDraft, Metered};
 pub use flight::Flight;
 pub use log::EpochTree;
+pub use named_evidence::NamedEvidence;
 pub use pinaivu_log::audit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};
 pub use pipeline::{Pipeline, Receipts};
 pub use public_log::{CosignatureError, EntryChunks, LogError, PublicLog};
 pub use represent::output_bound;
 pub use signer::{Billing, KeyFileError, Signer};
+pub use submission::{WitnessDesk, submit};
 pub use view::{
     Anchor, BodyView, InclusionView, ReceiptView, ReceiptsView, RequestReceipts, SettlementView,
     StatementView, TransactionView,
@@ -63,7 +69,7 @@ use pinaivu_protocol::units::FineAmount;
 use crate::store::ApiKeyId;
 
 /// How receipts are made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ReceiptsConfig {
     /// Requests that may be open or waiting for their receipt at once; further ones are refused.
     pub capacity: usize,
@@ -75,6 +81,8 @@ pub struct ReceiptsConfig {
     pub max_batch: usize,
     /// How long after its ticket was issued a proof may be presented again.
     pub represent_window: Duration,
+    /// The attestation evidence that receipts name.
+    pub attestation: NamedEvidence,
 }
 
 impl Default for ReceiptsConfig {
@@ -85,6 +93,7 @@ impl Default for ReceiptsConfig {
             commit_interval: Duration::from_millis(5),
             max_batch: 1_024,
             represent_window: Duration::from_secs(7 * 24 * 60 * 60),
+            attestation: NamedEvidence::default(),
         }
     }
 }

@@ -416,6 +416,7 @@ impl Pipeline {
             signer: Arc::clone(&self.inner.signer),
             fee_rate: self.inner.fee_rate,
             now,
+            attestation: self.inner.config.attestation.current(),
             forget_before: UnixMillis(now.0.saturating_sub(keep)),
         }
     }

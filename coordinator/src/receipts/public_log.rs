@@ -150,6 +150,36 @@ impl PublicLog {
         Ok(Some(self.with_cosignatures(epoch, size, note)))
     }
 
+    /// The newest head of an epoch, signed, with the proof that it extends the first `old_size` leaves;
+    /// nothing when there are fewer.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn extension(
+        &self,
+        epoch: u32,
+        old_size: u64,
+    ) -> Result<Option<(Vec<Hash32>, Note)>, LogError> {
+        let found = self
+            .inner
+            .store
+            .read(move |state| {
+                let Some(head) = state.epoch_head(epoch)?.filter(|head| old_size <= head.size)
+                else {
+                    return Ok(None);
+                };
+                let proof = match old_size {
+                    0 => Vec::new(),
+                    old => EpochTree::new(state, epoch).consistency(old, head.size)?,
+                };
+                Ok(Some((head, proof)))
+            })
+            .await
+            .map_err(|error: StoreError| LogError::Store(error))?;
+        let Some((head, proof)) = found else { return Ok(None) };
+        Ok(Some((proof, self.sign(&head)?)))
+    }
+
     /// Takes cosignatures of listed witnesses on a head of this log; gives how many lines were theirs.
     ///
     /// # Errors

@@ -6,6 +6,8 @@
 //! [`Billing`]: neither is ever stored, and both survive a crash.
 
 use std::fmt;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{constant_time, hkdf, hmac};
@@ -38,6 +40,15 @@ pub enum KeyFileError {
         /// What the system said.
         #[source]
         cause: std::io::Error,
+    },
+    /// It cannot be made.
+    #[error("cannot make the key file {path}")]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
     },
     /// It is not a JSON array of 64 bytes, as `solana-keygen` writes it.
     #[error("{path} is not a Solana key file: a JSON array of 64 bytes")]
@@ -138,6 +149,26 @@ impl Signer {
             return Err(KeyFileError::Mismatch { path: path.to_owned() });
         }
         Ok(signer)
+    }
+
+    /// Reads the key file at `path`, or makes a new key there that only its owner can read.
+    ///
+    /// # Errors
+    /// [`KeyFileError`].
+    pub fn load_or_create(path: &Path) -> Result<Self, KeyFileError> {
+        match Self::from_file(path) {
+            Err(KeyFileError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+            read => return read,
+        }
+        let failed = |cause| KeyFileError::Write { path: path.to_owned(), cause };
+        let bytes = Zeroizing::new(Keypair::new().to_bytes());
+        let text = serde_json::to_vec(bytes.as_slice()).map(Zeroizing::new);
+        let text = text.map_err(|error| failed(error.into()))?;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
+        Self::from_file(path)
     }
 
     /// The public half.

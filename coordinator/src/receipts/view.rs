@@ -93,7 +93,10 @@ pub struct BodyView {
     pub auction: AuctionDigest,
     pub owner: OwnerCommitments,
     pub statement: Option<StatementView>,
+    /// Hash of the evidence that vouched for the coordinator, at `/v1/attestation/{hash}`.
     pub attestation: Option<String>,
+    /// `evidence` to check, or `unattested`.
+    pub attestation_state: &'static str,
     pub created: UnixMillis,
 }
 
@@ -280,6 +283,7 @@ fn body(body: ReceiptBody) -> BodyView {
         statement: body
             .statement
             .map(|statement| statement_view(statement.proof, statement.evidence)),
+        attestation_state: if body.attestation.is_some() { "evidence" } else { "unattested" },
         attestation: body.attestation.map(|hash| hash.to_string()),
         created: body.created,
     }

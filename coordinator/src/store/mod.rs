@@ -18,6 +18,7 @@
     clippy::integer_division
 )]
 
+mod archive;
 mod operations;
 mod readers;
 mod records;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use pinaivu_protocol::ids::RequestId;
 
+pub use archive::BUNDLE as ARCHIVE_BUNDLE;
 pub use operations::{Read, Write};
 pub use records::{
     Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Billed, BlobEntry, BlobExpectation,

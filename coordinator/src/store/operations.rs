@@ -103,6 +103,19 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// [`StoreError::Missing`] when they are not all there.
     fn receipt_run(&self, epoch: u32, first: u64, count: u16) -> Result<Vec<Vec<u8>>, StoreError>;
 
+    /// Whether a receipt's bytes are in the archive and not in the database any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such receipt.
+    fn is_archived(&self, epoch: u32, index: u64) -> Result<bool, StoreError>;
+
+    /// Writes a full bundle of receipts into the archive; durable when this returns. The database keeps
+    /// them until [`Write::let_go_archived`].
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when they are not all there, [`StoreError::File`].
+    fn copy_to_archive(&self, epoch: u32, bundle: u64) -> Result<(), StoreError>;
+
     /// All receipts of a request, by segment.
     fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError>;
 
@@ -211,6 +224,13 @@ pub trait Write: Read {
     /// [`StoreError::Exists`] when a segment has a receipt; [`StoreError::Corrupt`] when epoch, index
     /// or a cumulative do not continue what is stored.
     fn append_receipts(&mut self, receipts: &[NewReceipt]) -> Result<(), StoreError>;
+
+    /// Lets go of the bytes of a bundle that is in the archive, after reading it there and finding every
+    /// leaf of the tree in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the file holds something else, [`StoreError::File`].
+    fn let_go_archived(&mut self, epoch: u32, bundle: u64) -> Result<(), StoreError>;
 
     /// Adds what appended receipts come to: figures, what nodes served and what keys spent.
     fn add_figures(&mut self, figures: &[NewFigure]) -> Result<(), StoreError>;

@@ -13,7 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use super::directory::{Directory, Refusal};
 use super::nodes::{Nodes, REFRESH};
+use super::tls::TlsIdentity;
 use super::{Evidence, session, tls};
+use crate::attestation::Attestation;
 use crate::clock::SharedClock;
 use crate::config;
 use crate::receipts::Signer;
@@ -33,6 +35,10 @@ pub struct Door {
     pub coordinator: CoordinatorId,
     /// Proves who this coordinator is.
     pub signer: Arc<Signer>,
+    /// The certificate nodes see.
+    pub tls: TlsIdentity,
+    /// What vouches for this process.
+    pub attestation: Attestation,
     /// Which nodes may serve.
     pub directory: Directory,
     /// Where they are entered.
@@ -52,7 +58,7 @@ pub struct Door {
 /// # Errors
 /// [`OpenError`] when the address cannot be listened on or TLS cannot be set up.
 pub async fn open(door: Door, tasks: &Tasks) -> Result<SocketAddr, OpenError> {
-    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config()?));
+    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&door.tls)?));
     let address = door.config.listen;
     let listener =
         TcpListener::bind(address).await.map_err(|source| OpenError::Listen { address, source })?;

@@ -18,7 +18,7 @@ pub use listener::{Door, OpenError, open};
 pub use measure::{Sample, Speed};
 pub use nodes::{DispatchError, LiveNode, Nodes, Presence};
 pub use timeline::{Histogram, NodeHour};
-pub use tls::TlsError;
+pub use tls::{TlsError, TlsIdentity};
 
 use async_trait::async_trait;
 use pinaivu_protocol::hash::Hash32;

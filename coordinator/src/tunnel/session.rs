@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pinaivu_attestation::{Nonce, TUNNEL_ATTESTATION_PATH};
 use pinaivu_auction::AskEffect;
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::tunnel::{
@@ -165,6 +166,7 @@ async fn admit(
     door: &Door,
     stop: &CancellationToken,
 ) -> Result<Admitted, SessionEnd> {
+    in_time(present_evidence(sender, peer, door)).await?;
     let HelloReply { node, software } = in_time(hello(sender, peer, door)).await?;
     let facts = in_time(async { Ok(door.directory.admit(node, peer.key).await) })
         .await?
@@ -195,6 +197,26 @@ async fn admit(
             message: full.to_string(),
         })),
     }
+}
+
+/// Shows the node what vouches for this process, made for this very session. What it thinks of it, its
+/// answer to the hello says.
+async fn present_evidence(sender: &Sender, peer: &Peer, door: &Door) -> Result<(), SessionEnd> {
+    let nonce = Nonce(binding(&peer.exporter).0);
+    let evidence = match door.attestation.answer(nonce).await {
+        Ok(Some(evidence)) => evidence,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            tracing::error!(%error, "no attestation evidence for a node");
+            return Ok(());
+        }
+    };
+    let request = http::Request::post(TUNNEL_ATTESTATION_PATH).body(Full::new(evidence))?;
+    let response = sender.clone().send_request(request).await?;
+    if !response.status().is_success() {
+        tracing::debug!(status = %response.status(), "the node does not take our evidence");
+    }
+    Ok(())
 }
 
 /// Proves to the node who we are and learns who it says it is.

@@ -2,12 +2,15 @@
 //! key.
 //!
 //! Certificates carry keys here, not trust: the client's says which signer the peer holds, and the chain
-//! says which node that is; the server's is made at start and means nothing, because the coordinator
-//! proves itself by its signature over the session's exporter (`pinaivu_protocol::tunnel::Hello`). So
-//! names, dates and chains of certificates are not looked at.
+//! says which node that is; the server's is made at start, and the coordinator proves itself by its
+//! signature over the session's exporter (`pinaivu_protocol::tunnel::Hello`). So names, dates and chains
+//! of certificates are not looked at. Attestation evidence binds the server's key, so that a node of an
+//! attested coordinator knows that the session ends inside the attested code.
 
 use std::sync::Arc;
 
+use pinaivu_attestation::tls_key_hash;
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::ticket::{TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL};
 use rustls::client::danger::HandshakeSignatureValid;
@@ -44,21 +47,46 @@ pub(super) struct Peer {
     pub(super) exporter: [u8; 32],
 }
 
-/// The server's side, with a fresh certificate.
+/// The certificate of this process's tunnel and its key, which never leaves the process.
+pub struct TlsIdentity {
+    key: rcgen::KeyPair,
+    certificate: CertificateDer<'static>,
+}
+
+impl TlsIdentity {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// [`TlsError::Certificate`].
+    pub fn generate() -> Result<Self, TlsError> {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
+        let names = vec!["pinaivu-coordinator".into()];
+        let certificate = rcgen::CertificateParams::new(names)?.self_signed(&key)?;
+        Ok(Self { key, certificate: certificate.der().clone() })
+    }
+
+    /// SHA-256 of its key's SubjectPublicKeyInfo: what attestation evidence binds.
+    ///
+    /// # Errors
+    /// [`TlsError::Config`] when rustls cannot read the certificate that rcgen wrote.
+    pub fn key_hash(&self) -> Result<Hash32, TlsError> {
+        let certificate = ParsedCertificate::try_from(&self.certificate)?;
+        Ok(tls_key_hash(&certificate.subject_public_key_info()))
+    }
+}
+
+/// The server's side.
 ///
 /// # Errors
 /// [`TlsError`].
-pub(super) fn server_config() -> Result<ServerConfig, TlsError> {
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
-    let certificate =
-        rcgen::CertificateParams::new(vec!["pinaivu-coordinator".into()])?.self_signed(&key)?;
+pub(super) fn server_config(identity: &TlsIdentity) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = Arc::new(NodeKeyVerifier { provider: Arc::clone(&provider) });
-    let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![certificate.der().clone()], private)?;
+        .with_single_cert(vec![identity.certificate.clone()], private)?;
     config.alpn_protocols = vec![TUNNEL_ALPN.to_vec()];
     // A tunnel lives for hours; resumption would save nothing and would have to carry the client's key.
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -1,15 +1,26 @@
 //! The log as a stranger's tools fetch it over HTTP.
 
-use pinaivu_log::audit::{self, Anchor, ChainReader, Evidence, Opening, Settled};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use parking_lot::Mutex;
+use pinaivu_coordinator::config::WitnessSubmission;
+use pinaivu_log::audit::{
+    self, Anchor, ChainReader, Contradiction, Evidence, Opening, OwnerRecord, Settled,
+};
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::cosignature::{cosign, verify, witness_key};
-use pinaivu_log::note::{Note, NoteKey};
+use pinaivu_log::note::{Note, NoteKey, SignatureType};
 use pinaivu_log::proof::LogProof;
 use pinaivu_log::source::{self, LogSource, SourceError};
-use pinaivu_protocol::ids::NodeId;
+use pinaivu_log::witness::{AddCheckpoint, Observed, Refusal, SIZE_TYPE, judge, opened};
+use pinaivu_protocol::ids::{NodeId, PublicKey};
 use pinaivu_protocol::merkle::verify_inclusion;
 use pinaivu_protocol::signed::SigningKey;
 use pinaivu_protocol::units::{Amount, Bps};
+use pinaivu_testkit::{PATIENCE, wait_until};
+use tokio::task::JoinSet;
 
 use crate::support::chain::{COORDINATOR, MemoryChain};
 use crate::support::node::signing_key;
@@ -39,6 +50,10 @@ struct Chain {
 impl ChainReader for Chain {
     async fn opening(&self) -> Result<Opening, SourceError> {
         Ok(self.opening.clone())
+    }
+
+    async fn former_key(&self, _: NodeId, _: PublicKey) -> Result<bool, SourceError> {
+        Ok(false)
     }
 
     async fn settled(
@@ -124,6 +139,22 @@ async fn stranger_audits_the_served_log_and_finds_a_proof_for_every_receipt() {
     assert_eq!(report.contradictions, []);
     assert_eq!(report.totals.charged, charged.to_string());
     assert_eq!(report.totals.receipts, 5);
+
+    // The payer's own records, as the API gives them, open every commitment and add up to the debit.
+    let mut own = world.client.http.get(world.client.url("/account/receipts?limit=100"));
+    own = own.bearer_auth(world.client.key.as_ref().unwrap());
+    let mut own: serde_json::Value = own.send().await.unwrap().json().await.unwrap();
+    let records: Vec<OwnerRecord> = serde_json::from_value(own["data"].take()).unwrap();
+    assert_eq!(records.len(), 5);
+    assert!(records.iter().all(|record| record.allowance == world.allowance));
+    let evidence = Evidence { owner: records.clone(), ..Evidence::default() };
+    let report = audit::run(&served, &chain, evidence, |_| {}).await.unwrap();
+    assert_eq!(report.contradictions, []);
+    let mut short = chain;
+    short.settled.debits.insert(world.allowance, debited.saturating_add(Amount(1)));
+    let evidence = Evidence { owner: records, ..Evidence::default() };
+    let report = audit::run(&served, &short, evidence, |_| {}).await.unwrap();
+    assert!(report.contradictions.iter().any(|found| found.kind == Contradiction::OwnerDebit));
     assert_eq!(Note::parse(&note.to_string()).unwrap(), note);
 }
 
@@ -177,6 +208,88 @@ async fn cosignatures_of_listed_witnesses_are_taken_and_served_and_no_others() {
     let file = String::from_utf8(served.fetch(0, "proof/0?size=1").await.unwrap()).unwrap();
     let proof = LogProof::parse(&file).unwrap();
     assert_eq!(verify(&proof.checkpoint, &head, &witness), Ok(1_800_000_000));
+}
+
+/// A witness's desk over HTTP: answers a request as the specification says, from `seen` on.
+async fn desk(
+    name: &'static str,
+    seed: u8,
+    log: Vec<NoteKey>,
+    seen: Observed,
+) -> (String, JoinSet<()>) {
+    let seen = Arc::new(Mutex::new(seen));
+    let answer = move |body: String| {
+        let (seen, log) = (Arc::clone(&seen), log.clone());
+        async move {
+            let request = AddCheckpoint::parse(&body).unwrap();
+            let head = opened(&request, &log).unwrap();
+            let mut seen = seen.lock();
+            match judge(&request, &head, *seen) {
+                Ok(next) => {
+                    *seen = next;
+                    let line = cosign(&head, name, &signing_key(seed), 1_800_000_000).unwrap();
+                    (StatusCode::OK, [("content-type", "text/plain")], format!("{line}\n"))
+                }
+                Err(refusal) => {
+                    let Refusal::Behind(size) = refusal else { panic!("{refusal}") };
+                    (StatusCode::CONFLICT, [("content-type", SIZE_TYPE)], format!("{size}\n"))
+                }
+            }
+        }
+    };
+    let router = axum::Router::new().route("/w/add-checkpoint", axum::routing::post(answer));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/w/", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn heads_are_brought_to_witnesses_also_to_one_that_has_seen_more_than_is_known_here() {
+    let (name, key) = ("witness.example/w2", signing_key(79));
+    let witness = witness_key(name, key.public()).unwrap();
+    // The log's key and name are known beforehand, as they are to every witness.
+    let origin = pinaivu_log::origin(COORDINATOR, 0);
+    let signer = signing_key(101).public();
+    let log = vec![NoteKey::new(origin, signer, SignatureType::Ed25519).unwrap()];
+    let (url, _serving) = desk(name, 79, log, Observed::default()).await;
+    let (submission, listed) = (url.clone(), witness.clone());
+    let world = World::start_with(move |config| {
+        config.receipts.submit = vec![WitnessSubmission { url: submission, key: listed }];
+        config.receipts.submit_interval = Duration::from_millis(20);
+    })
+    .await;
+    assert_eq!(world.signer(), signer);
+    let node = world.node(1, PRICE).await;
+    let served = Served(&world.client);
+    let cosigned = async |size: u64| {
+        let text = served.fetch(0, "witnessed").await.ok()?;
+        let note = Note::parse(std::str::from_utf8(&text).unwrap()).unwrap();
+        let head = Checkpoint::from_text(note.text()).unwrap();
+        assert_eq!(verify(&note, &head, &witness), Ok(1_800_000_000));
+        (head.size == size).then_some(())
+    };
+    for size in 1..=3 {
+        node.enqueue(Script::words("one two"));
+        let response = world.client.chat(&Client::request(false)).await;
+        let id = request_id(&response);
+        response.bytes().await.unwrap();
+        world.receipt(&id).await;
+        wait_until("the witness cosigned", PATIENCE, async || cosigned(size).await).await;
+    }
+    // A restarted coordinator knows nothing of what the witness has, and is told.
+    let world = world.restart_with(move |config| {
+        config.receipts.submit =
+            vec![WitnessSubmission { url, key: witness_key(name, key.public()).unwrap() }];
+        config.receipts.submit_interval = Duration::from_millis(20);
+    });
+    let world = world.await;
+    let served = Served(&world.client);
+    wait_until("the witness cosigned again", PATIENCE, async || {
+        served.fetch(0, "witnessed").await.ok().map(|_| ())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod attestation;
 mod bad_input;
 mod blobs;
 mod book;

@@ -1,5 +1,7 @@
 //! Where clients want their requests to go.
 
+use base64::Engine as _;
+use pinaivu_auction::{Order, Terms};
 use pinaivu_protocol::units::TokenPrice;
 use serde_json::{Value, json};
 
@@ -85,6 +87,34 @@ async fn fastest_node_is_tried_first_when_speed_is_asked_for() {
     assert_eq!((served(&cheap), served(&dear)), (1, 1));
     assert_eq!(ask(&world, json!({ "sort": "latency" }), &[]).await.0, 200);
     assert_eq!((served(&cheap), served(&dear)), (1, 2));
+}
+
+#[tokio::test]
+async fn clearing_with_a_wish_is_published_and_can_be_run_again() {
+    let (world, _cheap, dear) = two().await;
+    for (provider, order, tried) in [
+        (json!({ "sort": "price", "allow_fallbacks": false }), Order::Price, Some(vec![0])),
+        (json!({ "sort": "latency" }), Order::Latency, None),
+        (json!({ "ignore": [] }), Order::Auction, Some(vec![0, 1])),
+    ] {
+        let (status, body) = ask(&world, provider, &[]).await;
+        assert_eq!(status, 200);
+        let id = body["request_id"].as_str().unwrap();
+        let receipt = world.receipt(id).await;
+        let url = world.client.url(&format!("/receipts/{id}/auction"));
+        let view: Value = world.client.http.get(url).send().await.unwrap().json().await.unwrap();
+        let terms = view["terms"].as_str().unwrap();
+        let terms = base64::engine::general_purpose::STANDARD.decode(terms).unwrap();
+        let terms = Terms::decode(&terms).unwrap();
+        assert_eq!(terms.wish.order, order);
+        let clearing = terms.clear(&world.coordinator.nodes().book()).unwrap();
+        assert_eq!(terms.tried(&clearing), tried);
+        let rank = clearing.ranked().iter().position(|found| {
+            found.node == receipt.head.record.node && found.tariff == receipt.body.tariff
+        });
+        assert!(rank.is_some(), "whoever served was among the winners, at its price");
+    }
+    drop(dear);
 }
 
 #[tokio::test]

@@ -108,7 +108,8 @@ async fn network_says_what_browsers_need() {
     let network = view(&world, "/network").await;
     assert_eq!(network["rpc"], json!({ "url": "http://127.0.0.1:8899", "ws_url": null }));
     assert_eq!((&network["local"], &network["faucet"]), (&json!(true), &Value::Null));
-    assert_eq!((&network["decimals"], &network["attestation"]), (&json!(6), &Value::Null));
+    let unattested = json!({ "state": "unattested", "kind": null });
+    assert_eq!((&network["decimals"], &network["attestation"]), (&json!(6), &unattested));
     let mint = pinaivu_protocol::ids::PublicKey([16; 32]).to_string();
     assert_eq!(network["mint"], mint);
     assert!(network["software"].as_str().unwrap().starts_with("pinaivu-coordinator "));

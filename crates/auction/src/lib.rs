@@ -51,5 +51,5 @@ pub use price::{CLEARING_CAP, clearing_price, critical_price};
 pub use quality::{Measurements, QualityFactor, Reference, quality_factor};
 pub use shared::{Journal, SharedBook};
 pub use snapshot::{MAX_NODES, ModelBook, ModelSummary, NodeSlot, Offer, Snapshot};
-pub use terms::Terms;
+pub use terms::{Order, Terms, Wish};
 pub use tie::tie_break;

@@ -33,12 +33,53 @@ pub struct Terms {
     pub now: UnixMillis,
     /// Numbers in the book of nodes that could have competed and had no room.
     pub busy: Vec<u32>,
+    /// Whom the client wanted to be tried first.
+    pub wish: Wish,
+}
+
+/// In which order the client wanted those who won to be tried. It changes who serves and never a price:
+/// each is paid what the auction gives it at its rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Wish {
+    /// By what.
+    pub order: Order,
+    /// Nobody but the first.
+    pub first_only: bool,
+}
+
+/// An order of candidates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Order {
+    /// The auction's.
+    #[default]
+    Auction,
+    /// The lowest price first; what is equal stays in the auction's order.
+    Price,
+    /// The shortest measured time to the first byte, the coordinator's word.
+    Latency,
+    /// The highest measured speed, the coordinator's word.
+    Throughput,
+}
+
+/// [`Terms`] as they were stored before wishes were part of them.
+#[derive(BorshDeserialize)]
+struct TermsWithoutWish {
+    request: RequestId,
+    model: String,
+    input_tokens: TokenCount,
+    max_output: TokenCount,
+    features: u32,
+    max_price: Option<TokenPrice>,
+    excluded: Vec<NodeId>,
+    pinned: Option<NodeId>,
+    now: UnixMillis,
+    busy: Vec<u32>,
 }
 
 impl Terms {
     /// Of a request and what became of it. Warm discounts are not part of it: nothing gives any yet.
     #[must_use]
-    pub fn of(request: &Request<'_>, clearing: &Clearing) -> Self {
+    pub fn of(request: &Request<'_>, clearing: &Clearing, wish: Wish) -> Self {
         Self {
             request: request.id,
             model: request.model.to_owned(),
@@ -50,6 +91,7 @@ impl Terms {
             pinned: request.pinned,
             now: request.now,
             busy: clearing.busy.iter().map(|slot| slot.0).collect(),
+            wish,
         }
     }
 
@@ -84,9 +126,44 @@ impl Terms {
         bytes
     }
 
-    /// Reads exactly one.
+    /// Reads exactly one; what was stored before wishes were part of it had none.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        Self::try_from_slice(bytes).ok()
+        if let Ok(terms) = Self::try_from_slice(bytes) {
+            return Some(terms);
+        }
+        let terms = TermsWithoutWish::try_from_slice(bytes).ok()?;
+        Some(Self {
+            request: terms.request,
+            model: terms.model,
+            input_tokens: terms.input_tokens,
+            max_output: terms.max_output,
+            features: terms.features,
+            max_price: terms.max_price,
+            excluded: terms.excluded,
+            pinned: terms.pinned,
+            now: terms.now,
+            busy: terms.busy,
+            wish: Wish::default(),
+        })
+    }
+
+    /// The winners in the order that the client wanted, as far as the book says it: places in
+    /// [`Clearing::ranked`]. Nothing where the order is by what only the coordinator has measured.
+    #[must_use]
+    pub fn tried(&self, clearing: &Clearing) -> Option<Vec<usize>> {
+        let ranked = clearing.ranked();
+        let mut order: Vec<usize> = (0..ranked.len()).collect();
+        match self.wish.order {
+            Order::Auction => {}
+            Order::Price => {
+                order.sort_by_key(|place| ranked.get(*place).map(|found| found.tariff.price));
+            }
+            Order::Latency | Order::Throughput => return None,
+        }
+        if self.wish.first_only {
+            order.truncate(1);
+        }
+        Some(order)
     }
 }

@@ -27,8 +27,8 @@ use solana_pubkey::Pubkey;
 use solana_signature::Signature;
 
 use crate::accounts::{
-    Allowance, ChainTime, Coordinator, EpochHead, Escrow, Ledger, Market, Node, Payout,
-    TokenAccount,
+    Allowance, ChainTime, Coordinator, EpochHead, Escrow, Ledger, Market, Measurement, Node,
+    Payout, TokenAccount,
 };
 use crate::error::{ChainError, TransactionFailure};
 use crate::transaction::{PreparedTransaction, sign};
@@ -269,6 +269,13 @@ pub trait Chain: Send + Sync + 'static {
         filter: PayoutFilter,
         at: Commitment,
     ) -> Result<Vec<Payout>, ChainError>;
+
+    /// A market's list of measurements: the code that coordinators may be attested to run.
+    async fn measurements(
+        &self,
+        market: MarketId,
+        at: Commitment,
+    ) -> Result<Vec<Measurement>, ChainError>;
 
     /// The last head of a closed log epoch.
     async fn epoch_head(

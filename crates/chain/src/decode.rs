@@ -35,6 +35,7 @@ pub(crate) mod offsets {
     pub(crate) const NODE_SIGNER: usize = 74;
     pub(crate) const COORDINATOR_MARKET: usize = 10;
     pub(crate) const COORDINATOR_AUTHORITY: usize = 42;
+    pub(crate) const MEASUREMENT_MARKET: usize = 10;
     pub(crate) const PAYOUT_COORDINATOR: usize = 10;
     pub(crate) const PAYOUT_NODE: usize = 42;
 }

@@ -410,6 +410,14 @@ impl Chain for RpcChain {
         }
     }
 
+    async fn measurements(
+        &self,
+        market: MarketId,
+        at: Commitment,
+    ) -> Result<Vec<Measurement>, ChainError> {
+        self.list(offsets::MEASUREMENT_MARKET, &market.0, at).await
+    }
+
     async fn epoch_head(
         &self,
         coordinator: CoordinatorId,

@@ -3,7 +3,7 @@
 //! A coordinator's receipts are the leaves of one RFC 9162 log for each epoch. This crate gives that log
 //! the C2SP formats: [`tile`] and [`entry`] (`tlog-tiles`), [`note`] and [`checkpoint`] (`signed-note`,
 //! `tlog-checkpoint`), [`proof`] (`tlog-proof`), [`cosignature`] and [`witness`] (`tlog-cosignature`,
-//! `tlog-witness`). [`audit`] streams a whole log and compares it with what the chain says.
+//! `tlog-witness`). [`bundle`] is what people keep of a receipt. [`audit`] streams a whole log and compares it with what the chain says.
 //!
 //! Everything is pure or reads through [`source::LogSource`]: no clock, no key of its own, no network.
 //! It is not part of what the program is built from, and nothing here decides what a receipt is: that is
@@ -20,6 +20,7 @@
 )]
 
 pub mod audit;
+pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod entry;

@@ -2,7 +2,8 @@
 //!
 //! [`Observed`] is everything a witness must remember of a log, and [`Observed::advance`] the only way
 //! to change it: a head is taken only when it extends the last one. [`AddCheckpoint`] is the body of
-//! `POST add-checkpoint`.
+//! `POST add-checkpoint`, [`judge`] what a witness answers to it; remembering durably and one request of a
+//! log after the other is for whoever calls it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::merkle::{MerkleError, empty_root, verify_consistency};
 
 use crate::checkpoint::{Checkpoint, decimal, hash};
-use crate::note::{MAX_NOTE_BYTES, Note, NoteError};
+use crate::note::{MAX_NOTE_BYTES, Note, NoteError, NoteKey};
 
 /// Most hashes of a consistency proof.
 const MAX_PROOF: usize = 63;
@@ -116,5 +117,96 @@ impl std::fmt::Display for AddCheckpoint {
             writeln!(f, "{}", STANDARD.encode(hash.0))?;
         }
         write!(f, "\n{}", self.checkpoint)
+    }
+}
+
+/// Content type of an answer that says which size the witness has.
+pub const SIZE_TYPE: &str = "text/x.tlog.size";
+
+/// Why a witness does not cosign, each with the status that the specification gives it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The body is not a request.
+    #[error("this is not an add-checkpoint request: {0}")]
+    Format(String),
+    /// No key is known for the checkpoint's origin.
+    #[error("the log '{0}' is not known here")]
+    UnknownLog(String),
+    /// No known key of the log signed it.
+    #[error("no known key of the log signed the checkpoint")]
+    Unsigned,
+    /// The old size is larger than the checkpoint's.
+    #[error("the old size is larger than the checkpoint's")]
+    OldSize,
+    /// The witness has another size than the old one; it says which.
+    #[error("the last cosigned head has {0} leaves")]
+    Behind(u64),
+    /// The same size with another root.
+    #[error("the last cosigned head of {0} leaves has another root")]
+    Split(u64),
+    /// The proof does not show that the checkpoint extends what was cosigned.
+    #[error("the consistency proof does not hold")]
+    Proof,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Format(_) | Self::OldSize => 400,
+            Self::Unsigned => 403,
+            Self::UnknownLog(_) => 404,
+            Self::Behind(_) | Self::Split(_) => 409,
+            Self::Proof => 422,
+        }
+    }
+
+    /// Whether it is evidence that the log showed two histories: signed by it, and not an extension.
+    #[must_use]
+    pub const fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Split(_) | Self::Proof)
+    }
+}
+
+/// What a request asks to be cosigned, when the log's own signature on it holds under one of `keys`.
+///
+/// # Errors
+/// [`Refusal::UnknownLog`] when there are no keys, [`Refusal::Unsigned`], or [`Refusal::Format`].
+pub fn opened(request: &AddCheckpoint, keys: &[NoteKey]) -> Result<Checkpoint, Refusal> {
+    let checkpoint = Checkpoint::from_text(request.checkpoint.text())
+        .map_err(|error| Refusal::Format(error.to_string()))?;
+    let mut known = keys.iter().filter(|key| key.name() == checkpoint.origin).peekable();
+    if known.peek().is_none() {
+        return Err(Refusal::UnknownLog(checkpoint.origin));
+    }
+    if known.any(|key| request.checkpoint.verify(key).is_ok()) {
+        Ok(checkpoint)
+    } else {
+        Err(Refusal::Unsigned)
+    }
+}
+
+/// What the witness has seen after this request; the caller makes that durable, and only then cosigns.
+///
+/// # Errors
+/// [`Refusal`], in the order of the specification; nothing is changed.
+pub fn judge(
+    request: &AddCheckpoint,
+    checkpoint: &Checkpoint,
+    seen: Observed,
+) -> Result<Observed, Refusal> {
+    if request.old_size > checkpoint.size {
+        return Err(Refusal::OldSize);
+    }
+    if request.old_size != seen.size {
+        return Err(Refusal::Behind(seen.size));
+    }
+    let mut next = seen;
+    match next.advance(checkpoint, &request.proof) {
+        Ok(()) => Ok(next),
+        Err(Inconsistent::Split(size)) => Err(Refusal::Split(size)),
+        // It cannot be smaller here: the old size is the seen one and not larger than the new.
+        Err(Inconsistent::Proof(_) | Inconsistent::Shrunk { .. }) => Err(Refusal::Proof),
     }
 }

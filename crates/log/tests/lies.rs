@@ -44,6 +44,21 @@ async fn honest_coordinator_is_not_accused_by_what_people_hold() {
 }
 
 #[tokio::test]
+async fn key_that_a_node_rotated_counts_when_the_chain_has_a_record_of_it_and_only_then() {
+    let mut story = Story::honest();
+    let (node, former) = (world::node(1), world::node_key(1).public());
+    let (_, today) = world::stranger();
+    story.opening.node_keys.insert(node, vec![today]);
+    story.former_keys.push((node, former));
+    assert_eq!(audited(&story).await.contradictions, []);
+    // A record of another node's key does not help.
+    story.former_keys = vec![(world::node(2), former)];
+    let report = audited(&story).await;
+    let first = report.contradictions.first().unwrap();
+    assert_eq!((first.kind, first.index), (Contradiction::NodeKey, Some(1)));
+}
+
+#[tokio::test]
 async fn every_lie_is_found_by_its_name() {
     let honest = Story::honest();
     for lie in lies::LIES {

@@ -5,10 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pinaivu_attestation::tls_key_hash;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ticket::{TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL};
 use pinaivu_protocol::tunnel::{TunnelMac, binding};
-use rustls::ClientConfig;
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -83,6 +85,8 @@ pub enum DialError {
 
 /// What both ends of one TLS session know and nobody else.
 pub(super) struct SessionKeys {
+    /// Hash of the key in the certificate that the other end showed and proved to hold.
+    pub(super) tls_key: Hash32,
     /// What a hello must be bound to.
     pub(super) binding: Hash32,
     /// Authenticates tickets.
@@ -109,11 +113,31 @@ pub(super) async fn dial(
         session.export_keying_material(Zeroizing::new([0; 32]), TUNNEL_EXPORTER_LABEL, None);
     match exported {
         Ok(exporter) if session.alpn_protocol() == Some(TUNNEL_ALPN) => {
-            let keys = SessionKeys { binding: binding(&exporter), mac: TunnelMac::new(&exporter) };
+            let tls_key = tls_key(session).ok_or_else(|| DialError::Protocol(endpoint.clone()))?;
+            let (binding, mac) = (binding(&exporter), TunnelMac::new(&exporter));
+            let keys = SessionKeys { tls_key, binding, mac };
             Ok(Dialled { stream, keys })
         }
         _ => Err(DialError::Protocol(endpoint.clone())),
     }
+}
+
+/// Hash of the server's key.
+fn tls_key(session: &ClientConnection) -> Option<Hash32> {
+    let certificate = ParsedCertificate::try_from(session.peer_certificates()?.first()?).ok()?;
+    Some(tls_key_hash(&certificate.subject_public_key_info()))
+}
+
+/// Dials, looks which key the listener's certificate holds, and hangs up: for people who compare it with
+/// attestation evidence.
+///
+/// # Errors
+/// [`DialError`].
+pub async fn seen_tls_key(
+    endpoint: &Endpoint,
+    tls: &Arc<ClientConfig>,
+) -> Result<Hash32, DialError> {
+    Ok(dial(endpoint, tls).await?.keys.tls_key)
 }
 
 async fn connect(

@@ -11,6 +11,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
+use pinaivu_attestation::{Attested, Expected, MAX_EVIDENCE_BYTES, TUNNEL_ATTESTATION_PATH};
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::tunnel::{
@@ -19,8 +20,10 @@ use pinaivu_protocol::tunnel::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::attestation::{self, AttestationFault, AttestationRule};
 use super::control;
 use super::dial::SessionKeys;
+use crate::chain::CoordinatorFacts;
 use crate::clock::Clock;
 use crate::counterparty::Counterparty;
 use crate::identity::Identity;
@@ -42,13 +45,19 @@ pub(super) struct Door {
     pub(super) keys: SessionKeys,
     /// The coordinator's key on chain.
     pub(super) signer: PublicKey,
+    /// What else the chain says of it.
+    pub(super) facts: CoordinatorFacts,
+    /// What it must prove about its code.
+    pub(super) attestation: AttestationRule,
+    /// What it has proved about its code on this session.
+    pub(super) attested: Mutex<Result<Attested, AttestationFault>>,
     /// Cancelled, for good, by a valid hello.
     pub(super) proven: CancellationToken,
     pub(super) goodbye: Mutex<Option<Goodbye>>,
 }
 
 /// Why a hello does not prove anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum HelloFault {
     #[error("not a signed hello")]
     Encoding,
@@ -58,6 +67,8 @@ pub(super) enum HelloFault {
     Binding,
     #[error("the hello is not signed by the coordinator's key on chain, {0}")]
     Signature(PublicKey),
+    #[error("this node serves attested coordinators only: {0}")]
+    Unattested(String),
 }
 
 impl Door {
@@ -68,6 +79,9 @@ impl Door {
         let path = request.uri().path();
         if (request.method(), path) == (&Method::POST, HELLO_PATH) {
             return self.hello(request.into_body()).await;
+        }
+        if (request.method(), path) == (&Method::POST, TUNNEL_ATTESTATION_PATH) {
+            return self.evidence(request.into_body()).await;
         }
         if !self.proven.is_cancelled() {
             tracing::warn!(coordinator = %self.counterparty.id(), "request before a valid hello");
@@ -106,6 +120,40 @@ impl Door {
         }
     }
 
+    /// Evidence about the code at the other end of this session.
+    async fn evidence(&self, body: Incoming) -> Response<TunnelBody> {
+        let Ok(body) = Limited::new(body, MAX_EVIDENCE_BYTES).collect().await else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        let expected = Expected {
+            deployment: self.identity.deployment,
+            coordinator: self.counterparty.id(),
+            signer: self.signer,
+            tls_key: Some(self.keys.tls_key),
+            configuration: None,
+            nonce: Some(attestation::nonce(self.keys.binding)),
+        };
+        let now = self.clock.now();
+        let (facts, rule) = (&self.facts, &self.attestation);
+        let found = attestation::check(&body.to_bytes(), &expected, facts, rule, now);
+        let coordinator = self.counterparty.id();
+        let answer = match &found {
+            Ok(attested) => {
+                tracing::info!(
+                    %coordinator, by = %attested.kind, measurement = %attested.measurement,
+                    "the coordinator's code is attested"
+                );
+                status(StatusCode::OK)
+            }
+            Err(fault) => {
+                tracing::warn!(%coordinator, %fault, "the coordinator is unattested");
+                text(StatusCode::FORBIDDEN, fault.to_string().into_bytes())
+            }
+        };
+        *self.attested.lock() = found;
+        answer
+    }
+
     fn check_hello(&self, bytes: &[u8]) -> Result<Hello, HelloFault> {
         let signed = Signed::<Hello>::decode(bytes).map_err(|_| HelloFault::Encoding)?;
         let hello = signed.verify(&self.signer).map_err(|_| HelloFault::Signature(self.signer))?;
@@ -115,6 +163,11 @@ impl Door {
         }
         if hello.binding != self.keys.binding {
             return Err(HelloFault::Binding);
+        }
+        if self.attestation.requires(&self.facts)
+            && let Err(fault) = &*self.attested.lock()
+        {
+            return Err(HelloFault::Unattested(fault.to_string()));
         }
         Ok(signed.record)
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod asks;
+mod attestation;
 mod cancellation;
 mod demands;
 mod earnings;

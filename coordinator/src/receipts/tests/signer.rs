@@ -88,3 +88,15 @@ fn billing_of_two_requests_of_one_account_has_nothing_in_common() {
     let same = one.billing.iter().zip(&two.billing).filter(|(a, b)| a == b).count();
     assert!(same < 8, "{same} of 16 bytes are the same");
 }
+
+#[test]
+fn key_file_is_made_once_private_and_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("signer.json");
+    let made = Signer::load_or_create(&path).unwrap().public();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(Signer::load_or_create(&path).unwrap().public(), made);
+    std::fs::write(&path, "[]").unwrap();
+    assert!(matches!(Signer::load_or_create(&path), Err(KeyFileError::Format { .. })));
+}

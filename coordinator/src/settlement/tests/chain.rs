@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use pinaivu_chain::{
     Allowance, AllowanceFilter, Chain, ChainError, ChainPosition, ChainTime, Commitment,
     Coordinator, CoordinatorFilter, Delay, Deployment, EpochHead, Escrow, EscrowFilter,
-    Instruction, Keypair, Ledger, Market, Node, NodeFilter, NodeStatus, Payout, PayoutFilter,
-    PreparedTransaction, Pubkey, RecentBlockhash, Signature, TokenAccount, TransactionFailure,
-    TransactionStatus, UnixSeconds,
+    Instruction, Keypair, Ledger, Market, Measurement, Node, NodeFilter, NodeStatus, Payout,
+    PayoutFilter, PreparedTransaction, Pubkey, RecentBlockhash, Signature, TokenAccount,
+    TransactionFailure, TransactionStatus, UnixSeconds,
 };
 use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, EscrowId, MarketId, NodeId, PublicKey};
 use pinaivu_protocol::units::{Amount, Bps, Slot};
@@ -390,6 +390,14 @@ impl Chain for SimChain {
 
     async fn payouts(&self, _: PayoutFilter, at: Commitment) -> Result<Vec<Payout>, ChainError> {
         self.call(|sim| sim.read(at, |state| state.payouts.values().cloned().collect())).await
+    }
+
+    async fn measurements(
+        &self,
+        _: MarketId,
+        _: Commitment,
+    ) -> Result<Vec<Measurement>, ChainError> {
+        panic!("settlement reads no measurements")
     }
 
     async fn epoch_head(

@@ -10,6 +10,7 @@ use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::units::UnixMillis;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row};
 
+use super::archived::Reader;
 use super::charges::Charges;
 use super::codec::{fine, get_bytes, get_fine, integer, unsigned};
 use super::{figures, while_doing};
@@ -162,13 +163,19 @@ pub(super) fn receipt_run(
         let position = epoch.first.checked_add(index).ok_or(StoreError::Range("a position"))?;
         integer(position, "a position")
     };
-    let (first, end) = (place(first)?, place(end)?);
-    let found: Vec<Vec<u8>> = connection
+    let (from, end) = (place(first)?, place(end)?);
+    let mut found: Vec<Vec<u8>> = connection
         .prepare_cached(
             "SELECT bytes FROM receipts WHERE position >= ?1 AND position < ?2 ORDER BY position",
         )
-        .and_then(|mut statement| statement.query_map((first, end), |row| row.get(0))?.collect())
+        .and_then(|mut statement| statement.query_map((from, end), |row| row.get(0))?.collect())
         .map_err(while_doing("reading receipts"))?;
+    let mut archive = Reader::default();
+    for (bytes, index) in found.iter_mut().zip(first..) {
+        if bytes.is_empty() {
+            *bytes = archive.bytes(connection, epoch_number, index)?;
+        }
+    }
     if found.len() == usize::from(count) { Ok(found) } else { Err(missing) }
 }
 
@@ -350,10 +357,11 @@ pub(super) fn receipts_of(
     connection: &Connection,
     request: &RequestId,
 ) -> Result<Vec<StoredReceipt>, StoreError> {
-    connection
+    let found = connection
         .prepare_cached(select_receipts!("WHERE r.request = ?1 ORDER BY r.segment"))
         .and_then(|mut statement| statement.query_map([request.0], receipt_of)?.collect())
-        .map_err(while_doing("reading receipts"))
+        .map_err(while_doing("reading receipts"))?;
+    Reader::all(connection, found)
 }
 
 pub(super) fn receipt(
@@ -366,7 +374,9 @@ pub(super) fn receipt(
         .and_then(|mut statement| {
             statement.query_row((request.0, segment.0), receipt_of).optional()
         })
-        .map_err(while_doing("reading a receipt"))
+        .map_err(while_doing("reading a receipt"))?
+        .map(|found| Reader::default().whole(connection, found))
+        .transpose()
 }
 
 pub(super) fn receipted_ticket(
@@ -396,7 +406,9 @@ pub(super) fn receipt_at(
     connection
         .prepare_cached(select_receipts!("WHERE r.position = ?1"))
         .and_then(|mut statement| statement.query_row([position], receipt_of).optional())
-        .map_err(while_doing("reading a receipt"))
+        .map_err(while_doing("reading a receipt"))?
+        .map(|found| Reader::default().whole(connection, found))
+        .transpose()
 }
 
 /// A page of receipts, newest first. Which conditions there are decides which index serves; each
@@ -464,14 +476,15 @@ pub(super) fn list(
         conditions.join(" AND "),
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    connection
+    let found = connection
         .prepare_cached(&sql)
         .and_then(|mut statement| {
             let parameters =
                 rusqlite::params![before, after, node, model, outcome, allowance, key, limit];
             statement.query_map(parameters, receipt_of)?.collect()
         })
-        .map_err(doing())
+        .map_err(doing())?;
+    Reader::all(connection, found)
 }
 
 /// Where a cursor stands among all receipts; beyond all of them for an epoch that was never opened.

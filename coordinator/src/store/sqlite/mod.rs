@@ -4,6 +4,7 @@
 //! inside a transaction; who begins and ends it is the writer's and the readers' business.
 
 mod accounts;
+mod archived;
 mod backfill;
 mod blobs;
 mod book;

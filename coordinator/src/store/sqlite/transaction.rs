@@ -6,7 +6,7 @@ use pinaivu_protocol::merkle::{NodeSource, Subtree};
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 
-use super::{accounts, blobs, book, figures, keys, log, settlements, while_doing};
+use super::{accounts, archived, blobs, book, figures, keys, log, settlements, while_doing};
 use crate::store::records::{
     Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
     BlobNamespace, BlobOutcome, BookPlace, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits,
@@ -164,6 +164,14 @@ macro_rules! read_operations {
                 log::receipt_run(self.connection, epoch, first, count)
             }
 
+            fn is_archived(&self, epoch: u32, index: u64) -> Result<bool, StoreError> {
+                archived::is_archived(self.connection, epoch, index)
+            }
+
+            fn copy_to_archive(&self, epoch: u32, bundle: u64) -> Result<(), StoreError> {
+                archived::copy(self.connection, epoch, bundle)
+            }
+
             fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError> {
                 log::receipts_of(self.connection, request)
             }
@@ -317,6 +325,10 @@ impl Write for WriteTransaction<'_> {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         keys::take_nonce(self.connection, owner, nonce, expires, now)
+    }
+
+    fn let_go_archived(&mut self, epoch: u32, bundle: u64) -> Result<(), StoreError> {
+        archived::let_go(self.connection, epoch, bundle)
     }
 
     fn append_receipts(&mut self, receipts: &[NewReceipt]) -> Result<(), StoreError> {

@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use pinaivu_chain::{
     Allowance, AllowanceFilter, Chain, ChainError, ChainPosition, ChainTime, Commitment,
     Coordinator, CoordinatorFilter, Delay, Deployment, EpochHead, Escrow, EscrowFilter, Ledger,
-    LogHead, Market, Node, NodeFilter, NodeStatus, Payout, PayoutFilter, PreparedTransaction,
-    Pubkey, RecentBlockhash, Signature, TokenAccount, TransactionStatus, UnixSeconds,
+    LogHead, Market, Measurement, Node, NodeFilter, NodeStatus, Payout, PayoutFilter,
+    PreparedTransaction, Pubkey, RecentBlockhash, Signature, TokenAccount, TransactionStatus,
+    UnixSeconds,
 };
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{
@@ -230,6 +231,14 @@ impl Chain for MemoryChain {
     }
 
     async fn payouts(&self, _: PayoutFilter, _: Commitment) -> Result<Vec<Payout>, ChainError> {
+        self.look(|_| Vec::new())
+    }
+
+    async fn measurements(
+        &self,
+        _: MarketId,
+        _: Commitment,
+    ) -> Result<Vec<Measurement>, ChainError> {
         self.look(|_| Vec::new())
     }
 

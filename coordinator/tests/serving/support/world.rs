@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
+use pinaivu_attestation::Attester;
 use pinaivu_coordinator::clock::SystemClock;
 use pinaivu_coordinator::{Config, Coordinator};
 use pinaivu_protocol::ids::{AllowanceId, NodeId, PublicKey, RequestId};
@@ -44,16 +45,30 @@ impl World {
         Self::start_with(|_| {}).await
     }
 
+    /// With an attester of the test's.
+    pub(crate) async fn start_attested(attester: Box<dyn Attester>) -> Self {
+        Self::start_as(|_| {}, Some(attester)).await
+    }
+
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_as(change, None).await
+    }
+
+    async fn start_as(
+        change: impl FnOnce(&mut Config),
+        attester: Option<Box<dyn Attester>>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let chain = Arc::new(MemoryChain::default());
         let signer = signing_key(SIGNER_SEED).public();
         chain.set_coordinator(signer);
         let config = config(&directory, change);
-        let coordinator =
-            Coordinator::start(config, Arc::clone(&chain) as _, Arc::new(SystemClock))
-                .await
-                .unwrap();
+        let (on, clock) = (Arc::clone(&chain) as _, Arc::new(SystemClock));
+        let coordinator = match attester {
+            Some(attester) => Coordinator::start_with(config, on, clock, Some(attester)).await,
+            None => Coordinator::start(config, on, clock).await,
+        };
+        let coordinator = coordinator.unwrap();
         let mut world = Self {
             chain,
             allowance: AllowanceId([21; 32]),
@@ -72,9 +87,14 @@ impl World {
 
     /// Ends the coordinator in good order and starts it again over the same database.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
         let Self { chain, coordinator, allowance, client, _directory: directory } = self;
         coordinator.shutdown().await;
-        let config = config(&directory, |_| {});
+        let config = config(&directory, change);
         let coordinator =
             Coordinator::start(config, Arc::clone(&chain) as _, Arc::new(SystemClock))
                 .await

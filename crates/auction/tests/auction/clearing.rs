@@ -310,3 +310,25 @@ fn largest_prices_do_not_overflow() {
     );
     assert_eq!(first(&result).1, u64::MAX);
 }
+
+#[test]
+fn terms_stored_before_wishes_are_read_as_without_one() {
+    let terms = pinaivu_auction::Terms {
+        request: pinaivu_protocol::ids::RequestId([1; 16]),
+        model: "model".to_owned(),
+        input_tokens: pinaivu_protocol::units::TokenCount(1),
+        max_output: pinaivu_protocol::units::TokenCount(2),
+        features: 3,
+        max_price: None,
+        excluded: Vec::new(),
+        pinned: None,
+        now: pinaivu_protocol::units::UnixMillis(4),
+        busy: vec![5],
+        wish: pinaivu_auction::Wish::default(),
+    };
+    let bytes = terms.encode();
+    assert_eq!(pinaivu_auction::Terms::decode(&bytes), Some(terms.clone()));
+    // The wish is the last two bytes: an order and a flag.
+    assert_eq!(pinaivu_auction::Terms::decode(&bytes[..bytes.len() - 2]), Some(terms));
+    assert_eq!(pinaivu_auction::Terms::decode(&bytes[..bytes.len() - 1]), None);
+}

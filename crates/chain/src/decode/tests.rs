@@ -131,6 +131,18 @@ fn payout() -> raw::Payout {
     }
 }
 
+fn measurement() -> raw::Measurement {
+    raw::Measurement {
+        version: 1,
+        bump: 0,
+        market: marked(1),
+        measurement: [2; 32],
+        allowed_slot: 3,
+        rent_payer: marked(4),
+        reserved: [0; 32],
+    }
+}
+
 #[test]
 fn filter_offsets_point_at_the_fields_they_name() {
     use offsets::*;
@@ -145,6 +157,7 @@ fn filter_offsets_point_at_the_fields_they_name() {
         (bytes(&node()), NODE_SIGNER, 3),
         (bytes(&coordinator()), COORDINATOR_MARKET, 1),
         (bytes(&coordinator()), COORDINATOR_AUTHORITY, 2),
+        (bytes(&measurement()), MEASUREMENT_MARKET, 1),
         (bytes(&payout()), PAYOUT_COORDINATOR, 1),
         (bytes(&payout()), PAYOUT_NODE, 2),
     ] {

@@ -80,6 +80,8 @@ pub(crate) struct Story {
     pub(crate) signer: u8,
     /// Files that are not served.
     pub(crate) withheld: Vec<String>,
+    /// Keys that the chain says were nodes' before they rotated.
+    pub(crate) former_keys: Vec<(NodeId, PublicKey)>,
 }
 
 impl Story {
@@ -131,6 +133,7 @@ impl Story {
             evidence: Evidence { owner, ..Evidence::default() },
             signer: 3,
             withheld: Vec::new(),
+            former_keys: Vec::new(),
         };
         story.relink();
         story.anchor();
@@ -340,6 +343,10 @@ impl LogSource for MemoryLog {
 impl ChainReader for Story {
     async fn opening(&self) -> Result<Opening, SourceError> {
         Ok(self.opening.clone())
+    }
+
+    async fn former_key(&self, node: NodeId, key: PublicKey) -> Result<bool, SourceError> {
+        Ok(self.former_keys.contains(&(node, key)))
     }
 
     async fn settled(&self, _due: &BTreeMap<NodeId, Amount>) -> Result<Settled, SourceError> {

@@ -64,6 +64,14 @@ pub trait ChainReader: Sync {
     /// Who the coordinator is and where its log stands.
     fn opening(&self) -> impl Future<Output = Result<Opening, SourceError>> + Send;
 
+    /// Whether `key` was `node`'s before it rotated: the program keeps a record of every key that was
+    /// replaced, at an address that follows from the two.
+    fn former_key(
+        &self,
+        node: NodeId,
+        key: PublicKey,
+    ) -> impl Future<Output = Result<bool, SourceError>> + Send;
+
     /// The money, once every node has at least what is `due` or when settling has had its time.
     fn settled(
         &self,

@@ -58,6 +58,19 @@ impl Sums {
     }
 }
 
+/// A key that is not known to be a node's.
+#[derive(Clone, Copy, Debug)]
+struct Stranger {
+    /// The place of the first receipt under it.
+    first: (u32, u64),
+    /// The chain does not know it either.
+    asked: bool,
+}
+
+fn unknown_key(node: &NodeId, key: &PublicKey) -> String {
+    format!("signed with {key}, which is not a known key of node {node}")
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Held {
     leaf: Hash32,
@@ -72,6 +85,9 @@ pub(super) struct Ledger {
     signer: PublicKey,
     fee_rate: Bps,
     node_keys: BTreeMap<NodeId, Vec<PublicKey>>,
+    /// Keys that nodes signed with and that are not known to be theirs: where first, and whether somebody
+    /// has looked.
+    strangers: BTreeMap<(NodeId, PublicKey), Stranger>,
     epoch: u32,
     tree: CompactRange,
     expected: BTreeMap<(u32, u64), Vec<(Hash32, String)>>,
@@ -100,6 +116,7 @@ impl Ledger {
             signer: opening.signer,
             fee_rate: opening.fee_rate,
             node_keys: opening.node_keys.clone(),
+            strangers: BTreeMap::new(),
             epoch: 0,
             tree: CompactRange::new(),
             expected: BTreeMap::new(),
@@ -365,10 +382,14 @@ impl Ledger {
         }
         let signer = statement.evidence.signer;
         if !self.node_keys.get(&head.node).is_some_and(|keys| keys.contains(&signer)) {
-            self.here(
-                Contradiction::NodeKey,
-                format!("signed with {signer}, which is not a known key of node {}", head.node),
-            );
+            let first = (self.epoch, self.tree.size());
+            let stranger = self
+                .strangers
+                .entry((head.node, signer))
+                .or_insert(Stranger { first, asked: false });
+            if stranger.asked {
+                self.here(Contradiction::NodeKey, unknown_key(&head.node, &signer));
+            }
         }
         if body.input_tokens > proof.input_tokens || body.output_tokens > proof.output_tokens {
             self.here(
@@ -378,6 +399,24 @@ impl Ledger {
                     body.input_tokens, body.output_tokens, proof.input_tokens, proof.output_tokens
                 ),
             );
+        }
+    }
+
+    /// Keys of nodes that nobody has looked for on the chain yet.
+    pub(super) fn strangers(&self) -> Vec<(NodeId, PublicKey)> {
+        let new = self.strangers.iter().filter(|(_, stranger)| !stranger.asked);
+        new.map(|(who, _)| *who).collect()
+    }
+
+    /// What the chain says of one of them.
+    pub(super) fn know_key(&mut self, node: NodeId, key: PublicKey, its_own: bool) {
+        if its_own {
+            self.strangers.remove(&(node, key));
+            self.node_keys.entry(node).or_default().push(key);
+        } else if let Some(stranger) = self.strangers.get_mut(&(node, key)) {
+            stranger.asked = true;
+            let (epoch, index) = stranger.first;
+            self.found(Contradiction::NodeKey, epoch, Some(index), unknown_key(&node, &key));
         }
     }
 

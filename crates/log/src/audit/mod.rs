@@ -81,7 +81,7 @@ pub async fn run(
             continue;
         };
         ledger.begin_epoch(closed.epoch);
-        stream(source, &mut ledger, &head, head.size, &mut progress).await?;
+        stream(source, chain, &mut ledger, &head, head.size, &mut progress).await?;
         ledger.end_epoch(&head);
     }
 
@@ -90,7 +90,7 @@ pub async fn run(
     ledger.begin_epoch(epoch);
     // First to where the chain was; what it owes for that, it has had time to pay when it is asked again.
     if let Some(head) = &newest {
-        stream(source, &mut ledger, head, opening.open.size, &mut progress).await?;
+        stream(source, chain, &mut ledger, head, opening.open.size, &mut progress).await?;
     }
     let due = ledger.mark_due();
     let settled = chain.settled(&due).await?;
@@ -106,11 +106,11 @@ pub async fn run(
         other => other,
     };
     if let Some(head) = &newest {
-        stream(source, &mut ledger, head, settled.open.size, &mut progress).await?;
+        stream(source, chain, &mut ledger, head, settled.open.size, &mut progress).await?;
     }
     ledger.mark_anchored();
     if let Some(head) = &newest {
-        stream(source, &mut ledger, head, head.size, &mut progress).await?;
+        stream(source, chain, &mut ledger, head, head.size, &mut progress).await?;
         ledger.end_epoch(head);
     }
     Ok(ledger.finish(&settled, &due)?)
@@ -140,6 +140,7 @@ async fn open_checkpoint(
 /// Reads entries up to `until`, as far as the checkpoint goes.
 async fn stream(
     source: &impl LogSource,
+    chain: &impl ChainReader,
     ledger: &mut Ledger,
     head: &Checkpoint,
     until: u64,
@@ -151,7 +152,13 @@ async fn stream(
         let Some(span) = Span::at(at >> 8, head.size) else { break };
         let resource = Resource::Entries(span);
         match source.fetch(ledger.epoch(), &resource.to_string()).await {
-            Ok(bundle) => ledger.bundle(span, &bundle, until)?,
+            Ok(bundle) => {
+                ledger.bundle(span, &bundle, until)?;
+                for (node, key) in ledger.strangers() {
+                    let its_own = chain.former_key(node, key).await?;
+                    ledger.know_key(node, key, its_own);
+                }
+            }
             Err(error @ SourceError::Unreachable { .. }) => return Err(error.into()),
             Err(error) => ledger.unreadable(error.to_string()),
         }

@@ -9,6 +9,7 @@ use pinaivu_chain::{
     Signature, Signer as _, TransactionStatus, UnixSeconds, public_key,
 };
 use pinaivu_node_client::chain::{CoordinatorFacts, NodeChain, NodeFacts};
+use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
@@ -46,8 +47,20 @@ impl MemoryChain {
     }
 
     pub(crate) fn register(&self, id: CoordinatorId, signer: PublicKey, endpoint: &str) {
-        let facts = CoordinatorFacts { signer, endpoint: endpoint.to_owned() };
+        let facts = CoordinatorFacts {
+            signer,
+            endpoint: endpoint.to_owned(),
+            measurement: Hash32::ZERO,
+            listed: Vec::new(),
+        };
         self.state().coordinators.insert(id, facts);
+    }
+
+    /// What a coordinator's account names, and what the market lists.
+    pub(crate) fn measure(&self, id: CoordinatorId, named: Hash32, listed: &[Hash32]) {
+        let mut state = self.state();
+        let facts = state.coordinators.get_mut(&id).unwrap();
+        (facts.measurement, facts.listed) = (named, listed.to_vec());
     }
 
     pub(crate) fn credit(&self, coordinator: CoordinatorId, credited: u64, paid: u64) {

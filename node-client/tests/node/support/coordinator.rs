@@ -54,6 +54,8 @@ pub(crate) struct TestCoordinator {
     pub(crate) id: CoordinatorId,
     pub(crate) key: SigningKey,
     pub(crate) address: SocketAddr,
+    /// Hash of the key in its certificate.
+    pub(crate) tls_key: Hash32,
     listener: TcpListener,
     acceptor: TlsAcceptor,
 }
@@ -61,12 +63,14 @@ pub(crate) struct TestCoordinator {
 impl TestCoordinator {
     pub(crate) async fn listen(id: CoordinatorId, seed: u8) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (acceptor, tls_key) = acceptor();
         Self {
             id,
             key: SigningKey::from_seed(&[seed; 32]).unwrap(),
             address: listener.local_addr().unwrap(),
+            tls_key,
             listener,
-            acceptor: acceptor(),
+            acceptor,
         }
     }
 
@@ -369,7 +373,7 @@ impl Whole {
     }
 }
 
-fn acceptor() -> TlsAcceptor {
+fn acceptor() -> (TlsAcceptor, Hash32) {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let certificate =
         rcgen::CertificateParams::new(vec!["test".to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -382,7 +386,9 @@ fn acceptor() -> TlsAcceptor {
         .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
     config.alpn_protocols = vec![TUNNEL_ALPN.to_vec()];
-    TlsAcceptor::from(Arc::new(config))
+    let certificate = rustls::server::ParsedCertificate::try_from(certificate.der()).unwrap();
+    let tls_key = pinaivu_attestation::tls_key_hash(&certificate.subject_public_key_info());
+    (TlsAcceptor::from(Arc::new(config)), tls_key)
 }
 
 #[derive(Debug)]

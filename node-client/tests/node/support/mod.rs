@@ -77,7 +77,8 @@ impl World {
     }
 
     pub(crate) fn foundations(&self) -> Foundations {
-        Foundations { chain: Arc::clone(&self.chain) as _, clock: Arc::new(SystemClock) }
+        let chain = Arc::clone(&self.chain) as _;
+        Foundations { chain, clock: Arc::new(SystemClock), nitro_root: None }
     }
 
     pub(crate) async fn start(&self) -> Node {

@@ -1,0 +1,3 @@
+//! What the program's Ed25519 reader, which is included here as it is, calls its errors.
+
+pub(crate) use pinaivu::error::PinaivuError;

@@ -1,0 +1,102 @@
+//! Our own records, in borsh.
+
+use borsh::BorshDeserialize as _;
+use pinaivu_protocol::ask::Ask;
+use pinaivu_protocol::key_command::KeyCommand;
+use pinaivu_protocol::proof::{NodeEvidence, ProofOfInference, ProofRoot};
+use pinaivu_protocol::receipt::Receipt;
+use pinaivu_protocol::signed::Signed;
+use pinaivu_protocol::ticket::Ticket;
+use pinaivu_protocol::tunnel::{
+    CoordinatorMessage, FrameReader, Goodbye, Hello, HelloReply, NodeMessage, TunnelMac,
+};
+use pinaivu_protocol::voucher::Voucher;
+
+/// A receipt, and what everybody asks of one.
+pub(crate) fn receipt(bytes: &[u8]) {
+    let Ok(receipt) = Receipt::decode(bytes) else { return };
+    assert_eq!(receipt.encode(), bytes, "a receipt has one encoding");
+    let _ = receipt.check_consistency();
+    let _ = receipt.leaf();
+    if let Some(statement) = &receipt.body.statement {
+        let _ = statement.evidence.verify(&statement.proof);
+    }
+}
+
+/// A signed ask.
+pub(crate) fn ask(bytes: &[u8]) {
+    if let Ok(ask) = Signed::<Ask>::decode(bytes) {
+        assert_eq!(ask.encode(), bytes, "an ask has one encoding");
+    }
+}
+
+/// A ticket's header, and a ticket.
+pub(crate) fn ticket(bytes: &[u8]) {
+    let mac = TunnelMac::new(&[0x77; 32]);
+    if let Ok(ticket) = mac.open(bytes) {
+        assert_eq!(mac.open(mac.seal(&ticket).as_bytes()), Ok(ticket));
+    }
+    if let Ok(ticket) = Ticket::try_from_slice(bytes) {
+        assert_eq!(
+            borsh::to_vec(&ticket).ok().as_deref(),
+            Some(bytes),
+            "a ticket has one encoding"
+        );
+        let _ = ticket.hash();
+    }
+}
+
+/// A proof of inference, a signed root of proofs, and a node's evidence.
+pub(crate) fn proof(bytes: &[u8]) {
+    if let Ok(proof) = ProofOfInference::try_from_slice(bytes) {
+        assert_eq!(borsh::to_vec(&proof).ok().as_deref(), Some(bytes), "a proof has one encoding");
+        let _ = proof.leaf();
+    }
+    if let Ok(root) = Signed::<ProofRoot>::decode(bytes) {
+        assert_eq!(root.encode(), bytes, "a root has one encoding");
+    }
+    if let Ok(evidence) = NodeEvidence::try_from_slice(bytes) {
+        assert_eq!(borsh::to_vec(&evidence).ok().as_deref(), Some(bytes));
+    }
+}
+
+/// A tunnel: hello, its reply, goodbye, and frames of both directions in pieces of any size.
+pub(crate) fn tunnel(bytes: &[u8]) {
+    if let Ok(hello) = Signed::<Hello>::decode(bytes) {
+        assert_eq!(hello.encode(), bytes, "a hello has one encoding");
+    }
+    let _ = HelloReply::try_from_slice(bytes);
+    let _ = Goodbye::try_from_slice(bytes);
+    let Some((piece, stream)) = bytes.split_first() else { return };
+    let piece = usize::from(*piece).max(1);
+    let (mut node, mut coordinator) = (FrameReader::default(), FrameReader::default());
+    let (mut from_node, mut from_coordinator) = (true, true);
+    for part in stream.chunks(piece) {
+        node.push(part);
+        while from_node {
+            match node.next_message::<NodeMessage>() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => from_node = false,
+            }
+        }
+        coordinator.push(part);
+        while from_coordinator {
+            match coordinator.next_message::<CoordinatorMessage>() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => from_coordinator = false,
+            }
+        }
+    }
+}
+
+/// A wallet's command about its keys, and a voucher.
+pub(crate) fn command(bytes: &[u8]) {
+    if let Ok(command) = Signed::<KeyCommand>::decode(bytes) {
+        assert_eq!(command.encode(), bytes, "a command has one encoding");
+    }
+    if let Some(voucher) = Voucher::decode(bytes) {
+        assert_eq!(voucher.signing_bytes(), bytes, "a voucher has one encoding");
+    }
+}
