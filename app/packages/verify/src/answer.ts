@@ -1,6 +1,6 @@
 /**
- * The canonical answer: what a response commitment is a commitment to, from a unary completion or from
- * the chunks of a stream (docs/protocol.md, section 11, "Canonical answer").
+ * The canonical answer: what a response commitment is a commitment to, from a unary completion, from
+ * the chunks of a stream, or from embeddings (docs/protocol.md, section 11, "Canonical answer").
  */
 import { FormatError, textOf, utf8 } from "./bytes.ts";
 
@@ -60,16 +60,32 @@ function count(from: Fields, name: string): number | null {
   return fits ? value : refuse(`${name} is no count`);
 }
 
+/** A vector as text: numbers as ECMAScript prints them, which is their canonical JSON; base64 as a string. */
+function vectorText(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  const numbers = Array.isArray(value) && value.every((element) => typeof element === "number");
+  return numbers ? JSON.stringify(value) : refuse("an embedding is neither numbers nor base64");
+}
+
+/** An embeddings answer as choices: one for each vector, with the vector as its text. */
+const vectorChoices = (data: readonly unknown[]): readonly unknown[] =>
+  data.map((value) => {
+    const from = object(value, "a vector") ?? refuse("a vector is null");
+    return { index: from["index"], text: vectorText(from["embedding"]) };
+  });
+
 /** Puts an answer together, object by object. */
 export class AnswerAssembler {
   readonly #choices = new Map<number, Choice>();
   #usage: Usage | null = null;
 
-  /** A `chat.completion` object. */
+  /** A `chat.completion` object, a completion without a chat, or an embeddings answer. */
   static fromCompletion(completion: unknown): AnswerAssembler {
     const from = object(completion, "the answer") ?? refuse("null");
     const answer = new AnswerAssembler();
-    answer.#add(array(from["choices"], "choices") ?? refuse("no choices"), "message");
+    const vectors = array(from["data"], "data");
+    const choices = array(from["choices"], "choices") ?? (vectors && vectorChoices(vectors));
+    answer.#add(choices ?? refuse("no choices"), "message");
     answer.#setUsage(from);
     return answer;
   }
@@ -115,7 +131,8 @@ export class AnswerAssembler {
         choice.finish_reason = text(from, "finish_reason");
       }
       const delta = object(from[part], part);
-      if (delta) append(choice.message, delta, part === "message");
+      // A completion without a chat has its text beside where a message would be.
+      append(choice.message, delta ?? { content: text(from, "text") }, part === "message");
     }
   }
 

@@ -131,13 +131,17 @@ export const listPayouts = (chain: Chain): Promise<Located<Payout>[]> =>
   listAccounts(chain, PAYOUT_DISCRIMINATOR, getPayoutDecoder(), [10, chain.place.coordinator]);
 
 /** Balance of a token account; 0 for one that does not exist. */
-export async function tokenBalance(chain: Chain, account: Address): Promise<bigint> {
+export const tokenBalance = async (chain: Chain, account: Address): Promise<bigint> =>
+  (await tokenAccountBalance(chain, account)) ?? 0n;
+
+/** Balance of a token account; `null` for one that does not exist. */
+export async function tokenAccountBalance(chain: Chain, account: Address): Promise<bigint | null> {
   const { value } = await chain.rpc
     .getAccountInfo(account, { encoding: "base64", commitment: "confirmed" })
     .send();
-  if (!value) return 0n;
+  if (!value) return null;
   const bytes = getBase64Encoder().encode(value.data[0]);
-  if (bytes.length < 72) return 0n;
+  if (bytes.length < 72) return null;
   return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(64, true);
 }
 

@@ -60,7 +60,8 @@ export async function getJson<T>(path: string, schema: z.ZodType<T>, init?: Requ
   return parsed.data;
 }
 
-const fineAmount = z
+/** A string of decimal digits, as a bigint. */
+export const fineAmount = z
   .string()
   .regex(/^[0-9]+$/)
   .transform(BigInt);
@@ -69,6 +70,7 @@ const Model = z.object({
   id: z.string(),
   context_length: z.number(),
   nodes: z.number(),
+  features: z.array(z.string()).default([]),
   pricing: z.object({
     lowest_ask: z.number().nullable(),
     input_weight: z.number(),
@@ -141,7 +143,7 @@ export function usePlace(): Place | null {
   return network.data ?? rememberedPlace();
 }
 
-const Row = z.object({
+export const Row = z.object({
   request_id: z.string(),
   segment: z.number(),
   epoch: z.number(),
@@ -175,15 +177,15 @@ export const useReceipts = (filter: { node?: string; limit: number }) =>
     refetchInterval: (query) => (query.state.error ? false : 3_000),
   });
 
-const Bucket = z.object({
+export const Bucket = z.object({
   at: z.number(),
   requests: z.number(),
   input_tokens: fineAmount,
   output_tokens: fineAmount,
   charged: fineAmount,
-  fees: fineAmount,
+  failed: z.number(),
   first_token_ms_p50: z.number().nullable(),
-  models: z.array(z.object({ model: z.string(), requests: z.number(), price: z.number() })),
+  models: z.array(z.object({ model: z.string(), requests: z.number(), price: z.number().nullable() })),
 });
 const Figures = z.object({
   step: z.number(),
@@ -222,7 +224,24 @@ const NodeInfo = z.object({
       failed: z.number(),
     })
     .nullish(),
-  totals: z.object({ requests: z.number(), earned: fineAmount }).nullish(),
+  totals: z.object({ requests: z.number(), failed: z.number(), earned: fineAmount }).nullish(),
+  unpaid: fineAmount.nullish(),
+  last_served: z.number().nullish(),
+  series: z
+    .object({
+      step: z.number(),
+      buckets: z.array(
+        z.object({
+          at: z.number(),
+          requests: z.number(),
+          failed: z.number(),
+          earned: fineAmount,
+          first_token_ms_p50: z.number().nullable(),
+          tokens_per_second_p50: z.number().nullable(),
+        }),
+      ),
+    })
+    .nullish(),
 });
 export type NodeInfo = z.infer<typeof NodeInfo>;
 
@@ -231,6 +250,15 @@ export const useNodeInfo = (node: string) =>
     queryKey: ["node-info", node],
     queryFn: ({ signal }) => getJson(`/v1/nodes/${encodeURIComponent(node)}`, NodeInfo, { signal }),
     refetchInterval: (query) => (query.state.error ? false : 5_000),
+  });
+
+const NodeList = z.object({ data: z.array(NodeInfo) });
+
+export const useNodeList = () =>
+  useQuery({
+    queryKey: ["node-list"],
+    queryFn: ({ signal }) => getJson("/v1/nodes", NodeList, { signal }),
+    refetchInterval: (query) => (query.state.error ? false : 10_000),
   });
 
 const Transaction = z.object({ signature: z.string(), slot: z.number().nullable(), finalized: z.boolean() });
@@ -257,4 +285,52 @@ export async function fetchReceipts(
     signal ? { signal } : {},
   );
   return "receipts" in found ? (found as ServedReceipts) : "pending";
+}
+
+const Auction = z.object({ book: z.number(), book_version: z.number(), terms: z.string() });
+const BookPage = z.object({
+  data: z.array(z.object({ version: z.number(), entry: z.string() })),
+  next: z.number().nullable(),
+});
+
+/**
+ * What a request's clearing was made from: the entries of the book up to that clearing, and its terms.
+ * `null` when this coordinator does not have them any more, or never published them.
+ */
+export async function fetchAuction(id: string): Promise<{ entries: string[]; terms: string } | null> {
+  let auction: z.infer<typeof Auction>;
+  try {
+    auction = await getJson(`/v1/receipts/${encodeURIComponent(id)}/auction`, Auction);
+  } catch (error) {
+    if (error instanceof ApiFailure && error.status === 404) return null;
+    throw error;
+  }
+  const entries: string[] = [];
+  let from: number | null = 1;
+  while (from !== null && entries.length < auction.book_version) {
+    const page: z.infer<typeof BookPage> = await getJson(`/v1/book/${auction.book}?from=${from}`, BookPage);
+    entries.push(...page.data.map(({ entry }) => entry));
+    from = page.next;
+  }
+  return { entries: entries.slice(0, auction.book_version), terms: auction.terms };
+}
+
+/** What a coordinator says of the machine it runs on. Only some of it is understood here. */
+const Attestation = z.looseObject({
+  kind: z.string().nullish(),
+  attested: z.boolean().nullish(),
+  measurement: z.string().nullish(),
+  evidence: z.string().nullish(),
+  evidence_hash: z.string().nullish(),
+});
+export type Attestation = z.infer<typeof Attestation>;
+
+/** Fresh evidence for a nonce of our own; `null` when this coordinator has no such route. */
+export async function fetchAttestation(nonce: string): Promise<Attestation | null> {
+  try {
+    return await getJson(`/v1/attestation?nonce=${nonce}`, Attestation);
+  } catch (error) {
+    if (error instanceof ApiFailure && error.kind === "absent") return null;
+    throw error;
+  }
 }

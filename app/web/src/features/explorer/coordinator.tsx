@@ -1,3 +1,4 @@
+/** A coordinator: its account, bonds, log, market, and what is known of the code it runs. */
 import { toHex } from "@pinaivu/verify";
 import {
   listNodes,
@@ -10,8 +11,9 @@ import {
 import { useNetwork } from "../../entities/coordinator.ts";
 import { count, duration, percent, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Card, Fact, Facts, Figure, Notice, useTitle } from "../../shared/ui.tsx";
+import { Badge, Card, Fact, Facts, Figure, useTitle } from "../../shared/ui.tsx";
 import { Head, History, ReadState } from "./account-parts.tsx";
+import { AttestationPanel } from "./attestation.tsx";
 
 export default function CoordinatorPage() {
   useTitle("Coordinator");
@@ -41,12 +43,6 @@ export default function CoordinatorPage() {
       <ReadState query={coordinator} what="the coordinator's account">
         {found && (
           <>
-            {!attested && (
-              <Notice tone="wait" icon="warn" title="This coordinator is not attested">
-                No measurement of its code is registered on chain. It is held to account by receipts, the log
-                and its bond; which code it runs is its word.
-              </Notice>
-            )}
             <dl className="figures">
               <Figure
                 name="Log"
@@ -136,6 +132,7 @@ export default function CoordinatorPage() {
                 </ReadState>
               </Card>
             </div>
+            <AttestationPanel coordinator={found} />
             <div className="columns">
               <Card title="Nodes" about="Registered in this market">
                 <ReadState query={nodes} what="the nodes">

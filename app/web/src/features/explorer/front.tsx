@@ -7,21 +7,14 @@ import {
   readHistory,
   useChainQuery,
 } from "../../entities/chain.ts";
-import {
-  ApiFailure,
-  type Figures,
-  type Row,
-  useFigures,
-  useNetwork,
-  useReceipts,
-} from "../../entities/coordinator.ts";
+import { ApiFailure, type Figures, useFigures, useNetwork, useReceipts } from "../../entities/coordinator.ts";
 import { BarChart, LineChart, type Point } from "../../shared/charts.tsx";
-import { ago, count, fine, usdc } from "../../shared/format.ts";
-import { Id } from "../../shared/links.tsx";
-import { Badge, Card, Figure, Notice, Skeleton, useNow, useTitle } from "../../shared/ui.tsx";
+import { count, usdc } from "../../shared/format.ts";
+import { Card, Figure, Notice, Skeleton, useNow, useTitle } from "../../shared/ui.tsx";
 import { SearchBox } from "../shell/search.tsx";
 import { NoRpc } from "../shell/settings.tsx";
-import { eventWords } from "./history.tsx";
+import { Activity } from "./activity.tsx";
+import { ReceiptRows } from "./receipt-rows.tsx";
 
 const HISTORY = 40;
 const clock = (at: number) =>
@@ -215,60 +208,6 @@ function Feed() {
   return <ReceiptRows rows={receipts.data.data} now={now} />;
 }
 
-export function ReceiptRows({ rows, now }: { rows: readonly Row[]; now: number }) {
-  return (
-    <ul className="rows">
-      {rows.map((row) => (
-        <li key={`${row.epoch}.${row.index}`} className="row">
-          <span className="row-main">
-            <Id to="/receipts/$id" id={row.request_id} />
-            <span className="quiet">
-              {row.model} · {count(row.input_tokens)} → {count(row.output_tokens)} tokens
-            </span>
-          </span>
-          <span className="row-side">
-            <span className="number">{fine(row.amount)} USDC</span>
-            <span className="quiet">
-              {row.outcome !== "completed" && <Badge tone="wait">{row.outcome}</Badge>}{" "}
-              {ago(row.created, now)}
-            </span>
-          </span>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-export function Activity({ items }: { items: readonly HistoryItem[] }) {
-  const now = useNow(5_000);
-  const shown = items.filter((item) => item.events.length > 0 || item.failed).slice(0, 12);
-  if (shown.length === 0)
-    return <Notice title="Nothing yet">Settlements appear here as the coordinator makes them.</Notice>;
-  return (
-    <ul className="rows">
-      {shown.map((item) => (
-        <li key={item.signature} className="row">
-          <span className="row-main">
-            {item.failed ? (
-              <span>
-                <Badge tone="bad">failed</Badge>
-              </span>
-            ) : (
-              item.events.map((event, at) => (
-                <span key={`${event.name}-${String(at)}`}>{eventWords(event)}</span>
-              ))
-            )}
-            <span className="quiet">
-              <Id to="/transactions/$id" id={item.signature} /> · slot {count(item.slot)}
-            </span>
-          </span>
-          <span className="row-side quiet">{item.at === null ? "" : ago(item.at, now)}</span>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
 function series(
   items: readonly HistoryItem[],
   name: string,
@@ -324,9 +263,9 @@ function PriceChart({ figures }: { figures: Figures }) {
     <div className="stack">
       {names.slice(0, 4).map((name) => {
         const points = figures.buckets.flatMap((bucket) =>
-          bucket.models
-            .filter(({ model }) => model === name)
-            .map(({ price }) => ({ at: bucket.at, value: price })),
+          bucket.models.flatMap(({ model, price }) =>
+            model === name && price !== null ? [{ at: bucket.at, value: price }] : [],
+          ),
         );
         return (
           <div key={name}>
