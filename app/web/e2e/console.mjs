@@ -20,6 +20,7 @@ describe("console", () => {
 
   test("deposit, refuse, limit, key, exit and take out", { timeout: 180_000 }, async () => {
     const page = await visit("/console");
+    await page.getByRole("button", { name: "Disconnect" }).click();
     await accessible(page);
     await connect(page);
     await page.getByText("Free in escrow").waitFor();
@@ -195,7 +196,6 @@ describe("console", () => {
     await page.getByRole("button", { name: "Sign with Demo wallet" }).click();
     await page.getByText("Confirmed by the cluster").waitFor();
     assert.equal(await page.evaluate(() => JSON.stringify({ ...localStorage }).includes("Demo")), false);
-    await page.evaluate(() => localStorage.setItem("pinaivu.wallet", "Test Wallet"));
     await page.close();
   });
 

@@ -26,6 +26,8 @@ export function begin() {
       // Looking for facts asks the model once more; journeys that are not about it go without.
       await context.addInitScript(() => {
         if (!localStorage.getItem("pinaivu.chat.learn")) localStorage.setItem("pinaivu.chat.learn", "off");
+        // As after an earlier visit, so that no journey needs another one before it.
+        if (!localStorage.getItem("pinaivu.wallet")) localStorage.setItem("pinaivu.wallet", "Test Wallet");
       });
       setting.served = await ask(ready, "Say hello to the auditors.");
       await ask(ready, "And once more.");

@@ -47,12 +47,12 @@ export function ModelPicker({
   const price = priceOf(chosen);
   return (
     <div className="model-picker">
-      <DropdownMenu.Root>
+      <DropdownMenu.Root modal={false}>
         <DropdownMenu.Trigger className="model-button" aria-label={`Model: ${chosen.id}`}>
           <span className="mono">{chosen.id}</span>
           <Icon name="down" />
         </DropdownMenu.Trigger>
-        <DropdownMenu.Portal>
+        <DropdownMenu.Portal container={document.getElementById("content")}>
           <DropdownMenu.Content className="menu" align="start" sideOffset={6} collisionPadding={8}>
             <DropdownMenu.RadioGroup value={chosen.id} onValueChange={onChoose}>
               {models.map((model) => {
