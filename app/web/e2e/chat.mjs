@@ -196,7 +196,7 @@ describe("chat", () => {
       await real.getByText(/\d ms/).waitFor();
       await accessible(chat);
       await picture(chat, "chat-models");
-      await chat.keyboard.press("ArrowDown");
+      await chat.keyboard.press("End");
       await chat.keyboard.press("Enter");
       await chat.getByRole("button", { name: `Model: ${setting.stage.ready.model}` }).waitFor();
       await askInChat(chat, "Say yes.");

@@ -25,9 +25,11 @@ describe("console", () => {
     await connect(page);
     await page.getByText("Free in escrow").waitFor();
 
-    const deposit = page.locator(".card", { has: page.getByRole("heading", { name: "Deposit" }) });
+    const deposit = page.locator(".card", {
+      has: page.getByRole("heading", { name: "Deposit", exact: true }),
+    });
     await deposit.getByLabel("Amount").fill("2.5");
-    await deposit.getByRole("button", { name: "Deposit" }).click();
+    await deposit.getByRole("button", { name: "Deposit", exact: true }).click();
     await page.getByText("The simulation succeeded").waitFor();
     await accessible(page);
     await picture(page, "console-deposit");
@@ -236,10 +238,12 @@ describe("console", () => {
   test("too much is refused before anything is signed, in words", { timeout: 60_000 }, async () => {
     const page = await visit("/console");
     const before = setting.wallet.signed;
-    const deposit = page.locator(".card", { has: page.getByRole("heading", { name: "Deposit" }) });
+    const deposit = page.locator(".card", {
+      has: page.getByRole("heading", { name: "Deposit", exact: true }),
+    });
     await deposit.getByLabel("Amount").fill("999999999");
     await deposit.getByText("At most").waitFor();
-    assert.ok(await deposit.getByRole("button", { name: "Deposit" }).isDisabled());
+    assert.ok(await deposit.getByRole("button", { name: "Deposit", exact: true }).isDisabled());
     assert.equal(setting.wallet.signed, before);
     await page.close();
   });

@@ -208,7 +208,7 @@ function MemoryList({
       <Popover.Trigger className="memory-used">
         <Icon name="memory" /> {says}
       </Popover.Trigger>
-      <Popover.Portal>
+      <Popover.Portal container={document.getElementById("content")}>
         <Popover.Content className="menu popover" sideOffset={6} collisionPadding={8} aria-label={title}>
           <p className="quiet">{title}</p>
           <ul>

@@ -71,17 +71,18 @@ export default function Front() {
           value={network.data ? count(network.data.nodes) : "–"}
           note="the coordinator's word"
         />
-        {totals && (
+        {/* Their places are kept while they load, so that nothing moves when they come. */}
+        {!figures.error && (
           <Figure
             name="Tokens"
-            value={count(totals.input_tokens + totals.output_tokens)}
+            value={totals ? count(totals.input_tokens + totals.output_tokens) : "–"}
             note="in and out, all receipts"
           />
         )}
-        {totals?.first_token_ms && (
+        {!figures.error && (
           <Figure
             name="First token"
-            value={count(totals.first_token_ms.p50)}
+            value={totals?.first_token_ms ? count(totals.first_token_ms.p50) : "–"}
             unit="ms"
             note="median, as measured by the coordinator"
           />
@@ -102,7 +103,7 @@ export default function Front() {
           ) : history.data ? (
             <Activity items={history.data} />
           ) : (
-            <Skeleton lines={6} />
+            <Skeleton lines={20} />
           )}
         </Card>
       </div>
@@ -151,8 +152,8 @@ function FeedState() {
 }
 
 function Models() {
-  const { data } = useNetwork();
-  if (!data) return null;
+  const { data, error } = useNetwork();
+  if (!data) return error ? null : <div className="models-place" />;
   if (data.models.length === 0)
     return <Notice title="No model is offered right now">Nodes may still be connecting.</Notice>;
   return (
@@ -183,7 +184,7 @@ function Models() {
 function Feed() {
   const receipts = useReceipts({ limit: 12 });
   const now = useNow(5_000);
-  if (receipts.isPending) return <Skeleton lines={6} />;
+  if (receipts.isPending) return <Skeleton lines={20} />;
   if (receipts.error) {
     if (receipts.error instanceof ApiFailure && receipts.error.kind === "absent") {
       return (
