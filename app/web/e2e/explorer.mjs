@@ -227,15 +227,19 @@ describe("explorer", () => {
         ? { ...json({ error: { message: "no", code: "not_found" } }), status: 404 }
         : null;
     assert.equal(await asked({}, absent), "It gives no evidence");
+    const unattested = {
+      state: "unattested",
+      kind: "development",
+      configuration: "ab".repeat(32),
+      evidence: null,
+    };
+    assert.equal(await asked({ "/v1/attestation": unattested }), "It says itself that it is unattested");
+    // Evidence that somebody else was given: it does not answer the nonce of this page.
+    const binding = { deployment: "d", coordinator: "c", signer: "s", configuration: "f" };
+    const stale = { ...unattested, state: "evidence", evidence: { kind: "nitro", nonce: "00", binding } };
     assert.equal(
-      await asked({ "/v1/attestation": { kind: "development", attested: false } }),
-      "It says itself that it is unattested",
-    );
-    assert.equal(
-      await asked({
-        "/v1/attestation": { kind: "nitro", attested: true, measurement: "ab".repeat(32), evidence: "AAAA" },
-      }),
-      "It gives evidence, but no measurement is registered on chain",
+      await asked({ "/v1/attestation": stale }),
+      "Its evidence answers another question than ours",
     );
   });
 

@@ -315,13 +315,23 @@ export async function fetchAuction(id: string): Promise<{ entries: string[]; ter
   return { entries: entries.slice(0, auction.book_version), terms: auction.terms };
 }
 
-/** What a coordinator says of the machine it runs on. Only some of it is understood here. */
+/** What a coordinator answers about the machine it runs on (docs/protocol.md, section 16). */
 const Attestation = z.looseObject({
+  state: z.string(),
   kind: z.string().nullish(),
-  attested: z.boolean().nullish(),
-  measurement: z.string().nullish(),
-  evidence: z.string().nullish(),
-  evidence_hash: z.string().nullish(),
+  configuration: z.string().nullish(),
+  evidence: z
+    .looseObject({
+      kind: z.string(),
+      nonce: z.string(),
+      binding: z.looseObject({
+        deployment: z.string(),
+        coordinator: z.string(),
+        signer: z.string(),
+        configuration: z.string(),
+      }),
+    })
+    .nullish(),
 });
 export type Attestation = z.infer<typeof Attestation>;
 

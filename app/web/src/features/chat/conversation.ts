@@ -148,16 +148,20 @@ const order: Record<Message["state"], number> = { streaming: 0, failed: 1, stopp
 
 /** Of two copies of a message, the one that got further; what it is verified with from whichever has it. */
 function further(a: Message, b: Message): Message {
-  const best =
-    order[a.state] !== order[b.state]
-      ? order[a.state] > order[b.state]
-        ? a
-        : b
-      : b.content.length > a.content.length
-        ? b
-        : a;
-  const facts = (b.facts?.chunks.length ?? 0) > (a.facts?.chunks.length ?? 0) ? b.facts : a.facts;
-  return { ...best, facts: facts ?? best.facts };
+  const rank = ({ state, content }: Message) => [order[state], content.length, content] as const;
+  const evidence = ({ facts }: Message) => [facts ? 1 : 0, facts?.chunks.length ?? 0] as const;
+  const best = compare(rank(a), rank(b)) >= 0 ? a : b;
+  const proven = compare(evidence(a), evidence(b)) >= 0 ? a : b;
+  return { ...best, facts: proven.facts };
+}
+
+/** Below, at or above zero, as the first entry that differs says. */
+function compare(a: readonly (number | string)[], b: readonly (number | string)[]): number {
+  for (const [at, left] of a.entries()) {
+    const right = b[at];
+    if (right !== undefined && left !== right) return left < right ? -1 : 1;
+  }
+  return 0;
 }
 
 /** One conversation from two copies that went on apart: every message of both. The same whichever comes first. */

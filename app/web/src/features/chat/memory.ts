@@ -29,7 +29,10 @@ export const newMemory = (text: string, now: number): Memory => ({
 
 /** Of two copies of a memory, the one changed later; a vector counts only for the text it was made from. */
 export function laterMemory(a: Memory, b: Memory): Memory {
-  if (a.text === b.text && a.changed === b.changed) return a.vector ? a : b;
+  if (a.text === b.text && a.changed === b.changed) {
+    const [x, y] = [JSON.stringify(a.vector ?? null), JSON.stringify(b.vector ?? null)];
+    return a.vector && (!b.vector || x >= y) ? a : b;
+  }
   if (a.changed !== b.changed) return a.changed > b.changed ? a : b;
   return a.text > b.text ? a : b;
 }

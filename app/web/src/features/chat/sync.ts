@@ -155,7 +155,16 @@ export function coordinatorBlobs(
 export type Known = Record<string, { readonly version: number; readonly digest: string }>;
 
 const Envelope = z.object({ place: z.string(), value: z.unknown() });
-const digestOf = (value: unknown): string => toHex(sha256(encoder.encode(stableText(value))));
+/** Values are never changed in place, so each is hashed once, however often it is compared. */
+const digests = new WeakMap<object, string>();
+
+function digestOf(value: unknown): string {
+  const known = typeof value === "object" && value !== null ? digests.get(value) : undefined;
+  if (known !== undefined) return known;
+  const digest = toHex(sha256(encoder.encode(stableText(value))));
+  if (typeof value === "object" && value !== null) digests.set(value, digest);
+  return digest;
+}
 
 /** How the places of one person's vault are carried. */
 export interface Carried {

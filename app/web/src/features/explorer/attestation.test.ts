@@ -1,15 +1,45 @@
 import { expect, test } from "vitest";
-import { standingOf } from "./attestation.tsx";
+import type { Attestation } from "../../entities/coordinator.ts";
+import { type Expected, standingOf } from "./attestation.tsx";
 
-const none = "00".repeat(32);
-const registered = "ab".repeat(32);
+const expected: Expected = {
+  nonce: "ab".repeat(32),
+  deployment: "d",
+  coordinator: "c",
+  signer: "s",
+  measured: true,
+};
+const answer = (binding: object = {}, fields: object = {}): Attestation => ({
+  state: "evidence",
+  kind: "nitro",
+  evidence: {
+    kind: "nitro",
+    nonce: "AB".repeat(32),
+    binding: { deployment: "d", coordinator: "c", signer: "s", configuration: "f", ...binding },
+    ...fields,
+  },
+});
 
-test("nothing short of the registered measurement is called good", () => {
-  expect(standingOf(null, registered).tone).toBe("wait");
-  expect(standingOf({ attested: false, measurement: registered }, registered).tone).toBe("wait");
-  expect(standingOf({ measurement: registered }, registered).tone).toBe("wait");
-  expect(standingOf({ attested: true, measurement: registered }, none).tone).toBe("wait");
-  expect(standingOf({ attested: true, measurement: "cd".repeat(32) }, registered).tone).toBe("bad");
-  expect(standingOf({ attested: true }, registered).tone).toBe("bad");
-  expect(standingOf({ attested: true, measurement: registered.toUpperCase() }, registered).tone).toBe("good");
+test("evidence that names what is on chain is not called bad, nor is it called good", () => {
+  expect(standingOf(answer(), expected)).toEqual({
+    tone: "wait",
+    title: expect.stringContaining("still to be checked"),
+  });
+  expect(standingOf(answer(), { ...expected, measured: false }).title).toContain("no measurement");
+});
+
+test("evidence for anything else is called so", () => {
+  for (const wrong of [
+    answer({ signer: "x" }),
+    answer({ coordinator: "x" }),
+    answer({ deployment: "x" }),
+    answer({}, { nonce: "cd".repeat(32) }),
+  ])
+    expect(standingOf(wrong, expected).tone).toBe("bad");
+});
+
+test("no evidence is said to be none", () => {
+  expect(standingOf(null, expected).title).toContain("no evidence");
+  expect(standingOf({ ...answer(), state: "unattested" }, expected).title).toContain("unattested");
+  expect(standingOf({ state: "evidence", evidence: null }, expected).title).toContain("unattested");
 });

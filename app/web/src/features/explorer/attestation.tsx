@@ -1,13 +1,14 @@
 /**
  * What is known of the code a coordinator runs. Its account on chain has the measurement that governance
- * let it register; the coordinator gives evidence for a nonce made here. The vendor's signatures over
- * that evidence are not checked in the browser, and the panel says so.
+ * let it register; the coordinator gives evidence for a nonce made here. What that evidence says of itself
+ * is compared with the chain; the machine maker's signatures over it are not checked in the browser, so
+ * nothing here is ever called good.
  */
 import type { Coordinator } from "@pinaivu/program";
-import { fromBase64, sha256, toHex } from "@pinaivu/verify";
+import { toHex } from "@pinaivu/verify";
 import { useMutation } from "@tanstack/react-query";
-import { type Attestation, fetchAttestation } from "../../entities/coordinator.ts";
-import { bytes as byteCount } from "../../shared/format.ts";
+import { useChain } from "../../entities/chain.ts";
+import { type Attestation, fetchAttestation, useNetwork } from "../../entities/coordinator.ts";
 import { Id } from "../../shared/links.tsx";
 import { Badge, Button, Card, Fact, Facts, Notice } from "../../shared/ui.tsx";
 
@@ -58,63 +59,84 @@ export function AttestationPanel({ coordinator }: { coordinator: Coordinator }) 
           {ask.error.message}
         </Notice>
       )}
-      {ask.data && <Answer nonce={ask.data.nonce} answer={ask.data.answer} registered={coordinator} />}
+      {ask.data && <Answer nonce={ask.data.nonce} answer={ask.data.answer} account={coordinator} />}
     </Card>
   );
 }
 
-/** What an answer amounts to, compared with the account on chain. */
+/** What evidence has to name. */
+export interface Expected {
+  readonly nonce: string;
+  readonly deployment: string | null;
+  readonly coordinator: string | null;
+  readonly signer: string;
+  /** Whether a measurement is registered on chain. */
+  readonly measured: boolean;
+}
+
+/** What an answer amounts to, as far as a browser can tell. */
 export function standingOf(
   answer: Attestation | null,
-  measurement: string,
-): { tone: "good" | "wait" | "bad"; title: string } {
+  expected: Expected,
+): { tone: "wait" | "bad"; title: string } {
   if (answer === null) return { tone: "wait", title: "It gives no evidence" };
-  if (answer.attested !== true) return { tone: "wait", title: "It says itself that it is unattested" };
-  if (/^0*$/.test(measurement))
+  const { evidence } = answer;
+  if (answer.state !== "evidence" || !evidence)
+    return { tone: "wait", title: "It says itself that it is unattested" };
+  if (evidence.nonce.toLowerCase() !== expected.nonce)
+    return { tone: "bad", title: "Its evidence answers another question than ours" };
+  const { binding } = evidence;
+  if (binding.signer !== expected.signer)
+    return { tone: "bad", title: "Its evidence is for another key than the one on chain" };
+  if (expected.coordinator !== null && binding.coordinator !== expected.coordinator)
+    return { tone: "bad", title: "Its evidence is for another coordinator" };
+  if (expected.deployment !== null && binding.deployment !== expected.deployment)
+    return { tone: "bad", title: "Its evidence is for another cluster or program" };
+  if (!expected.measured)
     return { tone: "wait", title: "It gives evidence, but no measurement is registered on chain" };
-  if (answer.measurement?.toLowerCase() !== measurement)
-    return { tone: "bad", title: "Its measurement is not the one on chain" };
-  return { tone: "good", title: "Its measurement is the one on chain" };
+  return {
+    tone: "wait",
+    title: "Its evidence names the key on chain; the maker's word is still to be checked",
+  };
 }
 
 function Answer({
   nonce,
   answer,
-  registered,
+  account,
 }: {
   nonce: string;
   answer: Attestation | null;
-  registered: Coordinator;
+  account: Coordinator;
 }) {
-  const { tone, title } = standingOf(answer, hex(registered.measurement));
-  let evidence: Uint8Array | null = null;
-  try {
-    evidence = answer?.evidence ? fromBase64(answer.evidence) : null;
-  } catch {
-    // Shown as absent below: what is not base64 is no evidence.
-  }
+  const chain = useChain();
+  const network = useNetwork();
+  const { tone, title } = standingOf(answer, {
+    nonce,
+    deployment: network.data?.deployment ?? null,
+    coordinator: chain?.place.coordinator ?? null,
+    signer: account.signer,
+    measured: isSet(account.measurement),
+  });
   return (
-    <Notice tone={tone} icon={tone === "good" ? "check" : "warn"} title={title}>
+    <Notice tone={tone} icon="warn" title={title}>
       {answer === null ? (
         "This coordinator has no attestation route: its word is all there is about its code."
       ) : (
         <Facts>
           <Fact name="Kind">{answer.kind ?? "not said"}</Fact>
-          {answer.measurement && (
-            <Fact name="Measurement">
-              <Id id={answer.measurement} copy />
+          {answer.configuration && (
+            <Fact name="Configuration">
+              <Id id={answer.configuration} copy />
             </Fact>
           )}
-          <Fact name="Nonce">
-            <Id id={nonce} copy />
-          </Fact>
-          {evidence && (
-            <Fact name="Evidence">
-              {byteCount(evidence.length)}, SHA-256 <Id id={toHex(sha256(evidence))} copy />
+          {answer.evidence && (
+            <Fact name="Bound to">
+              <Id id={answer.evidence.binding.signer} copy />
             </Fact>
           )}
           <Fact name="Not checked here">
-            The maker's signatures over the evidence. <code>pinaivu receipt verify</code> checks them.
+            The maker's signatures and the measurement: <code>pinaivu attest {location.origin}</code>
           </Fact>
         </Facts>
       )}
