@@ -201,9 +201,33 @@ export interface HeldAnswer {
   readonly salt: string | null;
 }
 
+interface Extras {
+  readonly salt?: unknown;
+  readonly chat_answer?: unknown;
+}
+
+/** What the gateway adds to an answer; an event of `/v1/responses` has it inside its `response`. */
+function extrasOf(value: unknown): Extras {
+  const from = value as { pinaivu?: Extras; response?: { pinaivu?: Extras } } | null;
+  return from?.pinaivu ?? from?.response?.pinaivu ?? {};
+}
+
 function saltOf(value: unknown): string | null {
-  const salt = (value as { pinaivu?: { salt?: unknown } } | null)?.pinaivu?.salt;
+  const { salt } = extrasOf(value);
   return typeof salt === "string" && /^[0-9a-fA-F]{64}$/.test(salt) ? salt : null;
+}
+
+/** An answer of `/v1/responses` is a chat completion to the protocol, which it carries in canonical form. */
+function chatAnswerOf(value: unknown): AnswerAssembler | null {
+  const { chat_answer } = extrasOf(value);
+  if (typeof chat_answer !== "string") return null;
+  let value: unknown;
+  try {
+    value = JSON.parse(chat_answer);
+  } catch {
+    throw new FormatError("the chat answer it carries is no JSON");
+  }
+  return AnswerAssembler.fromCompletion(value);
 }
 
 /** The data of each event of a `text/event-stream` that was kept as text. */
@@ -230,6 +254,9 @@ export function readAnswer(bytes: Uint8Array): HeldAnswer {
     }
     if (Array.isArray(value) && value.length === 0) throw new FormatError("neither JSON nor an event stream");
   }
+  const carried = (Array.isArray(value) ? value : [value]).find((part) => extrasOf(part).chat_answer);
+  const chat = chatAnswerOf(carried);
+  if (chat) return { answer: chat, salt: saltOf(carried) };
   if (!Array.isArray(value)) return { answer: AnswerAssembler.fromCompletion(value), salt: saltOf(value) };
   const answer = new AnswerAssembler();
   let salt: string | null = null;

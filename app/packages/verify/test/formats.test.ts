@@ -75,12 +75,25 @@ test.each(deliveries)("answer: %s", (_, c, text) => {
 
 test.each([
   ["no choices", "{}"],
+  ["a vector that is none", '{"data":[{"embedding":[1,"2"]}]}'],
   ["text that is a number", '{"choices":[{"message":{"content":1}}]}'],
   ["a count beyond 32 bits", '{"choices":[],"usage":{"prompt_tokens":4294967296}}'],
   ["one index twice", '{"choices":[{"index":1},{"index":1}]}'],
   ["no JSON and no events", "hello"],
 ])("an answer with %s is refused", (_, text) => {
   expect(() => v.readAnswer(v.utf8(text))).toThrow(v.FormatError);
+});
+
+test("an answer of the responses endpoint is the chat answer it carries, whole or streamed", () => {
+  const [first] = answers.cases as Case[];
+  const pinaivu = { salt: SALT, chat_answer: first?.["canonical"] };
+  const response = { object: "response", output: [], pinaivu };
+  const streamed = [{ type: "response.created" }, { type: "response.completed", response }];
+  for (const kept of [response, streamed]) {
+    const held = v.readAnswer(v.utf8(JSON.stringify(kept)));
+    expect(held.answer.canonical()).toBe(first?.["canonical"]);
+    expect(held.salt).toBe(SALT);
+  }
 });
 
 test("the salt is found in the last chunk", () => {
