@@ -221,13 +221,13 @@ function saltOf(value: unknown): string | null {
 function chatAnswerOf(value: unknown): AnswerAssembler | null {
   const { chat_answer } = extrasOf(value);
   if (typeof chat_answer !== "string") return null;
-  let value: unknown;
+  let carried: unknown;
   try {
-    value = JSON.parse(chat_answer);
+    carried = JSON.parse(chat_answer);
   } catch {
     throw new FormatError("the chat answer it carries is no JSON");
   }
-  return AnswerAssembler.fromCompletion(value);
+  return AnswerAssembler.fromCompletion(carried);
 }
 
 /** The data of each event of a `text/event-stream` that was kept as text. */

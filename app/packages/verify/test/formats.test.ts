@@ -53,8 +53,8 @@ const SALT = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const answers = vectors("answers");
 const deliveries: [string, Case, string][] = answers.cases.flatMap((c: Case) => [
   ...(c["completion"] ? [[`${c.name}, unary`, c, JSON.stringify(c["completion"])]] : []),
-  ...(c["chunks"] ? [[`${c.name}, chunks`, c, JSON.stringify(c["chunks"])]] : []),
-  ...(c["chunks"]
+  ...(c["chunks"]?.length ? [[`${c.name}, chunks`, c, JSON.stringify(c["chunks"])]] : []),
+  ...(c["chunks"]?.length
     ? [
         [
           `${c.name}, events`,

@@ -55,7 +55,7 @@ export function readValue(place: string, value: unknown): Value | null {
     return memory && memory.id === id ? memory : null;
   }
   const conversation = kind === "chat" ? ConversationShape.safeParse(value).data : undefined;
-  return conversation?.id === id ? (value as Conversation) : null;
+  return conversation && conversation.id === id ? (value as Conversation) : null;
 }
 
 /** One value from two of the same place. What was deleted anywhere stays deleted. */

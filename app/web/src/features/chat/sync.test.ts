@@ -250,6 +250,7 @@ describe("merging", () => {
     expect(readValue("memory/c", value)).toBeNull();
     expect(readValue("chat/c", { ...value, messages: { q: { id: 1 } } })).toBeNull();
     expect(readValue("elsewhere/c", value)).toBeNull();
+    expect(readValue("probe", "open")).toBeNull();
     expect(readValue("memory/m", { deleted: 3 })).toEqual({ deleted: 3 });
   });
 });
