@@ -59,7 +59,7 @@ describe("console", () => {
     const row = page.locator(".key-row", { hasText: "from the browser" });
     await row.getByText("of 0.50 USDC").waitFor();
     await row.getByText("30 requests a minute").waitFor();
-    await row.getByText("1 requests").waitFor();
+    await row.getByText("1 request ·").waitFor();
     await accessible(page);
     await picture(page, "console-keys");
 
@@ -69,6 +69,7 @@ describe("console", () => {
     await dialog.getByLabel("Budget").fill("0.000001");
     await accessible(page);
     await dialog.getByRole("button", { name: "Change the key" }).click();
+    await dialog.waitFor({ state: "detached" });
     await row.getByText("of 0.000001 USDC").waitFor();
     await assert.rejects(ask({ ...setting.stage.ready, api_key: key }, "Hi."), /budget/);
 

@@ -32,7 +32,9 @@ describe("devices", () => {
     await second.locator(".question", { hasText: "my sister lives in Lisbon" }).waitFor();
     await picture(second, "chat-second-device");
     await second.getByRole("button", { name: /^Memory/ }).click();
-    const memory = second.getByRole("textbox", { name: "A memory" }).first();
+    const about = (page, text) =>
+      page.locator(".memories li", { has: page.getByRole("button", { name: `Forget: ${text}` }) });
+    const memory = about(second, "my sister lives in Lisbon").getByRole("textbox", { name: "A memory" });
     assert.equal(await memory.inputValue(), "my sister lives in Lisbon");
 
     // An edit there is here, and so is a deletion.
@@ -40,11 +42,11 @@ describe("devices", () => {
     await memory.blur();
     await second.getByRole("button", { name: "Close" }).click();
     await first.getByRole("button", { name: /^Memory/ }).click();
-    const here = first.getByRole("textbox", { name: "A memory" });
     await until(async () => {
       await lookAgain(first);
-      return (await here.count()) > 0 && (await here.first().inputValue()) === "my sister lives in Porto";
+      return (await about(first, "my sister lives in Porto").count()) === 1;
     });
+    assert.equal(await about(first, "my sister lives in Lisbon").count(), 0);
     await first.getByRole("button", { name: "Forget: my sister lives in Porto" }).click();
     await first.getByRole("button", { name: "Close" }).click();
     await second.getByRole("button", { name: /^Memory/ }).click();

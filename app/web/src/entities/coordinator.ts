@@ -18,6 +18,10 @@ export class ApiFailure extends Error {
   }
 }
 
+/** Asks again after so long; but not for a route that a coordinator does not have: it will not have it then either. */
+const every = (millis: number) => (query: { state: { error: Error | null } }) =>
+  query.state.error instanceof ApiFailure && query.state.error.kind === "absent" ? false : millis;
+
 const ErrorBody = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
 
 export async function failureOf(response: Response): Promise<ApiFailure> {
@@ -173,8 +177,7 @@ export const useReceipts = (filter: { node?: string; limit: number }) =>
       });
       return getJson(`/v1/receipts?${query}`, Rows, { signal });
     },
-    // A coordinator without the route will not have it in three seconds either.
-    refetchInterval: (query) => (query.state.error ? false : 3_000),
+    refetchInterval: every(3_000),
   });
 
 export const Bucket = z.object({
@@ -205,7 +208,7 @@ export const useFigures = () =>
   useQuery({
     queryKey: ["figures"],
     queryFn: ({ signal }) => getJson("/v1/figures", Figures, { signal }),
-    refetchInterval: (query) => (query.state.error ? false : 30_000),
+    refetchInterval: every(30_000),
   });
 
 const NodeInfo = z.object({
@@ -249,7 +252,7 @@ export const useNodeInfo = (node: string) =>
   useQuery({
     queryKey: ["node-info", node],
     queryFn: ({ signal }) => getJson(`/v1/nodes/${encodeURIComponent(node)}`, NodeInfo, { signal }),
-    refetchInterval: (query) => (query.state.error ? false : 5_000),
+    refetchInterval: every(5_000),
   });
 
 const NodeList = z.object({ data: z.array(NodeInfo) });
@@ -258,7 +261,7 @@ export const useNodeList = () =>
   useQuery({
     queryKey: ["node-list"],
     queryFn: ({ signal }) => getJson("/v1/nodes", NodeList, { signal }),
-    refetchInterval: (query) => (query.state.error ? false : 10_000),
+    refetchInterval: every(10_000),
   });
 
 const Transaction = z.object({ signature: z.string(), slot: z.number().nullable(), finalized: z.boolean() });

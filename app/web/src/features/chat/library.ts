@@ -106,8 +106,10 @@ export function useLibrary(apiKey: string) {
     setRevision((count) => count + 1);
   }, [owner]);
 
+  /** Conversations grow while they are streamed and are written now and then; all else is written at once. */
   const write = useCallback((into: Vault, place: string) => {
     if (saving.current.has(place)) return;
+    const growing = "messages" in (all.current.get(place) ?? {});
     const now = () => {
       saving.current.delete(place);
       const value = all.current.get(place);
@@ -117,7 +119,8 @@ export function useLibrary(apiKey: string) {
         .then(() => askSync.current(SYNC_SOON))
         .catch(() => setProblem("This browser did not keep it: its storage may be full."));
     };
-    saving.current.set(place, setTimeout(now, SAVE_EVERY));
+    if (growing) saving.current.set(place, setTimeout(now, SAVE_EVERY));
+    else now();
   }, []);
 
   const put = useCallback(

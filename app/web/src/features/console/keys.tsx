@@ -289,7 +289,7 @@ function KeyRow({ known }: { known: ApiKey }) {
   const spent = known.spent ?? 0n;
   const share =
     known.budget && known.budget > 0n ? Math.min(1, Number(spent) / (Number(known.budget) * 1e6)) : null;
-  const problem = revoke.error ?? change.error;
+  const requests = known.requests ?? 0;
   return (
     <li className="row key-row">
       <div className="row-main">
@@ -302,7 +302,7 @@ function KeyRow({ known }: { known: ApiKey }) {
         <span className="quiet">
           {fine(spent)}
           {known.budget !== null && known.budget !== undefined && ` of ${usdc(known.budget)}`} USDC ·{" "}
-          {count(known.requests ?? 0)} requests ·{" "}
+          {count(requests)} {requests === 1 ? "request" : "requests"} ·{" "}
           {known.last_used ? `used ${ago(known.last_used, now)}` : "never used"}
         </span>
         {share !== null && (
@@ -315,9 +315,9 @@ function KeyRow({ known }: { known: ApiKey }) {
             {bound}
           </span>
         ))}
-        {problem && (
+        {revoke.error && (
           <span className="field-about wrong" role="alert">
-            {problem.message}
+            {revoke.error.message}
           </span>
         )}
       </div>
@@ -348,6 +348,11 @@ function KeyRow({ known }: { known: ApiKey }) {
           busy={change.isPending}
           onLimits={(limits) => change.mutate(limits)}
         />
+        {change.error && (
+          <Notice tone="bad" icon="warn" title="Not changed">
+            {change.error.message}
+          </Notice>
+        )}
       </Dialog>
     </li>
   );

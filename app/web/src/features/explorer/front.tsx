@@ -17,6 +17,13 @@ import { Activity } from "./activity.tsx";
 import { ReceiptRows } from "./receipt-rows.tsx";
 
 const HISTORY = 40;
+const dayAndHour = (at: number) =>
+  new Date(at).toLocaleString("en-GB", {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
 const clock = (at: number) =>
   new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
@@ -89,7 +96,7 @@ export default function Front() {
         )}
       </dl>
       <Models />
-      <div className="columns">
+      <div className="columns even">
         <Card title="Receipts" about="Newest first, as the coordinator lists them" action={<FeedState />}>
           <Feed />
         </Card>
@@ -107,7 +114,7 @@ export default function Front() {
           )}
         </Card>
       </div>
-      <div className="columns">
+      <div className="columns even">
         <Card title="Receipts anchored" about="Size of the log that the program holds">
           {history.data ? <LogChart items={history.data} /> : <Skeleton />}
         </Card>
@@ -278,7 +285,7 @@ function PriceChart({ figures }: { figures: Figures }) {
                 points={points}
                 label={`Price of ${name}`}
                 show={(value) => `${usdc(BigInt(Math.round(value)))} USDC`}
-                when={clock}
+                when={dayAndHour}
               />
             )}
           </div>
@@ -295,7 +302,7 @@ function RequestChart({ figures }: { figures: Figures }) {
       points={points}
       label="Requests by hour"
       show={(value) => `${count(value)} requests`}
-      when={clock}
+      when={dayAndHour}
     />
   );
 }
