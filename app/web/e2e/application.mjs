@@ -71,7 +71,7 @@ describe("the application", () => {
     const found = await figures();
     await writeFile(join(shots, "figures.json"), `${JSON.stringify(found, null, 2)}\n`);
     for (const [page, { shift }] of Object.entries(found))
-      assert.ok(shift < 0.25, `${page}: layout shift ${shift}`);
+      assert.ok(shift < 0.15, `${page}: layout shift ${shift}`);
   });
 
   test("asks nobody but its coordinator and the chosen RPC, and breaks no policy", () => {

@@ -26,6 +26,9 @@ const Key = z.object({
 export type ApiKey = z.infer<typeof Key>;
 const Created = Key.extend({ key: z.string() });
 export const KeyList = z.object({ data: z.array(Key) });
+/** A key's id as commands have it: without the prefix that lists show it with. */
+export const bareId = (id: string): string => id.replace(/^key_/, "");
+
 const Revoked = z.object({ id: z.string(), revoked: z.literal(true) });
 
 /** What one key may do, within the limit of its allowance. `null`: no bound of its own. */
@@ -79,9 +82,9 @@ async function command<T>(
 export const createKey = (wallet: ConnectedWallet, network: Network, allowance: string, limits: KeyLimits) =>
   command(wallet, network, "Create an API key.", [`allowance: ${allowance}`, ...limitLines(limits)], Created);
 export const changeKey = (wallet: ConnectedWallet, network: Network, key: string, limits: KeyLimits) =>
-  command(wallet, network, "Change an API key.", [`key: ${key}`, ...limitLines(limits)], Key);
+  command(wallet, network, "Change an API key.", [`key: ${bareId(key)}`, ...limitLines(limits)], Key);
 export const revokeKey = (wallet: ConnectedWallet, network: Network, key: string) =>
-  command(wallet, network, "Revoke an API key.", [`key: ${key}`], Revoked);
+  command(wallet, network, "Revoke an API key.", [`key: ${bareId(key)}`], Revoked);
 
 /** Whether a text has the form of a key. */
 export const looksLikeKey = (text: string): boolean => /^sk-pnv-[A-Za-z0-9_-]{48}$/.test(text.trim());

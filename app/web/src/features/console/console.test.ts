@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type ApiKey, limitLines, unlimited } from "../../entities/keys.ts";
+import { type ApiKey, bareId, limitLines, unlimited } from "../../entities/keys.ts";
 import { statement } from "../../entities/signed-text.ts";
 import { boundsOf } from "./keys.tsx";
 import { byDay, servedHours } from "./operator.tsx";
@@ -43,6 +43,7 @@ test("a key command is the text that the protocol describes, line by line", () =
       "tokens-per-minute: none",
     ].join("\n"),
   );
+  expect(bareId(`key_${"0f".repeat(16)}`)).toBe("0f".repeat(16));
   expect(limitLines(unlimited("k"))).toEqual([
     'label: "k"',
     "budget: none",
