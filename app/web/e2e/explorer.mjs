@@ -180,6 +180,7 @@ describe("explorer", () => {
     const coordinator = await visit("/coordinator", { dark: true });
     await coordinator.getByText("adds up").waitFor();
     await coordinator.getByText("This coordinator is not attested").waitFor();
+    await coordinator.getByRole("cell", { name: "covered" }).nth(2).waitFor();
     await accessible(coordinator);
     await picture(coordinator, "coordinator-dark");
     await coordinator.getByText("Log grew from").first().waitFor();

@@ -5,22 +5,27 @@
 import {
   ALLOWANCE_DISCRIMINATOR,
   type Allowance,
+  bondVaultAddress,
   type Coordinator,
   ESCROW_DISCRIMINATOR,
   type Escrow,
+  escrowVaultAddress,
   eventsOf,
   getAllowanceDecoder,
   getCoordinatorDecoder,
   getEscrowDecoder,
+  getLedgerDecoder,
   getMarketDecoder,
   getNodeDecoder,
   getPayoutDecoder,
+  ledgerAddress,
   type Market,
   NODE_DISCRIMINATOR,
   type Node,
   PAYOUT_DISCRIMINATOR,
   type Payout,
   type ProgramEvent,
+  stakeVaultAddress,
 } from "@pinaivu/program";
 import {
   type Address,
@@ -111,6 +116,32 @@ export const readCoordinator = (
   chain: Chain,
   at = chain.place.coordinator,
 ): Promise<Located<Coordinator> | null> => readAccount(chain, at, getCoordinatorDecoder());
+/** What each vault of the market owes, and what lies in it. */
+export interface Solvency {
+  readonly name: "escrow" | "stake" | "bond";
+  readonly owed: bigint;
+  readonly held: bigint;
+}
+
+/** Read at one time as far as an RPC allows; `null` when there is no such market. */
+export async function readSolvency(chain: Chain): Promise<Solvency[] | null> {
+  const place = { program: address(chain.place.program), market: address(chain.place.market) };
+  const ledger = await readAccount(chain, await ledgerAddress(place), getLedgerDecoder());
+  if (!ledger) return null;
+  const vaults = [
+    ["escrow", escrowVaultAddress, ledger.escrowLiabilities],
+    ["stake", stakeVaultAddress, ledger.stakeLiabilities],
+    ["bond", bondVaultAddress, ledger.bondLiabilities],
+  ] as const;
+  return Promise.all(
+    vaults.map(async ([name, vault, owed]) => ({
+      name,
+      owed,
+      held: await tokenBalance(chain, await vault(place)),
+    })),
+  );
+}
+
 export const readNode = (chain: Chain, at: string): Promise<Located<Node> | null> =>
   readAccount(chain, at, getNodeDecoder());
 export const readPayout = (chain: Chain, at: string): Promise<Located<Payout> | null> =>

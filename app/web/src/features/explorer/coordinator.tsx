@@ -5,6 +5,8 @@ import {
   listPayouts,
   readCoordinator,
   readMarket,
+  readSolvency,
+  type Solvency,
   useChain,
   useChainQuery,
 } from "../../entities/chain.ts";
@@ -132,6 +134,7 @@ export default function CoordinatorPage() {
                 </ReadState>
               </Card>
             </div>
+            <SolvencyPanel />
             <AttestationPanel coordinator={found} />
             <div className="columns">
               <Card title="Nodes" about="Registered in this market">
@@ -161,6 +164,52 @@ export default function CoordinatorPage() {
         )}
       </ReadState>
     </>
+  );
+}
+
+const VAULTS: Record<Solvency["name"], string> = {
+  escrow: "Escrows, reservations and unpaid earnings",
+  stake: "Stakes of nodes",
+  bond: "Bonds of coordinators",
+};
+
+/** Every vault of the market has what it owes. What strangers send it on top belongs to nobody. */
+function SolvencyPanel() {
+  const solvency = useChainQuery(["solvency"], readSolvency, 15_000);
+  return (
+    <Card
+      title="Solvency"
+      about="What each vault of the market owes, by the program's ledger, and what lies in it"
+    >
+      <ReadState query={solvency} what="the vaults">
+        <div className="table-box">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">Vault</th>
+                <th scope="col">Owes</th>
+                <th scope="col">Has</th>
+                <th scope="col">Covered</th>
+              </tr>
+            </thead>
+            <tbody>
+              {solvency.data?.map(({ name, owed, held }) => (
+                <tr key={name}>
+                  <td>{VAULTS[name]}</td>
+                  <td className="number">{usdc(owed)}</td>
+                  <td className="number">{usdc(held)}</td>
+                  <td className="number">
+                    <Badge tone={held >= owed ? "good" : "bad"} icon={held >= owed ? "check" : "cross"}>
+                      {held >= owed ? "covered" : "short"}
+                    </Badge>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </ReadState>
+    </Card>
   );
 }
 
