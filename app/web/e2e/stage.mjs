@@ -22,7 +22,7 @@ const types = {
 };
 
 /** The policy of vite.config.ts, read from there so that there is one. */
-async function policy() {
+export async function policy() {
   const config = await readFile(join(here, "../vite.config.ts"), "utf8");
   const [, list] = /const policy = \[([\s\S]*?)\]/.exec(config);
   return [...list.matchAll(/"([^"]+)"/g)].map(([, part]) => part).join("; ");
@@ -56,7 +56,10 @@ async function network() {
     "--data-dir",
     join(folder, "data"),
   ];
-  const child = spawn(binary(), args, { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(binary(), args, {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, PINAIVU_APP: dist },
+  });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const started = Date.now();
   while (!existsSync(readyFile)) {
@@ -72,32 +75,48 @@ async function network() {
   return { ready: JSON.parse(await readFile(readyFile, "utf8")), stop };
 }
 
-/** Serves `dist` as the coordinator does, and passes its routes on. `change` may falsify an answer. */
+async function bodyOf(stream) {
+  const parts = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+/**
+ * Serves `dist` as the coordinator does, and passes its routes on. What a dishonest or dead coordinator
+ * would do is set in `control`: `down`, `change(path, body)` of answers, whole `answers` by path, and
+ * `reply(path, body)` to requests, which gives `{ type, body }` or nothing. `seen` has what asked for blobs.
+ */
 async function serve(coordinator) {
   const csp = await policy();
-  const control = { down: false, change: null, answers: {} };
+  const control = { down: false, change: null, reply: null, answers: {}, seen: [] };
+  const api = async (from, to, path) => {
+    if (control.down) return to.writeHead(502).end();
+    const given = control.answers[path];
+    if (given) return to.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(given));
+    const sent = from.method === "GET" ? Buffer.alloc(0) : await bodyOf(from);
+    if (path.startsWith("/v1/blobs/"))
+      control.seen.push({ method: from.method, path, headers: { ...from.headers }, body: sent });
+    const reply = control.reply?.(path, sent.toString("utf8"));
+    if (reply) return to.writeHead(reply.status ?? 200, { "content-type": reply.type }).end(reply.body);
+    const upstream = request(
+      new URL(from.url, coordinator),
+      { method: from.method, headers: from.headers },
+      async (answer) => {
+        if (!control.change) return to.writeHead(answer.statusCode, answer.headers) && answer.pipe(to);
+        const body = await bodyOf(answer);
+        const changed = control.change(path, body.toString("utf8"));
+        const { "content-length": _, ...headers } = answer.headers;
+        // Bytes that nobody changes stay as they are: not everything is text.
+        to.writeHead(answer.statusCode, headers).end(changed === body.toString("utf8") ? body : changed);
+      },
+    );
+    upstream.on("error", () => (to.headersSent ? to.destroy() : to.writeHead(502).end()));
+    to.on("close", () => upstream.destroy());
+    return upstream.end(sent);
+  };
   const server = createServer(async (from, to) => {
     const path = new URL(from.url, "http://x").pathname;
-    if (path.startsWith("/v1/") || path === "/healthz") {
-      if (control.down) return to.writeHead(502).end();
-      const given = control.answers[path];
-      if (given) return to.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(given));
-      const upstream = request(
-        new URL(from.url, coordinator),
-        { method: from.method, headers: from.headers },
-        async (answer) => {
-          if (!control.change) return to.writeHead(answer.statusCode, answer.headers) && answer.pipe(to);
-          let body = "";
-          for await (const chunk of answer) body += chunk;
-          const changed = control.change(path, body);
-          const { "content-length": _, ...headers } = answer.headers;
-          to.writeHead(answer.statusCode, headers).end(changed);
-        },
-      );
-      upstream.on("error", () => to.writeHead(502).end());
-      to.on("close", () => upstream.destroy());
-      return from.pipe(upstream);
-    }
+    if (path.startsWith("/v1/") || path === "/healthz") return api(from, to, path);
     if (control.down) return to.destroy();
     const wanted = join(dist, normalize(path));
     const file = wanted.startsWith(dist) && extname(wanted) ? wanted : join(dist, "index.html");
@@ -107,9 +126,9 @@ async function serve(coordinator) {
         "content-type": types[extname(file)] ?? "application/octet-stream",
         "content-security-policy": csp,
       });
-      to.end(body);
+      return to.end(body);
     } catch {
-      to.writeHead(404).end();
+      return to.writeHead(404).end();
     }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -149,13 +168,25 @@ export async function open() {
   await context.addInitScript((rpc) => {
     if (!localStorage.getItem("pinaivu.rpc")) localStorage.setItem("pinaivu.rpc", rpc);
   }, ready.rpc_url);
+  // Other people's browsers and other devices: each a fresh profile.
+  let others = null;
+  const device = async () => {
+    others ??= await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-background-networking"],
+    });
+    const found = await others.newContext({ viewport: { width: 1280, height: 860 } });
+    await found.addInitScript((rpc) => localStorage.setItem("pinaivu.rpc", rpc), ready.rpc_url);
+    return found;
+  };
   const close = async () => {
+    await others?.close();
     await context.close();
     await web.close();
     await stop();
     await rm(folder, { recursive: true, force: true });
   };
-  return { ready, binary: binary(), web, context, violations, outside, close };
+  return { ready, binary: binary(), web, context, device, violations, outside, close };
 }
 
 /** Asks the network a question as any client does. */

@@ -1,14 +1,22 @@
 /** A wallet that speaks Wallet Standard, for tests: the key stays in this process, the page gets signatures. */
-import { createPrivateKey, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
-function base58(bytes) {
+export function base58(bytes) {
   let value = BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
   let text = "";
   for (; value > 0n; value /= 58n) text = ALPHABET[Number(value % 58n)] + text;
   return "1".repeat(bytes.findIndex((byte) => byte !== 0)) + text;
+}
+
+/** A key file of somebody else, the same for the same number. */
+export function keyFile(number) {
+  const seed = Buffer.alloc(32, number);
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: "der", type: "pkcs8" });
+  const spki = createPublicKey(key).export({ format: "der", type: "spki" });
+  return [...seed, ...spki.subarray(-32)];
 }
 
 /** Puts the wallet into every page of the context. `state.refuse` makes it refuse as a person would. */
@@ -57,13 +65,12 @@ export async function injectWallet(context, keyFile) {
           "solana:signTransaction": {
             version: "1.0.0",
             supportedTransactionVersions: ["legacy", 0],
-            // One signature: a count of 1, its 64 bytes, and the message.
+            // How many signatures, 64 bytes for each, and the message. This wallet pays, so its is the first.
             signTransaction: async (...inputs) =>
               Promise.all(
                 inputs.map(async ({ transaction }) => {
-                  if (transaction[0] !== 1) throw new Error("this wallet signs alone");
                   const signedTransaction = Uint8Array.from(transaction);
-                  signedTransaction.set(await sign(transaction.slice(65)), 1);
+                  signedTransaction.set(await sign(transaction.slice(1 + 64 * transaction[0])), 1);
                   return { signedTransaction };
                 }),
               ),

@@ -15,7 +15,11 @@ import { router } from "./router.tsx";
 /** What the coordinator refused or does not have will be the same a second later. */
 const retry = (failures: number, error: Error) =>
   failures < 1 && !(error instanceof ApiFailure && error.kind !== "unreachable");
-const queries = new QueryClient({ defaultOptions: { queries: { retry, staleTime: 1_000 } } });
+// Also without a connection: then it fails and is said, where it would otherwise wait and say nothing.
+const networkMode = "always";
+const queries = new QueryClient({
+  defaultOptions: { queries: { retry, staleTime: 1_000, networkMode }, mutations: { networkMode } },
+});
 const root = document.getElementById("root");
 if (!root) throw new Error("the page has no root element");
 createRoot(root).render(

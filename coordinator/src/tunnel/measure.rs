@@ -202,10 +202,16 @@ pub(super) fn first_byte_millis(sample: &Sample) -> Option<u32> {
     }
 }
 
+/// Least time from first to last byte that says anything: a whole answer arrives in one piece, all of
+/// its generation before the first byte.
+const LEAST_STREAMING: Duration = Duration::from_millis(5);
+
 /// Speed counts only where there is enough to measure: a handful of tokens says more about buffering.
 pub(super) fn millitokens_per_second(sample: &Sample) -> Option<u32> {
     match sample {
-        Sample::Served { streaming, output, .. } if output.get() >= 8 => {
+        Sample::Served { streaming, output, .. }
+            if output.get() >= 8 && *streaming >= LEAST_STREAMING =>
+        {
             let micros = streaming.as_micros().max(1);
             let speed = u128::from(output.get()).saturating_mul(1_000_000_000).div_ceil(micros);
             Some(u32::try_from(speed).unwrap_or(u32::MAX))
@@ -244,6 +250,18 @@ mod tests {
             streaming: Duration::from_secs(1),
             output: TokenCount(50),
         }
+    }
+
+    #[test]
+    fn answer_in_one_piece_has_no_speed() {
+        let sample = |millis| Sample::Served {
+            first_byte: Duration::from_millis(400),
+            streaming: Duration::from_millis(millis),
+            output: TokenCount(50),
+        };
+        assert_eq!(millitokens_per_second(&sample(4)), None);
+        assert_eq!(millitokens_per_second(&sample(5)), Some(10_000_000));
+        assert_eq!(first_byte_millis(&sample(4)), Some(400));
     }
 
     fn idle(_: &NodeId) -> (u32, u32) {

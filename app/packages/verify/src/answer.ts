@@ -1,6 +1,6 @@
 /**
- * The canonical answer: what a response commitment is a commitment to, from a unary completion or from
- * the chunks of a stream (docs/protocol.md, section 11, "Canonical answer").
+ * The canonical answer: what a response commitment is a commitment to, from a unary completion, from
+ * the chunks of a stream, or from embeddings (docs/protocol.md, section 11, "Canonical answer").
  */
 import { FormatError, textOf, utf8 } from "./bytes.ts";
 
@@ -60,16 +60,32 @@ function count(from: Fields, name: string): number | null {
   return fits ? value : refuse(`${name} is no count`);
 }
 
+/** A vector as text: numbers as ECMAScript prints them, which is their canonical JSON; base64 as a string. */
+function vectorText(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  const numbers = Array.isArray(value) && value.every((element) => typeof element === "number");
+  return numbers ? JSON.stringify(value) : refuse("an embedding is neither numbers nor base64");
+}
+
+/** An embeddings answer as choices: one for each vector, with the vector as its text. */
+const vectorChoices = (data: readonly unknown[]): readonly unknown[] =>
+  data.map((value) => {
+    const from = object(value, "a vector") ?? refuse("a vector is null");
+    return { index: from["index"], text: vectorText(from["embedding"]) };
+  });
+
 /** Puts an answer together, object by object. */
 export class AnswerAssembler {
   readonly #choices = new Map<number, Choice>();
   #usage: Usage | null = null;
 
-  /** A `chat.completion` object. */
+  /** A `chat.completion` object, a completion without a chat, or an embeddings answer. */
   static fromCompletion(completion: unknown): AnswerAssembler {
     const from = object(completion, "the answer") ?? refuse("null");
     const answer = new AnswerAssembler();
-    answer.#add(array(from["choices"], "choices") ?? refuse("no choices"), "message");
+    const vectors = array(from["data"], "data");
+    const choices = array(from["choices"], "choices") ?? (vectors && vectorChoices(vectors));
+    answer.#add(choices ?? refuse("no choices"), "message");
     answer.#setUsage(from);
     return answer;
   }
@@ -115,7 +131,8 @@ export class AnswerAssembler {
         choice.finish_reason = text(from, "finish_reason");
       }
       const delta = object(from[part], part);
-      if (delta) append(choice.message, delta, part === "message");
+      // A completion without a chat has its text beside where a message would be.
+      append(choice.message, delta ?? { content: text(from, "text") }, part === "message");
     }
   }
 
@@ -184,9 +201,33 @@ export interface HeldAnswer {
   readonly salt: string | null;
 }
 
+interface Extras {
+  readonly salt?: unknown;
+  readonly chat_answer?: unknown;
+}
+
+/** What the gateway adds to an answer; an event of `/v1/responses` has it inside its `response`. */
+function extrasOf(value: unknown): Extras {
+  const from = value as { pinaivu?: Extras; response?: { pinaivu?: Extras } } | null;
+  return from?.pinaivu ?? from?.response?.pinaivu ?? {};
+}
+
 function saltOf(value: unknown): string | null {
-  const salt = (value as { pinaivu?: { salt?: unknown } } | null)?.pinaivu?.salt;
+  const { salt } = extrasOf(value);
   return typeof salt === "string" && /^[0-9a-fA-F]{64}$/.test(salt) ? salt : null;
+}
+
+/** An answer of `/v1/responses` is a chat completion to the protocol, which it carries in canonical form. */
+function chatAnswerOf(value: unknown): AnswerAssembler | null {
+  const { chat_answer } = extrasOf(value);
+  if (typeof chat_answer !== "string") return null;
+  let carried: unknown;
+  try {
+    carried = JSON.parse(chat_answer);
+  } catch {
+    throw new FormatError("the chat answer it carries is no JSON");
+  }
+  return AnswerAssembler.fromCompletion(carried);
 }
 
 /** The data of each event of a `text/event-stream` that was kept as text. */
@@ -213,6 +254,9 @@ export function readAnswer(bytes: Uint8Array): HeldAnswer {
     }
     if (Array.isArray(value) && value.length === 0) throw new FormatError("neither JSON nor an event stream");
   }
+  const carried = (Array.isArray(value) ? value : [value]).find((part) => extrasOf(part).chat_answer);
+  const chat = chatAnswerOf(carried);
+  if (chat) return { answer: chat, salt: saltOf(carried) };
   if (!Array.isArray(value)) return { answer: AnswerAssembler.fromCompletion(value), salt: saltOf(value) };
   const answer = new AnswerAssembler();
   let salt: string | null = null;

@@ -98,6 +98,15 @@ export const string: Type<string> = {
   read: (from) => textOf(from.take(u32.read(from))),
 };
 
+export const bool: Type<boolean> = {
+  write: (value) => Uint8Array.of(value ? 1 : 0),
+  read: (from) => {
+    const byte = from.take(1)[0];
+    if (byte !== 0 && byte !== 1) throw new FormatError("not a boolean");
+    return byte === 1;
+  },
+};
+
 export const option = <T>(inner: Type<T>): Type<T | null> => ({
   write: (value) => (value === null ? Uint8Array.of(0) : concat(Uint8Array.of(1), inner.write(value))),
   read: (from) => {
@@ -118,6 +127,26 @@ export const list = <T>(inner: Type<T>): Type<T[]> => ({
     return values;
   },
 });
+
+/** One of these records, by number, under its name. */
+export const union = <const V extends Record<string, Type<never> | Type<unknown>>>(
+  variants: V,
+): Type<{ [K in keyof V]: { readonly kind: K; readonly value: Of<V[K]> } }[keyof V]> => {
+  const entries = Object.entries(variants) as [string, Type<unknown>][];
+  return {
+    write: ({ kind, value }) => {
+      const number = entries.findIndex(([name]) => name === kind);
+      const type = entries[number]?.[1];
+      if (!type) throw new FormatError("an unknown variant");
+      return concat(Uint8Array.of(number), type.write(value));
+    },
+    read: (from) => {
+      const [kind, type] = entries[from.take(1)[0] ?? -1] ?? [];
+      if (kind === undefined || type === undefined) throw new FormatError("an unknown variant");
+      return { kind, value: type.read(from) } as never;
+    },
+  };
+};
 
 /** One of these names, by number. */
 export const variant = <const N extends readonly string[]>(...names: N): Type<N[number]> => ({

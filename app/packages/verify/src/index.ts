@@ -6,6 +6,8 @@
  * ```
  */
 export { AnswerAssembler, type HeldAnswer, readAnswer } from "./answer.ts";
+export * from "./auction.ts";
+export { Book, BookProblem, nextHead, type Offer, tieBreak } from "./book.ts";
 export { decode, type Type } from "./borsh.ts";
 export * from "./bytes.ts";
 export { commitment, deploymentId, hashOf, sha256, tagged, verifySignature } from "./hash.ts";

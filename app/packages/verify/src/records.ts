@@ -1,6 +1,7 @@
-/** The protocol's records, field by field as in docs/protocol.md, sections 5 to 8, 12 and 13. */
+/** The protocol's records, field by field as in docs/protocol.md, sections 5 to 8 and 12 to 14. */
 import {
   address,
+  bool,
   bytes16,
   hash,
   list,
@@ -16,6 +17,7 @@ import {
   u32,
   u64,
   u128,
+  union,
   variant,
 } from "./borsh.ts";
 import { concat, FormatError } from "./bytes.ts";
@@ -134,6 +136,35 @@ export type ReceiptBody = Of<typeof ReceiptBody>;
 export const Hello = record({ deployment: hash, coordinator: address, binding: hash, now: u64 });
 export type Hello = Of<typeof Hello>;
 
+/** Every change of a coordinator's order book (docs/protocol.md, section 14). */
+export const BookEntry = union({
+  opened: record({ deployment: hash, coordinator: address, previous: hash, at: u64 }),
+  model_listed: record({ model: string, input_weight: u16, output_weight: u16 }),
+  node_admitted: record({ node: address, signer: address, payout_owner: address }),
+  ask_applied: record({ ask: Ask, signature, at: u64 }),
+  node_removed: record({ node: address }),
+  rated: record({
+    ratings: list(record({ node: address, model: string, quality: u16, recent_service: bool })),
+  }),
+  expired: record({ at: u64 }),
+});
+export type BookEntry = Of<typeof BookEntry>;
+
+/** What a clearing was asked; unsigned, the coordinator's word. */
+export const Terms = record({
+  request: requestId,
+  model: string,
+  input_tokens: u32,
+  max_output: u32,
+  features: u32,
+  max_price: option(u64),
+  excluded: list(address),
+  pinned: option(address),
+  now: u64,
+  busy: list(u32),
+});
+export type Terms = Of<typeof Terms>;
+
 /** What a wallet may want done with its keys. */
 export type KeyAction =
   | { create: { allowance: string; label: string } }
@@ -190,4 +221,5 @@ export const TAGS = {
   ownerCumulative: "pinaivu/owner-cumulative/v1",
   keyCommand: "pinaivu/key-command/v1",
   hello: "pinaivu/hello/v1",
+  book: "pinaivu/book/v1",
 } as const;

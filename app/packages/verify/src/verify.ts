@@ -6,6 +6,7 @@
  * served by a coordinator only `bytes` and the inclusion path are read: the rest is a view for people.
  */
 import type { AnswerAssembler } from "./answer.ts";
+import { type AuctionEvidence, replayAuction } from "./auction.ts";
 import { FormatError, fromBase64, fromHex, toHex } from "./bytes.ts";
 import { commitment } from "./hash.ts";
 import { canonicalBytes, JsonError } from "./json.ts";
@@ -107,6 +108,8 @@ export interface Evidence {
   readonly answer?: AnswerAssembler;
   /** 64 hexadecimal digits. */
   readonly salt?: string;
+  /** The published book and terms, or why they could not be had. */
+  readonly auction?: AuctionEvidence | { readonly missing: string };
 }
 
 /** A key that was had from a source the person trusts, for use without the chain. */
@@ -193,7 +196,7 @@ export function verify(
     checkPaid(found, entry.receipt, chain);
     checkRequest(found, entry.receipt, evidence);
     checkAnswer(found, document, entry.receipt, evidence);
-    found.skip("auction", "the order book is committed to, not published: the clearing cannot be run again");
+    checkAuction(found, entry.receipt, evidence);
     found.skip(
       "attestation",
       entry.receipt.body.attestation === null
@@ -210,6 +213,22 @@ export function verify(
     passed: number("passed"),
     not_checked: number("not_checked"),
   };
+}
+
+function checkAuction(checks: Checks, receipt: Receipt, { auction }: Evidence): void {
+  if (receipt.body.auction.candidates === 0)
+    return checks.skip("auction", "the receipt was restored after a crash: no auction is known");
+  if (receipt.head.segment > 0)
+    return checks.skip("auction", "a continued answer: only the first clearing is published");
+  if (!auction) return checks.skip("auction", "the order book was not read");
+  if ("missing" in auction) return checks.skip("auction", auction.missing);
+  const { problem, clearing, version } = replayAuction(receipt, auction);
+  checks.add(
+    "auction",
+    problem === null,
+    `rebuilt from ${version} entries, the book has the head in the receipt; ${receipt.body.auction.candidates} of ${(clearing?.ranked.length ?? 0) + (clearing?.excluded.length ?? 0)} offers competed, and the same node wins at the same price`,
+    problem ?? "",
+  );
 }
 
 const NO_CHAIN = "the chain was not read";

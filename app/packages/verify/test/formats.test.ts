@@ -53,8 +53,8 @@ const SALT = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const answers = vectors("answers");
 const deliveries: [string, Case, string][] = answers.cases.flatMap((c: Case) => [
   ...(c["completion"] ? [[`${c.name}, unary`, c, JSON.stringify(c["completion"])]] : []),
-  ...(c["chunks"] ? [[`${c.name}, chunks`, c, JSON.stringify(c["chunks"])]] : []),
-  ...(c["chunks"]
+  ...(c["chunks"]?.length ? [[`${c.name}, chunks`, c, JSON.stringify(c["chunks"])]] : []),
+  ...(c["chunks"]?.length
     ? [
         [
           `${c.name}, events`,
@@ -75,12 +75,25 @@ test.each(deliveries)("answer: %s", (_, c, text) => {
 
 test.each([
   ["no choices", "{}"],
+  ["a vector that is none", '{"data":[{"embedding":[1,"2"]}]}'],
   ["text that is a number", '{"choices":[{"message":{"content":1}}]}'],
   ["a count beyond 32 bits", '{"choices":[],"usage":{"prompt_tokens":4294967296}}'],
   ["one index twice", '{"choices":[{"index":1},{"index":1}]}'],
   ["no JSON and no events", "hello"],
 ])("an answer with %s is refused", (_, text) => {
   expect(() => v.readAnswer(v.utf8(text))).toThrow(v.FormatError);
+});
+
+test("an answer of the responses endpoint is the chat answer it carries, whole or streamed", () => {
+  const [first] = answers.cases as Case[];
+  const pinaivu = { salt: SALT, chat_answer: first?.["canonical"] };
+  const response = { object: "response", output: [], pinaivu };
+  const streamed = [{ type: "response.created" }, { type: "response.completed", response }];
+  for (const kept of [response, streamed]) {
+    const held = v.readAnswer(v.utf8(JSON.stringify(kept)));
+    expect(held.answer.canonical()).toBe(first?.["canonical"]);
+    expect(held.salt).toBe(SALT);
+  }
 });
 
 test("the salt is found in the last chunk", () => {

@@ -5,22 +5,27 @@
 import {
   ALLOWANCE_DISCRIMINATOR,
   type Allowance,
+  bondVaultAddress,
   type Coordinator,
   ESCROW_DISCRIMINATOR,
   type Escrow,
+  escrowVaultAddress,
   eventsOf,
   getAllowanceDecoder,
   getCoordinatorDecoder,
   getEscrowDecoder,
+  getLedgerDecoder,
   getMarketDecoder,
   getNodeDecoder,
   getPayoutDecoder,
+  ledgerAddress,
   type Market,
   NODE_DISCRIMINATOR,
   type Node,
   PAYOUT_DISCRIMINATOR,
   type Payout,
   type ProgramEvent,
+  stakeVaultAddress,
 } from "@pinaivu/program";
 import {
   type Address,
@@ -111,6 +116,32 @@ export const readCoordinator = (
   chain: Chain,
   at = chain.place.coordinator,
 ): Promise<Located<Coordinator> | null> => readAccount(chain, at, getCoordinatorDecoder());
+/** What each vault of the market owes, and what lies in it. */
+export interface Solvency {
+  readonly name: "escrow" | "stake" | "bond";
+  readonly owed: bigint;
+  readonly held: bigint;
+}
+
+/** Read at one time as far as an RPC allows; `null` when there is no such market. */
+export async function readSolvency(chain: Chain): Promise<Solvency[] | null> {
+  const place = { program: address(chain.place.program), market: address(chain.place.market) };
+  const ledger = await readAccount(chain, await ledgerAddress(place), getLedgerDecoder());
+  if (!ledger) return null;
+  const vaults = [
+    ["escrow", escrowVaultAddress, ledger.escrowLiabilities],
+    ["stake", stakeVaultAddress, ledger.stakeLiabilities],
+    ["bond", bondVaultAddress, ledger.bondLiabilities],
+  ] as const;
+  return Promise.all(
+    vaults.map(async ([name, vault, owed]) => ({
+      name,
+      owed,
+      held: await tokenBalance(chain, await vault(place)),
+    })),
+  );
+}
+
 export const readNode = (chain: Chain, at: string): Promise<Located<Node> | null> =>
   readAccount(chain, at, getNodeDecoder());
 export const readPayout = (chain: Chain, at: string): Promise<Located<Payout> | null> =>
@@ -131,13 +162,17 @@ export const listPayouts = (chain: Chain): Promise<Located<Payout>[]> =>
   listAccounts(chain, PAYOUT_DISCRIMINATOR, getPayoutDecoder(), [10, chain.place.coordinator]);
 
 /** Balance of a token account; 0 for one that does not exist. */
-export async function tokenBalance(chain: Chain, account: Address): Promise<bigint> {
+export const tokenBalance = async (chain: Chain, account: Address): Promise<bigint> =>
+  (await tokenAccountBalance(chain, account)) ?? 0n;
+
+/** Balance of a token account; `null` for one that does not exist. */
+export async function tokenAccountBalance(chain: Chain, account: Address): Promise<bigint | null> {
   const { value } = await chain.rpc
     .getAccountInfo(account, { encoding: "base64", commitment: "confirmed" })
     .send();
-  if (!value) return 0n;
+  if (!value) return null;
   const bytes = getBase64Encoder().encode(value.data[0]);
-  if (bytes.length < 72) return 0n;
+  if (bytes.length < 72) return null;
   return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(64, true);
 }
 

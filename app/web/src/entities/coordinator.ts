@@ -18,6 +18,10 @@ export class ApiFailure extends Error {
   }
 }
 
+/** Asks again after so long; but not for a route that a coordinator does not have: it will not have it then either. */
+const every = (millis: number) => (query: { state: { error: Error | null } }) =>
+  query.state.error instanceof ApiFailure && query.state.error.kind === "absent" ? false : millis;
+
 const ErrorBody = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
 
 export async function failureOf(response: Response): Promise<ApiFailure> {
@@ -60,7 +64,8 @@ export async function getJson<T>(path: string, schema: z.ZodType<T>, init?: Requ
   return parsed.data;
 }
 
-const fineAmount = z
+/** A string of decimal digits, as a bigint. */
+export const fineAmount = z
   .string()
   .regex(/^[0-9]+$/)
   .transform(BigInt);
@@ -69,6 +74,7 @@ const Model = z.object({
   id: z.string(),
   context_length: z.number(),
   nodes: z.number(),
+  features: z.array(z.string()).default([]),
   pricing: z.object({
     lowest_ask: z.number().nullable(),
     input_weight: z.number(),
@@ -141,7 +147,7 @@ export function usePlace(): Place | null {
   return network.data ?? rememberedPlace();
 }
 
-const Row = z.object({
+export const Row = z.object({
   request_id: z.string(),
   segment: z.number(),
   epoch: z.number(),
@@ -171,19 +177,18 @@ export const useReceipts = (filter: { node?: string; limit: number }) =>
       });
       return getJson(`/v1/receipts?${query}`, Rows, { signal });
     },
-    // A coordinator without the route will not have it in three seconds either.
-    refetchInterval: (query) => (query.state.error ? false : 3_000),
+    refetchInterval: every(3_000),
   });
 
-const Bucket = z.object({
+export const Bucket = z.object({
   at: z.number(),
   requests: z.number(),
   input_tokens: fineAmount,
   output_tokens: fineAmount,
   charged: fineAmount,
-  fees: fineAmount,
+  failed: z.number(),
   first_token_ms_p50: z.number().nullable(),
-  models: z.array(z.object({ model: z.string(), requests: z.number(), price: z.number() })),
+  models: z.array(z.object({ model: z.string(), requests: z.number(), price: z.number().nullable() })),
 });
 const Figures = z.object({
   step: z.number(),
@@ -203,7 +208,7 @@ export const useFigures = () =>
   useQuery({
     queryKey: ["figures"],
     queryFn: ({ signal }) => getJson("/v1/figures", Figures, { signal }),
-    refetchInterval: (query) => (query.state.error ? false : 30_000),
+    refetchInterval: every(30_000),
   });
 
 const NodeInfo = z.object({
@@ -222,7 +227,24 @@ const NodeInfo = z.object({
       failed: z.number(),
     })
     .nullish(),
-  totals: z.object({ requests: z.number(), earned: fineAmount }).nullish(),
+  totals: z.object({ requests: z.number(), failed: z.number(), earned: fineAmount }).nullish(),
+  unpaid: fineAmount.nullish(),
+  last_served: z.number().nullish(),
+  series: z
+    .object({
+      step: z.number(),
+      buckets: z.array(
+        z.object({
+          at: z.number(),
+          requests: z.number(),
+          failed: z.number(),
+          earned: fineAmount,
+          first_token_ms_p50: z.number().nullable(),
+          tokens_per_second_p50: z.number().nullable(),
+        }),
+      ),
+    })
+    .nullish(),
 });
 export type NodeInfo = z.infer<typeof NodeInfo>;
 
@@ -230,7 +252,16 @@ export const useNodeInfo = (node: string) =>
   useQuery({
     queryKey: ["node-info", node],
     queryFn: ({ signal }) => getJson(`/v1/nodes/${encodeURIComponent(node)}`, NodeInfo, { signal }),
-    refetchInterval: (query) => (query.state.error ? false : 5_000),
+    refetchInterval: every(5_000),
+  });
+
+const NodeList = z.object({ data: z.array(NodeInfo) });
+
+export const useNodeList = () =>
+  useQuery({
+    queryKey: ["node-list"],
+    queryFn: ({ signal }) => getJson("/v1/nodes", NodeList, { signal }),
+    refetchInterval: every(10_000),
   });
 
 const Transaction = z.object({ signature: z.string(), slot: z.number().nullable(), finalized: z.boolean() });
@@ -257,4 +288,62 @@ export async function fetchReceipts(
     signal ? { signal } : {},
   );
   return "receipts" in found ? (found as ServedReceipts) : "pending";
+}
+
+const Auction = z.object({ book: z.number(), book_version: z.number(), terms: z.string() });
+const BookPage = z.object({
+  data: z.array(z.object({ version: z.number(), entry: z.string() })),
+  next: z.number().nullable(),
+});
+
+/**
+ * What a request's clearing was made from: the entries of the book up to that clearing, and its terms.
+ * `null` when this coordinator does not have them any more, or never published them.
+ */
+export async function fetchAuction(id: string): Promise<{ entries: string[]; terms: string } | null> {
+  let auction: z.infer<typeof Auction>;
+  try {
+    auction = await getJson(`/v1/receipts/${encodeURIComponent(id)}/auction`, Auction);
+  } catch (error) {
+    if (error instanceof ApiFailure && error.status === 404) return null;
+    throw error;
+  }
+  const entries: string[] = [];
+  let from: number | null = 1;
+  while (from !== null && entries.length < auction.book_version) {
+    const page: z.infer<typeof BookPage> = await getJson(`/v1/book/${auction.book}?from=${from}`, BookPage);
+    entries.push(...page.data.map(({ entry }) => entry));
+    from = page.next;
+  }
+  return { entries: entries.slice(0, auction.book_version), terms: auction.terms };
+}
+
+/** What a coordinator answers about the machine it runs on (docs/protocol.md, section 16). */
+const Attestation = z.looseObject({
+  state: z.string(),
+  kind: z.string().nullish(),
+  configuration: z.string().nullish(),
+  evidence: z
+    .looseObject({
+      kind: z.string(),
+      nonce: z.string(),
+      binding: z.looseObject({
+        deployment: z.string(),
+        coordinator: z.string(),
+        signer: z.string(),
+        configuration: z.string(),
+      }),
+    })
+    .nullish(),
+});
+export type Attestation = z.infer<typeof Attestation>;
+
+/** Fresh evidence for a nonce of our own; `null` when this coordinator has no such route. */
+export async function fetchAttestation(nonce: string): Promise<Attestation | null> {
+  try {
+    return await getJson(`/v1/attestation?nonce=${nonce}`, Attestation);
+  } catch (error) {
+    if (error instanceof ApiFailure && error.kind === "absent") return null;
+    throw error;
+  }
 }

@@ -16,6 +16,7 @@ import {
   getTransactionDecoder,
   getTransactionEncoder,
   type Instruction,
+  partiallySignTransaction,
   pipe,
   type Signature,
   setTransactionMessageFeePayer,
@@ -43,6 +44,8 @@ export interface Plan {
   /** One sentence for each thing that will happen. */
   readonly words: readonly string[];
   readonly instructions: readonly Instruction[];
+  /** Keys that sign beside the wallet, before it: a wallet that sees them changes nothing any more. */
+  readonly cosigners?: readonly CryptoKeyPair[];
 }
 
 /** Stands for the person's signature while a transaction is built. */
@@ -66,7 +69,8 @@ export async function simulate(chain: Chain, payer: Address, plan: Plan): Promis
     (paid) => setTransactionMessageLifetimeUsingBlockhash(blockhash, paid),
     (lasting) => appendTransactionMessageInstructions(plan.instructions, lasting),
   );
-  const compiled = compileTransaction(message);
+  const unsigned = compileTransaction(message);
+  const compiled = plan.cosigners ? await partiallySignTransaction([...plan.cosigners], unsigned) : unsigned;
   const bytes = new Uint8Array(getTransactionEncoder().encode(compiled));
   const [{ value }, fee] = await Promise.all([
     chain.rpc

@@ -4,18 +4,22 @@
  */
 import { payoutAddress } from "@pinaivu/program";
 import {
+  type AuctionEvidence,
   type ChainFacts,
   deploymentId,
   type Evidence,
+  fromBase64,
   type ReceiptDocument,
+  type Replay,
   type Report,
   readDocument,
+  replayAuction,
   toHex,
   verify,
 } from "@pinaivu/verify";
 import { address } from "@solana/kit";
 import { type Chain, readCoordinator, readHistory, readMarket, readNode, readPayout } from "./chain.ts";
-import { fetchReceipts, type ServedReceipts } from "./coordinator.ts";
+import { fetchAuction, fetchReceipts, type ServedReceipts } from "./coordinator.ts";
 
 /** How far a running verification has come. */
 export type Progress = (step: string) => void;
@@ -109,19 +113,39 @@ export interface Verified {
   readonly served: ServedReceipts;
   /** Why the chain could not be read, if so. */
   readonly chainProblem: string | null;
+  /** The clearing run again; `null` when what it was made from could not be had. */
+  readonly replay: Replay | null;
+}
+
+/** Book and terms of a request's clearing, or why they could not be had. */
+async function gatherAuction(id: string): Promise<AuctionEvidence | { missing: string }> {
+  try {
+    const found = await fetchAuction(id);
+    if (!found) return { missing: "the coordinator does not have the book of that time any more" };
+    return { entries: found.entries.map(fromBase64), terms: fromBase64(found.terms) };
+  } catch (error) {
+    return { missing: `the book was not had: ${error instanceof Error ? error.message : "no answer"}` };
+  }
 }
 
 const nodesOf = (document: ReceiptDocument) => [
   ...new Set(document.entries.map((entry) => entry.receipt.head.node)),
 ];
 
+export interface VerifyOptions {
+  /** A bundle that the person has: the coordinator is not asked for the receipt. */
+  readonly given?: ServedReceipts | undefined;
+  /** Fetch the order book and run the auction again. */
+  readonly auction?: boolean;
+}
+
 /** Every check of a request's receipts. */
 export async function verifyRequest(
   id: string,
   chain: Chain | null,
-  evidence: Evidence,
+  held: Evidence,
   progress: Progress,
-  given?: ServedReceipts,
+  { given, auction = false }: VerifyOptions = {},
 ): Promise<Verified> {
   let served = given ?? (await fetchReceipts(id, null));
   if (served === "pending") throw new Error("the receipt is not there yet; try again in a moment");
@@ -150,6 +174,11 @@ export async function verifyRequest(
     // An RPC without history leaves this one check open; the report says so.
     facts = await withEarlierHeads(chain, facts).catch(() => facts);
   }
+  let evidence = held;
+  if (auction) {
+    progress("Reading the order book that the receipt commits to");
+    evidence = { ...held, auction: await gatherAuction(id) };
+  }
   progress("Checking signatures, hashes and sums here");
   let report = verify(document, facts, evidence);
   const keyFailed = report.checks.some(
@@ -164,5 +193,8 @@ export async function verifyRequest(
       chainProblem = "the RPC keeps no history to look for earlier keys in";
     }
   }
-  return { report, facts, served, chainProblem };
+  const [first] = document.entries;
+  const published = evidence.auction && "entries" in evidence.auction ? evidence.auction : null;
+  const replay = first && published ? replayAuction(first.receipt, published) : null;
+  return { report, facts, served, chainProblem, replay };
 }

@@ -8,3 +8,4 @@ mod occupancy;
 mod properties;
 mod quality;
 mod shared;
+mod vectors;

@@ -23,10 +23,21 @@ struct Case {
 }
 
 fn cases() -> Vec<Value> {
-    vec![llama_cpp(), vllm(), openai_tools(), two_choices(), refusal(), no_usage(), cut_off()]
-        .into_iter()
-        .map(finished)
-        .collect()
+    vec![
+        llama_cpp(),
+        vllm(),
+        openai_tools(),
+        two_choices(),
+        refusal(),
+        no_usage(),
+        cut_off(),
+        plain_completion(),
+        embeddings(),
+        embeddings_base64(),
+    ]
+    .into_iter()
+    .map(finished)
+    .collect()
 }
 
 fn finished(case: Case) -> Value {
@@ -244,5 +255,65 @@ fn cut_off() -> Case {
             chunk(0, json!({"content": "lf"}), None),
         ],
         receipt: Some((12, 2)),
+    }
+}
+
+fn plain_completion() -> Case {
+    let piece = |index: u32, text: &str, finish_reason: Option<&str>| {
+        json!({
+            "id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m",
+            "choices": [{"index": index, "text": text, "logprobs": null,
+                         "finish_reason": finish_reason}],
+        })
+    };
+    Case {
+        name: "a completion without a chat, two choices",
+        completion: Some(json!({
+            "id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m",
+            "choices": [
+                {"index": 0, "text": " upon a \"time\"", "logprobs": null, "finish_reason": "length"},
+                {"index": 1, "text": "", "logprobs": null, "finish_reason": "stop"},
+            ],
+            "usage": usage(2, 4),
+        })),
+        chunks: vec![
+            piece(0, " upon", None),
+            piece(1, "", Some("stop")),
+            piece(0, " a \"time\"", Some("length")),
+            json!({"id": "cmpl-1", "object": "text_completion", "choices": [],
+                   "usage": usage(2, 4)}),
+        ],
+        receipt: None,
+    }
+}
+
+fn embeddings() -> Case {
+    Case {
+        name: "embeddings, the second vector first",
+        completion: Some(json!({
+            "object": "list", "model": "m",
+            "data": [
+                {"object": "embedding", "index": 1, "embedding": [1.0, -0.0, 1e-7, 0.1, -2.5e21]},
+                {"object": "embedding", "index": 0,
+                 "embedding": [-0.006_929_283_495_992_422, 0.000_001, 100.0]},
+            ],
+            "usage": {"prompt_tokens": 8, "total_tokens": 8},
+        })),
+        chunks: Vec::new(),
+        receipt: None,
+    }
+}
+
+fn embeddings_base64() -> Case {
+    Case {
+        name: "embeddings as base64, without indices",
+        completion: Some(json!({
+            "object": "list", "model": "m",
+            "data": [{"object": "embedding", "embedding": "AACAPwAAAMA="},
+                     {"object": "embedding", "embedding": ""}],
+            "usage": {"prompt_tokens": 3, "total_tokens": 3},
+        })),
+        chunks: Vec::new(),
+        receipt: None,
     }
 }

@@ -187,6 +187,10 @@ fn joined(chunks: &[Value]) -> Value {
             if !piece["finish_reason"].is_null() {
                 choice["finish_reason"] = piece["finish_reason"].clone();
             }
+            if let Some(more) = piece["text"].as_str() {
+                let before = choice["message"]["content"].as_str().unwrap_or_default();
+                choice["message"]["content"] = json!(format!("{before}{more}"));
+            }
             let delta = &piece["delta"];
             for member in ["content", "reasoning", "reasoning_content", "refusal"] {
                 if let Some(more) = delta[member].as_str() {
@@ -212,14 +216,18 @@ fn joined(chunks: &[Value]) -> Value {
 
 /// The rules of the canonical answer, on a unary answer.
 fn by_the_rules(completion: &Value, receipt: &Value) -> Value {
-    let mut choices: Vec<Value> = completion.list("choices").iter().map(one_choice).collect();
+    let mut choices: Vec<Value> = match completion["data"].as_array() {
+        Some(vectors) => vectors.iter().zip(0..).map(one_vector).collect(),
+        None => completion.list("choices").iter().map(one_choice).collect(),
+    };
     choices.sort_by_key(|choice| choice["index"].as_u64());
     let mut answer = json!({"choices": choices});
     let usage = &completion["usage"];
     if !usage.is_null() {
         answer["usage"] = json!({
             "prompt_tokens": usage["prompt_tokens"],
-            "completion_tokens": usage["completion_tokens"],
+            // Embeddings generate nothing, and their usage says nothing of it.
+            "completion_tokens": usage["completion_tokens"].as_u64().unwrap_or_default(),
             "total_tokens": usage["total_tokens"],
         });
     } else if !receipt.is_null() {
@@ -234,8 +242,22 @@ fn by_the_rules(completion: &Value, receipt: &Value) -> Value {
     answer
 }
 
+/// A vector as a choice that says its canonical JSON.
+fn one_vector((vector, position): (&Value, u32)) -> Value {
+    let index = vector["index"].as_u64().unwrap_or(u64::from(position));
+    let content = serde_json_canonicalizer::to_string(&vector["embedding"]).unwrap();
+    json!({"index": index, "finish_reason": null,
+           "message": {"role": "assistant", "content": content}})
+}
+
 fn one_choice(choice: &Value) -> Value {
-    let message = &choice["message"];
+    let whole;
+    let message = if choice["text"].is_string() {
+        whole = json!({ "content": choice["text"] });
+        &whole
+    } else {
+        &choice["message"]
+    };
     let mut kept = json!({"role": "assistant"});
     for (from, to) in [
         ("content", "content"),

@@ -15,7 +15,8 @@ import {
   titleOf,
   turns,
 } from "./conversation.ts";
-import { askedToRemember, factsOf, newMemory, recall, words } from "./memory.ts";
+import { fitted } from "./images.ts";
+import { askedToRemember, factsOf, newMemory, recall, speaksOfSelf, words } from "./memory.ts";
 import { EventReader, pieceOf } from "./stream.ts";
 import { deriveKeys, seal, UNLOCK_TEXT, unseal } from "./vault.ts";
 
@@ -72,6 +73,22 @@ describe("conversations", () => {
     expect(
       turns([message("q", null, "user", 1), { ...message("a", "q", "assistant", 2), content: "" }]),
     ).toEqual([{ role: "user", content: "q" }]);
+  });
+
+  test("pictures go along only where they are taken", () => {
+    const question = { ...message("q", null, "user", 1), images: ["data:image/jpeg;base64,AA"] };
+    expect(turns([question])).toEqual([{ role: "user", content: "q" }]);
+    expect(turns([question], true)).toEqual([
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "q" },
+          { type: "image_url", image_url: { url: "data:image/jpeg;base64,AA" } },
+        ],
+      },
+    ]);
+    expect(fitted(3000, 1500)).toEqual({ width: 1024, height: 512 });
+    expect(fitted(200, 100)).toEqual({ width: 200, height: 100 });
   });
 
   test("search looks at titles and at every branch", () => {
@@ -162,6 +179,48 @@ describe("memory", () => {
       "My dog is called Brunhilde",
     ]);
     expect(recall(memories, "What is the capital of France?")).toEqual([]);
+  });
+
+  const placed = (values: number[][]) =>
+    values.map((vector, at) => ({
+      ...newMemory(`fact ${at}`, at),
+      vector: { model: "m", values: vector },
+    }));
+  const texts = (found: { text: string }[]) => found.map(({ text }) => text);
+
+  test("what means the same is recalled without a shared word, best first, and the rest is not", () => {
+    const some = placed([
+      [1, 0, 0],
+      [0.8, 0.6, 0],
+      [0, 1, 0],
+    ]);
+    const asked = { model: "m", values: [1, 0.1, 0] };
+    expect(texts(recall(some, "elsewhere", asked))).toEqual(["fact 0", "fact 1"]);
+    expect(recall(some, "elsewhere", { model: "m", values: [0, 0, 1] })).toEqual([]);
+  });
+
+  test("what all texts have in common counts for nothing once there are enough of them", () => {
+    // A model that places everything in nearly one direction.
+    const same = placed([
+      [10, 1, 0],
+      [10, -1, 0],
+      [10, 0, 1],
+      [10, 0, -1],
+    ]);
+    expect(texts(recall(same, "elsewhere", { model: "m", values: [10, 0.9, 0] }))).toEqual(["fact 0"]);
+  });
+
+  test("vectors of another model or length are not compared", () => {
+    const some = placed([[1, 0]]);
+    expect(recall(some, "elsewhere", { model: "other", values: [1, 0] })).toEqual([]);
+    expect(recall(some, "elsewhere", { model: "m", values: [1, 0, 0] })).toEqual([]);
+  });
+
+  test("only who speaks of themselves is listened to", () => {
+    expect(speaksOfSelf("In the evenings I play the cello.")).toBe(true);
+    expect(speaksOfSelf("We’re moving to my sister's.")).toBe(true);
+    expect(speaksOfSelf("What is the tallest tree?")).toBe(false);
+    expect(speaksOfSelf("Is it mine?")).toBe(false);
   });
 
   test("common words recall nothing", () => {

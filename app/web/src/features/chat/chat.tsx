@@ -1,16 +1,30 @@
 /** Chat: conversations on this network, each answer with its price and its receipt. */
 import "../../styles/chat.css";
-import { type KeyboardEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { type Model, useNetwork } from "../../entities/coordinator.ts";
-import { usdc } from "../../shared/format.ts";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useNetwork } from "../../entities/coordinator.ts";
 import { Button, Dialog, IconButton, useTitle } from "../../shared/ui.tsx";
+import { Composer } from "./composer.tsx";
 import { path, siblings } from "./conversation.ts";
 import { ExportMenu, History } from "./history.tsx";
 import { MessageView } from "./message.tsx";
+import { ModelPicker } from "./model-picker.tsx";
 import { KeyForm, MemoryForm } from "./panels.tsx";
 import { type ChatState, useChat } from "./use-chat.ts";
 
 const KEY = "pinaivu.chat.key";
+
+/** A switch that this browser keeps; on until it is switched off. */
+function useSwitch(name: string): [boolean, (on: boolean) => void] {
+  const [on, setOn] = useState(() => localStorage.getItem(name) !== "off");
+  return [
+    on,
+    (next) => {
+      setOn(next);
+      if (next) localStorage.removeItem(name);
+      else localStorage.setItem(name, "off");
+    },
+  ];
+}
 
 export default function Chat() {
   useTitle("Chat");
@@ -18,12 +32,20 @@ export default function Chat() {
   // A key lives as long as the tab: what outlasts it would lie in this browser unencrypted.
   const [key, setKey] = useState(() => sessionStorage.getItem(KEY) ?? "");
   const [model, setModel] = useState<string | null>(null);
-  const [memory, setMemory] = useState(true);
+  const [memory, setMemory] = useSwitch("pinaivu.chat.memory");
+  const [learn, setLearn] = useSwitch("pinaivu.chat.learn");
   const [panel, setPanel] = useState<"none" | "key" | "memory">("none");
   const [side, setSide] = useState(false);
-  const models = network.data?.models ?? [];
+  const offered = network.data?.models ?? [];
+  // A model that only makes vectors cannot be talked to.
+  const models = offered.filter(({ features }) => features.length === 0 || features.includes("chat"));
   const chosen = models.find((candidate) => candidate.id === model) ?? models[0];
-  const settings = useMemo(() => ({ model: chosen?.id ?? "", key, memory }), [chosen?.id, key, memory]);
+  const embedder = offered.find(({ features }) => features.includes("embeddings"))?.id ?? null;
+  const takesImages = chosen?.features.includes("images") ?? false;
+  const settings = useMemo(
+    () => ({ model: chosen?.id ?? "", takesImages, embedder, key, memory, learn }),
+    [chosen?.id, takesImages, embedder, key, memory, learn],
+  );
   const chat = useChat(settings);
   const shown = chat.open ? path(chat.open) : [];
 
@@ -60,7 +82,13 @@ export default function Chat() {
             {chat.open && <ExportMenu conversation={chat.open} />}
           </div>
         </header>
-        <Messages chat={chat} shown={shown} hasKey={key !== ""} onKey={() => setPanel("key")} />
+        <Messages
+          chat={chat}
+          shown={shown}
+          hasKey={key !== ""}
+          onKey={() => setPanel("key")}
+          onMemory={() => setPanel("memory")}
+        />
         <Composer chat={chat} ready={key !== "" && chosen !== undefined} model={chosen} />
       </section>
       <Dialog
@@ -75,39 +103,10 @@ export default function Chat() {
         open={panel === "memory"}
         onOpenChange={(open) => setPanel(open ? "memory" : "none")}
         title="Memory"
-        about="Facts you keep, recalled in this browser by the words of your question and sent along with it. Say “remember that …”, or add one here."
+        about={`Facts you keep, recalled in this browser ${embedder ? `by meaning (${embedder}) and by words` : "by the words of your question"} and sent along with it. Say “remember that …”, or add one here.`}
       >
-        <MemoryForm chat={chat} on={memory} onToggle={setMemory} />
+        <MemoryForm chat={chat} on={memory} onToggle={setMemory} learns={learn} onLearns={setLearn} />
       </Dialog>
-    </div>
-  );
-}
-
-function ModelPicker({
-  models,
-  chosen,
-  onChoose,
-}: {
-  models: readonly Model[];
-  chosen: Model | undefined;
-  onChoose: (id: string) => void;
-}) {
-  if (!chosen) return <span className="quiet">No model is offered right now</span>;
-  const { lowest_ask, input_weight, output_weight } = chosen.pricing;
-  return (
-    <div className="model-picker">
-      <select aria-label="Model" value={chosen.id} onChange={(event) => onChoose(event.target.value)}>
-        {models.map((model) => (
-          <option key={model.id} value={model.id}>
-            {model.id}
-          </option>
-        ))}
-      </select>
-      <span className="quiet price-now">
-        {lowest_ask === null
-          ? "no ask"
-          : `from ${usdc(BigInt(lowest_ask) * BigInt(input_weight))} in · ${usdc(BigInt(lowest_ask) * BigInt(output_weight))} out per million`}
-      </span>
     </div>
   );
 }
@@ -117,11 +116,13 @@ function Messages({
   shown,
   hasKey,
   onKey,
+  onMemory,
 }: {
   chat: ChatState;
   shown: ReturnType<typeof path>;
   hasKey: boolean;
   onKey: () => void;
+  onMemory: () => void;
 }) {
   const end = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLDivElement>(null);
@@ -136,7 +137,7 @@ function Messages({
     const area = box.current;
     if (area) follow.current = area.scrollHeight - area.scrollTop - area.clientHeight < 80;
   }, []);
-  const actions = { retry: chat.retry, edit: chat.edit, branch: chat.branch };
+  const actions = { retry: chat.retry, edit: chat.edit, branch: chat.branch, memory: onMemory };
   return (
     <div
       className="messages"
@@ -193,71 +194,5 @@ function Messages({
               : (last.problem ?? "Stopped"))}
       </p>
     </div>
-  );
-}
-
-function Composer({ chat, ready, model }: { chat: ChatState; ready: boolean; model: Model | undefined }) {
-  const [text, setText] = useState("");
-  const box = useRef<HTMLTextAreaElement>(null);
-  const lines = Math.min(8, text.split("\n").length);
-  const send = () => {
-    const question = text.trim();
-    if (!question || !ready || chat.busy) return;
-    setText("");
-    chat.ask(question);
-  };
-  useEffect(() => {
-    const key = (event: globalThis.KeyboardEvent) => {
-      if (event.key === "Escape" && chat.busy) chat.stop();
-    };
-    window.addEventListener("keydown", key);
-    return () => window.removeEventListener("keydown", key);
-  }, [chat.busy, chat.stop]);
-  const pressed = (event: KeyboardEvent) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
-      event.preventDefault();
-      send();
-    }
-  };
-  return (
-    <form
-      className="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <textarea
-        ref={box}
-        rows={lines}
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={pressed}
-        aria-label="Your question"
-        placeholder={model ? `Ask ${model.id}` : "Waiting for a model"}
-      />
-      {chat.busy ? (
-        <button type="button" className="send" aria-label="Stop" onClick={chat.stop}>
-          <span className="stop-square" aria-hidden />
-        </button>
-      ) : (
-        <button type="submit" className="send" aria-label="Send" disabled={!ready || !text.trim()}>
-          <svg
-            className="icon"
-            viewBox="0 0 16 16"
-            width="18"
-            height="18"
-            fill="none"
-            stroke="currentColor"
-            strokeWidth="1.8"
-            strokeLinecap="round"
-            strokeLinejoin="round"
-            aria-hidden="true"
-          >
-            <path d="M8 13.500v-11M3.500 7 8 2.500 12.500 7" />
-          </svg>
-        </button>
-      )}
-    </form>
   );
 }

@@ -27,6 +27,10 @@ export interface Message {
   readonly state: "done" | "streaming" | "stopped" | "failed";
   readonly problem: string | null;
   readonly facts: AnswerFacts | null;
+  /** Pictures that go with a question, as data URLs. */
+  readonly images?: readonly string[];
+  /** Facts that were remembered because of a question. */
+  readonly learned?: readonly string[];
 }
 
 export interface Conversation {
@@ -114,16 +118,89 @@ export function settle(conversation: Conversation): Conversation {
   );
 }
 
-/** What is sent to the model: the path up to a message, answers without text left out. */
-export const turns = (messages: readonly Message[]): { role: string; content: string }[] =>
-  messages.filter((message) => message.content !== "").map(({ role, content }) => ({ role, content }));
+/** A turn as the model gets it: text, or parts where there are pictures. */
+export interface Turn {
+  readonly role: string;
+  readonly content:
+    | string
+    | readonly (
+        | { readonly type: "text"; readonly text: string }
+        | { readonly type: "image_url"; readonly image_url: { readonly url: string } }
+      )[];
+}
+
+/** What is sent to the model: the path up to a message, answers without text left out, pictures only where they are taken. */
+export const turns = (messages: readonly Message[], takesImages = false): Turn[] =>
+  messages
+    .filter((message) => message.content !== "")
+    .map(({ role, content, images }) => ({
+      role,
+      content:
+        takesImages && images?.length
+          ? [
+              { type: "text", text: content },
+              ...images.map((url) => ({ type: "image_url" as const, image_url: { url } })),
+            ]
+          : content,
+    }));
+
+const order: Record<Message["state"], number> = { streaming: 0, failed: 1, stopped: 1, done: 2 };
+
+/** Of two copies of a message, the one that got further; what it is verified with from whichever has it. */
+function further(a: Message, b: Message): Message {
+  const rank = ({ state, content }: Message) => [order[state], content.length, content] as const;
+  const evidence = ({ facts }: Message) => [facts ? 1 : 0, facts?.chunks.length ?? 0] as const;
+  const best = compare(rank(a), rank(b)) >= 0 ? a : b;
+  const proven = compare(evidence(a), evidence(b)) >= 0 ? a : b;
+  return { ...best, facts: proven.facts };
+}
+
+/** Below, at or above zero, as the first entry that differs says. */
+function compare(a: readonly (number | string)[], b: readonly (number | string)[]): number {
+  for (const [at, left] of a.entries()) {
+    const right = b[at];
+    if (right !== undefined && left !== right) return left < right ? -1 : 1;
+  }
+  return 0;
+}
+
+/** One conversation from two copies that went on apart: every message of both. The same whichever comes first. */
+export function merge(a: Conversation, b: Conversation): Conversation {
+  const rank = (one: Conversation) => `${String(one.updated).padStart(16, "0")} ${stableText(one.chosen)}`;
+  const [earlier, later] = rank(a) <= rank(b) ? [a, b] : [b, a];
+  const messages: Record<string, Message> = { ...earlier.messages };
+  for (const message of Object.values(later.messages)) {
+    const known = messages[message.id];
+    messages[message.id] = known ? further(known, message) : message;
+  }
+  return { ...later, messages, chosen: { ...earlier.chosen, ...later.chosen } };
+}
+
+/** JSON with members in order: the same text for the same value. */
+export function stableText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(stableText).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([x], [y]) => (x < y ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${stableText(member)}`).join(",")}}`;
+}
+
+/** Without what its receipts are checked against, which is most of its size. */
+export function lighter(conversation: Conversation): Conversation {
+  const messages = Object.values(conversation.messages).map((message) =>
+    message.facts ? { ...message, facts: { ...message.facts, request: "", chunks: [] } } : message,
+  );
+  return { ...conversation, messages: Object.fromEntries(messages.map((message) => [message.id, message])) };
+}
 
 /** For people: what is shown, with the receipts. */
 export function toMarkdown(conversation: Conversation): string {
   const parts = path(conversation).map((message) => {
     const who = message.role === "user" ? "You" : (message.facts?.model ?? "Model");
     const receipt = message.facts?.requestId ? `\n\n*Receipt: ${message.facts.requestId}*` : "";
-    return `### ${who}\n\n${message.content}${receipt}`;
+    const pictures = message.images?.length ? `\n\n*${message.images.length} picture(s)*` : "";
+    return `### ${who}\n\n${message.content}${pictures}${receipt}`;
   });
   return `# ${conversation.title}\n\n${parts.join("\n\n")}\n`;
 }

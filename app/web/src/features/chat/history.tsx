@@ -1,8 +1,12 @@
+/** The side of the chat: conversations, and where they are kept. */
 import { useState } from "react";
 import { useWallet } from "../../entities/wallet.tsx";
-import { Badge, Button, IconButton } from "../../shared/ui.tsx";
+import { saveFile } from "../../shared/download.ts";
+import { ago } from "../../shared/format.ts";
+import { Badge, Button, IconButton, useNow } from "../../shared/ui.tsx";
 import { ConnectButton } from "../console/connect.tsx";
 import { type Conversation, matches, toMarkdown } from "./conversation.ts";
+import type { SyncState } from "./library.ts";
 import type { ChatState } from "./use-chat.ts";
 
 export function History({ chat, onChosen }: { chat: ChatState; onChosen: () => void }) {
@@ -56,17 +60,12 @@ export function History({ chat, onChosen }: { chat: ChatState; onChosen: () => v
       </ul>
       <div className="side-foot">
         {chat.kept ? (
-          <p className="quiet">
-            <Badge tone="good" icon="lock">
-              kept encrypted
-            </Badge>{" "}
-            in this browser, under your wallet's signature.
-          </p>
+          <SyncLine sync={chat.sync} />
         ) : wallet ? (
           <>
             <p className="quiet">
-              Kept only while this page is open. Your wallet's signature can encrypt it here and bring back
-              what you had.
+              Kept only while this page is open. Your wallet's signature can encrypt it, and bring back what
+              you had, here and on your other devices.
             </p>
             <Button icon="lock" onClick={() => void chat.unlock()}>
               Unlock history
@@ -90,13 +89,34 @@ export function History({ chat, onChosen }: { chat: ChatState; onChosen: () => v
   );
 }
 
-function save(name: string, type: string, text: string): void {
-  const link = Object.assign(document.createElement("a"), {
-    href: URL.createObjectURL(new Blob([text], { type })),
-    download: name,
-  });
-  link.click();
-  URL.revokeObjectURL(link.href);
+/** Where the history is, and how far the other devices have it. */
+function SyncLine({ sync }: { sync: SyncState }) {
+  const now = useNow(5_000);
+  const kept = (
+    <Badge tone="good" icon="lock">
+      kept encrypted
+    </Badge>
+  );
+  if (sync.state === "done")
+    return (
+      <p className="quiet" role="status">
+        {kept} and synced {ago(sync.at, now)}: your wallet opens it on other devices. The coordinator cannot
+        read it.
+        {sync.tooLarge > 0 && ` ${sync.tooLarge} too large to sync stay in this browser.`}
+      </p>
+    );
+  if (sync.state === "failed")
+    return (
+      <p className="quiet" role="status">
+        {kept} in this browser.{" "}
+        {sync.absent ? "This coordinator keeps nothing for other devices." : `Not synced: ${sync.why}`}
+      </p>
+    );
+  return (
+    <p className="quiet" role="status">
+      {kept} in this browser{sync.state === "busy" && ", syncing…"}
+    </p>
+  );
 }
 
 export function ExportMenu({ conversation }: { conversation: Conversation }) {
@@ -106,12 +126,12 @@ export function ExportMenu({ conversation }: { conversation: Conversation }) {
       <IconButton
         icon="download"
         label="Export as Markdown"
-        onClick={() => save(`${name}.md`, "text/markdown", toMarkdown(conversation))}
+        onClick={() => saveFile(`${name}.md`, "text/markdown", toMarkdown(conversation))}
       />
       <IconButton
         icon="file"
         label="Export everything as JSON"
-        onClick={() => save(`${name}.json`, "application/json", JSON.stringify(conversation, null, 2))}
+        onClick={() => saveFile(`${name}.json`, "application/json", JSON.stringify(conversation, null, 2))}
       />
     </>
   );

@@ -2,12 +2,13 @@
 import { readAnswer, readDocument } from "@pinaivu/verify";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { Popover } from "radix-ui";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { useChain } from "../../entities/chain.ts";
 import { verifyRequest } from "../../entities/verification.ts";
 import { fine } from "../../shared/format.ts";
 import { Icon } from "../../shared/icons.tsx";
-import { Button, Copy, IconButton, Notice, Tip } from "../../shared/ui.tsx";
+import { Button, Copy, IconButton, Notice } from "../../shared/ui.tsx";
 import type { Message } from "./conversation.ts";
 
 const Markdown = lazy(() => import("./markdown.tsx"));
@@ -16,6 +17,8 @@ export interface MessageActions {
   retry(message: Message): void;
   edit(message: Message, text: string): void;
   branch(message: Message, by: number): void;
+  /** Shows what is remembered. */
+  memory(): void;
 }
 
 export function MessageView({
@@ -105,9 +108,28 @@ function Question(props: Props) {
   }
   return (
     <article className="question" aria-label="Your question">
+      {message.images && (
+        <div className="question-images">
+          {message.images.map((image, at) => (
+            <img
+              key={image.slice(-64) + String(at)}
+              src={image}
+              alt={`Attachment ${at + 1} of your question`}
+            />
+          ))}
+        </div>
+      )}
       <p>{message.content}</p>
       <div className="message-actions">
         <Branches {...props} />
+        {message.learned && (
+          <MemoryList
+            facts={message.learned}
+            says={`${message.learned.length} kept`}
+            title="Kept from this"
+            onAll={actions.memory}
+          />
+        )}
         <IconButton icon="edit" label="Edit" disabled={busy} onClick={() => setDraft(message.content)} />
       </div>
     </article>
@@ -154,17 +176,54 @@ function Answer(props: Props) {
               <span>{message.facts.firstTokenMillis} ms to the first token</span>
             )}
             {message.facts && message.facts.memories.length > 0 && (
-              <Tip text={message.facts.memories.join("\n")}>
-                <button type="button" className="memory-used">
-                  <Icon name="memory" /> {message.facts.memories.length} remembered
-                </button>
-              </Tip>
+              <MemoryList
+                facts={message.facts.memories}
+                says={`${message.facts.memories.length} remembered`}
+                title="Sent along with the question"
+                onAll={actions.memory}
+              />
             )}
           </span>
           {message.facts?.requestId && <ReceiptBadge message={message} />}
         </div>
       )}
     </article>
+  );
+}
+
+/** Memories that a message used or left, one click away. */
+function MemoryList({
+  facts,
+  says,
+  title,
+  onAll,
+}: {
+  facts: readonly string[];
+  says: string;
+  title: string;
+  onAll: () => void;
+}) {
+  return (
+    <Popover.Root>
+      <Popover.Trigger className="memory-used">
+        <Icon name="memory" /> {says}
+      </Popover.Trigger>
+      <Popover.Portal container={document.getElementById("content")}>
+        <Popover.Content className="menu popover" sideOffset={6} collisionPadding={8} aria-label={title}>
+          <p className="quiet">{title}</p>
+          <ul>
+            {facts.map((fact) => (
+              <li key={fact}>{fact}</li>
+            ))}
+          </ul>
+          <Popover.Close asChild>
+            <Button icon="memory" onClick={onAll}>
+              All memories
+            </Button>
+          </Popover.Close>
+        </Popover.Content>
+      </Popover.Portal>
+    </Popover.Root>
   );
 }
 

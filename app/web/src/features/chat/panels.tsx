@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { listAllowancesOf, useChain } from "../../entities/chain.ts";
 import { useNetwork } from "../../entities/coordinator.ts";
-import { createKey, looksLikeKey } from "../../entities/keys.ts";
+import { createKey, looksLikeKey, unlimited } from "../../entities/keys.ts";
 import { useWallet } from "../../entities/wallet.tsx";
 import { Button, Field, IconButton, Notice } from "../../shared/ui.tsx";
 import { ConnectButton } from "../console/connect.tsx";
@@ -28,7 +28,7 @@ export function KeyForm({ current, onKey }: { current: string; onKey: (key: stri
       );
       if (!allowance)
         return setProblem("This wallet has set no limit for the coordinator yet: do that in the console.");
-      onKey((await createKey(wallet, network.data, allowance.address, "chat")).key);
+      onKey((await createKey(wallet, network.data, allowance.address, unlimited("chat"))).key);
     } catch (error) {
       setProblem(error instanceof Error && error.message ? error.message : "No key was made.");
     } finally {
@@ -87,10 +87,14 @@ export function MemoryForm({
   chat,
   on,
   onToggle,
+  learns,
+  onLearns,
 }: {
   chat: ChatState;
   on: boolean;
   onToggle: (on: boolean) => void;
+  learns: boolean;
+  onLearns: (on: boolean) => void;
 }) {
   const [text, setText] = useState("");
   return (
@@ -98,6 +102,22 @@ export function MemoryForm({
       <label className="switch">
         <input type="checkbox" checked={on} onChange={(event) => onToggle(event.target.checked)} /> Use memory
         in answers
+      </label>
+      <label className="switch">
+        <input
+          type="checkbox"
+          checked={on && learns}
+          disabled={!on || !chat.kept}
+          onChange={(event) => onLearns(event.target.checked)}
+        />{" "}
+        <span>
+          Keep what I say of myself{" "}
+          <span className="quiet">
+            {chat.kept
+              ? "asks the model once more after such a message, and costs that much"
+              : "once your history is unlocked"}
+          </span>
+        </span>
       </label>
       <form
         className="stack tight"
@@ -113,7 +133,7 @@ export function MemoryForm({
           maxLength={400}
           onChange={(event) => setText(event.target.value)}
           placeholder="I write Rust and prefer short answers"
-          help={chat.kept ? "Kept encrypted in this browser" : "Kept only while this page is open"}
+          help={chat.kept ? "Kept encrypted, on your devices alone" : "Kept only while this page is open"}
         />
         <div>
           <Button type="submit" disabled={!text.trim()}>
@@ -129,6 +149,7 @@ export function MemoryForm({
           {chat.memories.map((memory) => (
             <li key={memory.id}>
               <input
+                key={memory.changed}
                 aria-label="A memory"
                 defaultValue={memory.text}
                 onBlur={(event) =>

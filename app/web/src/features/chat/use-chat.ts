@@ -1,8 +1,6 @@
-/** The state of the chat: conversations, memories, the vault they are kept in, and the answer being written. */
+/** Asking and answering: what is sent, what comes, and what is remembered of it. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import { z } from "zod";
 import { ApiFailure } from "../../entities/coordinator.ts";
-import { useWallet } from "../../entities/wallet.tsx";
 import {
   type AnswerFacts,
   add,
@@ -12,177 +10,139 @@ import {
   type Message,
   newId,
   path,
-  settle,
   switchBranch,
   turns,
 } from "./conversation.ts";
-import { askedToRemember, asSystem, EXTRACTION, factsOf, type Memory, newMemory, recall } from "./memory.ts";
+import { embed } from "./embeddings.ts";
+import { useLibrary } from "./library.ts";
+import {
+  askedToRemember,
+  asSystem,
+  EXTRACTION,
+  factsOf,
+  type Memory,
+  recall,
+  speaksOfSelf,
+  type Vector,
+} from "./memory.ts";
 import { complete } from "./stream.ts";
-import { Vault } from "./vault.ts";
-
-const MessageShape = z.looseObject({
-  id: z.string(),
-  parent: z.string().nullable(),
-  role: z.enum(["user", "assistant"]),
-  content: z.string(),
-  at: z.number(),
-});
-const ConversationShape = z.looseObject({
-  id: z.string(),
-  title: z.string(),
-  updated: z.number(),
-  messages: z.record(z.string(), MessageShape),
-  chosen: z.record(z.string(), z.string()),
-});
-const MemoryShape = z.object({ id: z.string(), text: z.string(), created: z.number() });
 
 export interface ChatSettings {
   readonly model: string;
+  readonly takesImages: boolean;
+  /** A model that gives vectors, if the network has one. */
+  readonly embedder: string | null;
   readonly key: string;
   readonly memory: boolean;
+  /** Whether facts are looked for in what the person says of themselves. */
+  readonly learn: boolean;
 }
 
-const SAVE_EVERY = 800;
+const questionOf = (content: string, parent: string | null, images: readonly string[]): Message => ({
+  id: newId(),
+  parent,
+  role: "user",
+  content,
+  reasoning: "",
+  at: Date.now(),
+  state: "done",
+  problem: null,
+  facts: null,
+  ...(images.length > 0 ? { images } : {}),
+});
 
 export function useChat(settings: ChatSettings) {
-  const { wallet } = useWallet();
-  const [conversations, setConversations] = useState<Conversation[]>([]);
+  const library = useLibrary(settings.key);
+  const { conversations, memories, update, keep, remember, placed } = library;
   const [current, setCurrent] = useState<string | null>(null);
-  const [memories, setMemories] = useState<Memory[]>([]);
-  const [vault, setVault] = useState<Vault | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
   const running = useRef<AbortController | null>(null);
   const [busy, setBusy] = useState(false);
-  const latest = useRef<Map<string, Conversation>>(new Map());
-  const unsaved = useRef<Map<string, ReturnType<typeof setTimeout>>>(new Map());
+  const known = useRef(memories);
+  known.current = memories;
 
-  // Another wallet is another person: what the last one unlocked goes out of sight.
-  const owner = wallet?.address ?? null;
-  const shownFor = useRef(owner);
+  const open = conversations.find((conversation) => conversation.id === current) ?? null;
+
+  // What was locked or deleted elsewhere goes on for nobody.
   useEffect(() => {
-    if (shownFor.current === owner) return;
-    const before = shownFor.current;
-    shownFor.current = owner;
-    if (before === null) return;
-    running.current?.abort();
-    setVault(null);
-    setConversations([]);
-    setMemories([]);
-    setCurrent(null);
-  }, [owner]);
+    if (current !== null && !open) running.current?.abort();
+  }, [current, open]);
 
-  const save = useCallback(
-    (conversation: Conversation) => {
-      latest.current.set(conversation.id, conversation);
-      if (!vault || unsaved.current.has(conversation.id)) return;
-      const write = () => {
-        unsaved.current.delete(conversation.id);
-        const newest = latest.current.get(conversation.id);
-        if (newest)
-          void vault
-            .write(`chat/${newest.id}`, newest)
-            .catch(() => setProblem("This browser did not keep the conversation: its storage may be full."));
+  /** Memories that fit, by meaning where a model for it is offered, else by words alone. */
+  const recalled = useCallback(
+    async (question: string): Promise<Memory[]> => {
+      if (!settings.memory || memories.length === 0) return [];
+      let asked: Vector | null = null;
+      if (settings.embedder) {
+        const model = settings.embedder;
+        const unplaced = memories.filter(({ vector }) => vector?.model !== model);
+        try {
+          const texts = [question, ...unplaced.map(({ text }) => text)];
+          const [first = null, ...rest] = await embed(settings.key, model, texts);
+          asked = first;
+          const vectors = new Map(unplaced.map((memory, at) => [memory.id, rest[at]] as const));
+          for (const memory of unplaced) {
+            const vector = vectors.get(memory.id);
+            if (vector) placed(memory, vector);
+          }
+          const withVectors = memories.map((memory) => ({
+            ...memory,
+            vector: vectors.get(memory.id) ?? memory.vector,
+          }));
+          return recall(withVectors, question, asked);
+        } catch {
+          // Without vectors words have to do; the question is not held up for it.
+        }
+      }
+      return recall(memories, question, asked);
+    },
+    [memories, settings.memory, settings.embedder, settings.key, placed],
+  );
+
+  /** Has the model look for facts in a text. Paid like any question. */
+  const factsIn = useCallback(
+    async (text: string): Promise<string[]> => {
+      const messages = [
+        { role: "system", content: EXTRACTION },
+        { role: "user", content: text.slice(-6_000) },
+      ];
+      const { model, key } = settings;
+      const body = JSON.stringify({ model, messages, stream: true, temperature: 0, max_tokens: 200 });
+      let found = "";
+      const take = (piece: { content: string }) => {
+        found += piece.content;
       };
-      unsaved.current.set(conversation.id, setTimeout(write, SAVE_EVERY));
+      await complete(key, body, new AbortController().signal, take, () => undefined);
+      return factsOf(found, known.current);
     },
-    [vault],
+    [settings],
   );
 
-  const update = useCallback(
-    (id: string, make: (conversation: Conversation) => Conversation) => {
-      setConversations((all) => {
-        const found = all.find((conversation) => conversation.id === id);
-        if (!found) return all;
-        const next = make(found);
-        save(next);
-        return all.map((conversation) => (conversation.id === id ? next : conversation));
-      });
+  const learnFrom = useCallback(
+    async (conversation: string, question: Message) => {
+      const { memory, learn } = settings;
+      if (!memory || !learn || !library.kept || !speaksOfSelf(question.content)) return;
+      if (askedToRemember(question.content)) return;
+      // A fact that was not found is no reason to trouble anybody.
+      const facts = await factsIn(question.content).catch(() => []);
+      for (const fact of facts) remember(fact);
+      if (facts.length > 0) update(conversation, (now) => change(now, question.id, { learned: facts }));
     },
-    [save],
+    [settings, library.kept, factsIn, remember, update],
   );
 
-  const unlock = useCallback(async () => {
-    if (!wallet) return;
-    setProblem(null);
-    try {
-      const opened = await Vault.unlock(wallet);
-      const kept = (await opened.all("chat/")).flatMap((value) => {
-        const parsed = ConversationShape.safeParse(value);
-        return parsed.success ? [settle(value as Conversation)] : [];
-      });
-      const known = (await opened.all("memory/")).flatMap((value) => MemoryShape.safeParse(value).data ?? []);
-      setVault(opened);
-      setConversations((open) => {
-        for (const conversation of open) void opened.write(`chat/${conversation.id}`, conversation);
-        return [...open, ...kept.filter((old) => !open.some((now) => now.id === old.id))].sort(
-          (a, b) => b.updated - a.updated,
-        );
-      });
-      setMemories((open) => {
-        for (const memory of open) void opened.write(`memory/${memory.id}`, memory);
-        return [...open, ...known.filter((old) => !open.some((now) => now.id === old.id))].sort(
-          (a, b) => b.created - a.created,
-        );
-      });
-    } catch (error) {
-      setProblem(error instanceof Error && error.message ? error.message : "The vault was not opened.");
-    }
-  }, [wallet]);
-
-  const remember = useCallback(
-    (text: string) => {
-      const memory = newMemory(text, Date.now());
-      if (!memory.text) return;
-      setMemories((all) => [memory, ...all]);
-      void vault?.write(`memory/${memory.id}`, memory);
-    },
-    [vault],
-  );
-  const forget = useCallback(
-    (id: string) => {
-      setMemories((all) => all.filter((memory) => memory.id !== id));
-      void vault?.remove(`memory/${id}`);
-    },
-    [vault],
-  );
-  const rewrite = useCallback(
-    (id: string, text: string) => {
-      setMemories((all) =>
-        all.map((memory) => {
-          if (memory.id !== id) return memory;
-          const changed = { ...memory, text: text.trim() };
-          void vault?.write(`memory/${id}`, changed);
-          return changed;
-        }),
-      );
-    },
-    [vault],
-  );
-
-  /** Has the path up to `parent` answered, as a new branch after it. */
+  /** Has the path up to `question` answered, as a new branch after it. */
   const answer = useCallback(
     async (conversation: Conversation, question: Message) => {
       const upTo = path(conversation);
       const asked = upTo.slice(0, upTo.findIndex((message) => message.id === question.id) + 1);
-      const used = settings.memory ? recall(memories, question.content) : [];
-      const messages = [
-        ...(used.length > 0 ? [{ role: "system", content: asSystem(used) }] : []),
-        ...turns(asked),
-      ];
-      const body = JSON.stringify({
-        model: settings.model,
-        messages,
-        stream: true,
-        stream_options: { include_usage: true },
-      });
       const id = newId();
       let facts: AnswerFacts = {
         model: settings.model,
         requestId: null,
         salt: null,
-        request: body,
+        request: "",
         chunks: [],
-        memories: used.map((memory) => memory.text),
+        memories: [],
         firstTokenMillis: null,
       };
       const message: Message = {
@@ -203,7 +163,6 @@ export function useChat(settings: ChatSettings) {
       let content = "";
       let reasoning = "";
       const chunks: unknown[] = [];
-      const began = performance.now();
       // Drawn once a frame, however fast the pieces come.
       let drawn = 0;
       const draw = () => {
@@ -211,9 +170,23 @@ export function useChat(settings: ChatSettings) {
         update(conversation.id, (now) => change(now, id, { content, reasoning, facts }));
       };
       try {
+        const used = await recalled(question.content);
+        abort.signal.throwIfAborted();
+        const messages = [
+          ...(used.length > 0 ? [{ role: "system", content: asSystem(used) }] : []),
+          ...turns(asked, settings.takesImages),
+        ];
+        const request = JSON.stringify({
+          model: settings.model,
+          messages,
+          stream: true,
+          stream_options: { include_usage: true },
+        });
+        facts = { ...facts, request, memories: used.map((memory) => memory.text) };
+        const began = performance.now();
         await complete(
           settings.key,
-          body,
+          request,
           abort.signal,
           (piece, chunk) => {
             chunks.push(chunk);
@@ -224,12 +197,13 @@ export function useChat(settings: ChatSettings) {
             reasoning += piece.reasoning;
             if (drawn === 0) drawn = requestAnimationFrame(draw);
           },
-          (known) => {
-            facts = { ...facts, ...known };
+          (found) => {
+            facts = { ...facts, ...found };
           },
         );
         facts = { ...facts, chunks };
         update(conversation.id, (now) => change(now, id, { content, reasoning, facts, state: "done" }));
+        void learnFrom(conversation.id, question);
       } catch (error) {
         facts = { ...facts, chunks };
         const stopped = abort.signal.aborted;
@@ -252,77 +226,37 @@ export function useChat(settings: ChatSettings) {
         }
       }
     },
-    [memories, settings, update],
+    [settings, update, recalled, learnFrom],
   );
 
   const ask = useCallback(
-    (text: string) => {
-      const now = Date.now();
-      const open = conversations.find((conversation) => conversation.id === current);
-      const base = open ?? emptyConversation(now);
-      const last = path(base).at(-1);
-      const question: Message = {
-        id: newId(),
-        parent: last?.id ?? null,
-        role: "user",
-        content: text,
-        reasoning: "",
-        at: now,
-        state: "done",
-        problem: null,
-        facts: null,
-      };
+    (text: string, images: readonly string[] = []) => {
+      const base = open ?? emptyConversation(Date.now());
+      const question = questionOf(text, path(base).at(-1)?.id ?? null, images);
       const next = add(base, question);
-      setConversations((all) => [next, ...all.filter((conversation) => conversation.id !== next.id)]);
-      save(next);
+      keep(next);
       setCurrent(next.id);
       const fact = settings.memory ? askedToRemember(text) : null;
       if (fact) remember(fact);
       void answer(next, question);
     },
-    [conversations, current, save, answer, settings.memory, remember],
+    [open, keep, answer, settings.memory, remember],
   );
 
-  const open = conversations.find((conversation) => conversation.id === current) ?? null;
-
-  /** Has the model look for facts in the open conversation. Paid like any question; nothing is kept by itself. */
   const suggest = useCallback(async (): Promise<string[]> => {
     if (!open) return [];
     const said = path(open)
       .filter((message) => message.role === "user")
-      .map((message) => message.content)
-      .join("\n");
-    const messages = [
-      { role: "system", content: EXTRACTION },
-      { role: "user", content: said.slice(-6_000) },
-    ];
-    const body = JSON.stringify({
-      model: settings.model,
-      messages,
-      stream: true,
-      temperature: 0,
-      max_tokens: 200,
-    });
-    let found = "";
-    const take = (piece: { content: string }) => {
-      found += piece.content;
-    };
-    await complete(settings.key, body, new AbortController().signal, take, () => undefined);
-    return factsOf(found, memories);
-  }, [open, settings, memories]);
+      .map((message) => message.content);
+    return factsIn(said.join("\n"));
+  }, [open, factsIn]);
+
   return {
+    ...library,
     suggest,
-    conversations,
     open,
     busy,
-    problem,
-    memories,
-    kept: vault !== null,
     choose: setCurrent,
-    unlock,
-    remember,
-    forget,
-    rewrite,
     ask,
     stop: () => running.current?.abort(),
     retry: (message: Message) => {
@@ -331,19 +265,16 @@ export function useChat(settings: ChatSettings) {
     },
     edit: (message: Message, text: string) => {
       if (!open) return;
-      const question: Message = { ...message, id: newId(), content: text, at: Date.now() };
+      const question = questionOf(text, message.parent, message.images ?? []);
       const next = add(open, question);
-      update(open.id, () => next);
+      keep(next);
       void answer(next, question);
     },
     branch: (message: Message, by: number) =>
       open && update(open.id, (now) => switchBranch(now, message, by)),
     remove: (id: string) => {
-      clearTimeout(unsaved.current.get(id));
-      unsaved.current.delete(id);
-      setConversations((all) => all.filter((conversation) => conversation.id !== id));
       if (current === id) setCurrent(null);
-      void vault?.remove(`chat/${id}`);
+      library.remove(id);
     },
   };
 }

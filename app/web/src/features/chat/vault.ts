@@ -1,7 +1,8 @@
 /**
  * Where conversations and memories are kept: in this browser, encrypted under a key that only a signature
  * of the person's wallet gives. The same wallet opens it anywhere the boxes are; nobody else can, also
- * with the boxes in hand. Without a wallet nothing is kept beyond the page.
+ * with the boxes in hand. Without a wallet nothing is kept beyond the page. `sync.ts` carries it to
+ * other devices.
  */
 import type { ConnectedWallet } from "../../entities/wallet.tsx";
 
@@ -17,10 +18,16 @@ export const UNLOCK_TEXT = [
 
 const encoder = new TextEncoder();
 
-/** Keys that a signature gives: one for contents, and a name for the boxes that says nothing about the wallet. */
+/** Keys that a signature gives. None of them says anything about the wallet. */
 export interface VaultKeys {
+  /** What the boxes in this browser are called. */
   readonly box: string;
+  /** For contents; cannot be taken out of the page. */
   readonly key: CryptoKey;
+  /** Signs for the blobs that a coordinator keeps; its public key is what they are filed under. */
+  readonly signing: Uint8Array;
+  /** Turns places into names of blobs. */
+  readonly names: CryptoKey;
 }
 
 export async function deriveKeys(signature: Uint8Array): Promise<VaultKeys> {
@@ -34,15 +41,23 @@ export async function deriveKeys(signature: Uint8Array): Promise<VaultKeys> {
     salt: encoder.encode("pinaivu/vault/v1"),
     info: encoder.encode(info),
   });
-  const [key, name] = await Promise.all([
+  const [key, name, signing, names] = await Promise.all([
     crypto.subtle.deriveKey(hkdf("contents"), material, { name: "AES-GCM", length: 256 }, false, [
       "encrypt",
       "decrypt",
     ]),
     crypto.subtle.deriveBits(hkdf("box"), material, 128),
+    crypto.subtle.deriveBits(hkdf("blob signing"), material, 256),
+    crypto.subtle.deriveKey(
+      hkdf("blob names"),
+      material,
+      { name: "HMAC", hash: "SHA-256", length: 256 },
+      false,
+      ["sign"],
+    ),
   ]);
   const box = Array.from(new Uint8Array(name), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { box, key };
+  return { box, key, signing: new Uint8Array(signing), names };
 }
 
 export interface Sealed {
@@ -88,7 +103,7 @@ function database(): Promise<IDBDatabase> {
 /** An open vault. */
 export class Vault {
   private constructor(
-    private readonly keys: VaultKeys,
+    readonly keys: VaultKeys,
     private readonly boxes: IDBDatabase,
   ) {}
 
@@ -127,17 +142,16 @@ export class Vault {
     return sealed ? unseal(this.keys, id, sealed) : null;
   }
 
-  async remove(id: string): Promise<void> {
-    await request(this.store("readwrite").delete(this.at(id)));
-  }
-
-  /** All boxes of a kind. One that does not open is left out and left alone. */
-  async all(prefix: string): Promise<unknown[]> {
-    const range = IDBKeyRange.bound(this.at(prefix), this.at(`${prefix}\uffff`));
+  /** All boxes by their places. One that does not open is left out and left alone. */
+  async entries(): Promise<(readonly [place: string, value: unknown])[]> {
+    const range = IDBKeyRange.bound(this.at(""), this.at("\uffff"));
     const names = (await request(this.store("readonly").getAllKeys(range))) as string[];
     const found = await Promise.all(
-      names.map((name) => this.read(name.slice(this.keys.box.length + 1)).catch(() => null)),
+      names.map(async (name) => {
+        const place = name.slice(this.keys.box.length + 1);
+        return [place, await this.read(place).catch(() => null)] as const;
+      }),
     );
-    return found.filter((value) => value !== null);
+    return found.filter(([, value]) => value !== null);
   }
 }

@@ -1,6 +1,7 @@
 /** The console: a wallet's money, its keys, and its nodes. Everything but keys works from any RPC. */
 import { useQuery } from "@tanstack/react-query";
 import { Tabs } from "radix-ui";
+import { SessionProvider } from "../../entities/account.tsx";
 import {
   listAllowancesOf,
   listEscrowsOf,
@@ -28,42 +29,44 @@ export default function Console() {
   const chain = useChain();
   const network = useNetwork();
   return (
-    <SendProvider>
-      <header className="page-head console-head">
-        <div>
-          <p className="eyebrow">Console</p>
-          <h1>Your money, your keys, your nodes</h1>
-        </div>
-        <WalletLine />
-      </header>
-      {network.error && (
-        <Notice tone="wait" icon="warn" title="The coordinator cannot be reached">
-          Deposits, withdrawals and exits go straight to the chain and work without it. Keys and new requests
-          wait until it is back.
-        </Notice>
-      )}
-      {!chain ? (
-        <NoRpc what="your balances" />
-      ) : wallet ? (
-        <Connected owner={wallet.address} />
-      ) : (
-        <section className="welcome">
-          <ol className="steps">
-            <li>
-              <strong>Deposit</strong> USDC into your own escrow on Solana.
-            </li>
-            <li>
-              <strong>Set a limit</strong> for this coordinator. It can never debit more.
-            </li>
-            <li>
-              <strong>Create a key</strong> and use any OpenAI client.
-            </li>
-          </ol>
-          <p className="lead">Take everything out again whenever you like. No operator has to agree.</p>
-          <ConnectButton />
-        </section>
-      )}
-    </SendProvider>
+    <SessionProvider>
+      <SendProvider>
+        <header className="page-head console-head">
+          <div>
+            <p className="eyebrow">Console</p>
+            <h1>Your money, your keys, your nodes</h1>
+          </div>
+          <WalletLine />
+        </header>
+        {network.error && (
+          <Notice tone="wait" icon="warn" title="The coordinator cannot be reached">
+            Deposits, withdrawals and exits go straight to the chain and work without it. Keys and new
+            requests wait until it is back.
+          </Notice>
+        )}
+        {!chain ? (
+          <NoRpc what="your balances" />
+        ) : wallet ? (
+          <Connected owner={wallet.address} />
+        ) : (
+          <section className="welcome">
+            <ol className="steps">
+              <li>
+                <strong>Deposit</strong> USDC into your own escrow on Solana.
+              </li>
+              <li>
+                <strong>Set a limit</strong> for this coordinator. It can never debit more.
+              </li>
+              <li>
+                <strong>Create a key</strong> and use any OpenAI client.
+              </li>
+            </ol>
+            <p className="lead">Take everything out again whenever you like. No operator has to agree.</p>
+            <ConnectButton />
+          </section>
+        )}
+      </SendProvider>
+    </SessionProvider>
   );
 }
 

@@ -2,11 +2,23 @@
 import type { Allowance, Escrow } from "@pinaivu/program";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import type { Located } from "../../entities/chain.ts";
+import { type Located, tokenAccountBalance } from "../../entities/chain.ts";
 import { useNetwork } from "../../entities/coordinator.ts";
 import { duration, parseUsdc, time, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Button, Card, Fact, Facts, Field, Figure, Notice, useNow } from "../../shared/ui.tsx";
+import {
+  Badge,
+  Button,
+  Card,
+  Copy,
+  Fact,
+  Facts,
+  Field,
+  Figure,
+  Notice,
+  Skeleton,
+  useNow,
+} from "../../shared/ui.tsx";
 import type { Setting } from "./plans.ts";
 import * as plans from "./plans.ts";
 import { useSend } from "./send.tsx";
@@ -48,6 +60,7 @@ export function Funds({ setting, escrow, allowance, held }: Props) {
       </dl>
       <div className="columns">
         <Deposit setting={setting} escrow={escrow} held={held} faucet={network.data?.faucet ?? null} />
+        <DepositAddress setting={setting} escrow={escrow} />
         <Limit setting={setting} escrow={escrow} allowance={allowance} />
         <Withdraw setting={setting} escrow={escrow} />
         <Exit setting={setting} allowance={allowance} />
@@ -140,11 +153,68 @@ function Deposit({
           {faucet && <Faucet url={faucet} owner={setting.owner} />}
         </div>
       </form>
-      {escrow && (
-        <p className="fine-print">
-          Your escrow: <Id id={escrow.address} copy />. Transfers straight to it are not credited in this
-          version.
-        </p>
+    </Card>
+  );
+}
+
+/** For exchanges, and for people who pay for somebody: a plain transfer is enough. */
+function DepositAddress({ setting, escrow }: Pick<Props, "setting" | "escrow">) {
+  const send = useSend();
+  const account = useQuery({
+    queryKey: ["chain", "deposit-address", setting.chain.url, setting.market.mint, escrow?.address],
+    queryFn: async () => {
+      if (!escrow) return null;
+      const address = await plans.depositAddress(setting, escrow.address);
+      return { address, arrived: await tokenAccountBalance(setting.chain, address) };
+    },
+    refetchInterval: 3_000,
+  });
+  const found = account.data;
+  const arrived = found?.arrived ?? null;
+  return (
+    <Card title="Deposit address" about="Send USDC to it from anywhere, an exchange for example">
+      {account.isPending ? (
+        <Skeleton />
+      ) : !found || arrived === null ? (
+        <Notice
+          title="Not opened yet"
+          action={
+            <Button onClick={() => send(() => plans.openDepositAddress(setting, escrow))}>
+              Open a deposit address
+            </Button>
+          }
+        >
+          It is a token account of your escrow: what arrives can go nowhere else.
+        </Notice>
+      ) : (
+        <>
+          <p className="address">
+            <code>{found.address}</code> <Copy text={found.address} label="the deposit address" />
+          </p>
+          <p className="fine-print">
+            Only USDC of the mint <Id id={setting.market.mint} copy />. If the sender asks for the owner of
+            the account, it is {escrow && <Id id={escrow.address} copy />}.
+          </p>
+          {arrived > 0n ? (
+            <Notice
+              tone="good"
+              icon="check"
+              title={`${usdc(arrived)} USDC arrived`}
+              action={
+                <Button
+                  tone="primary"
+                  onClick={() => escrow && send(() => plans.sweep(setting, escrow, arrived))}
+                >
+                  Credit it to the escrow
+                </Button>
+              }
+            />
+          ) : (
+            <p className="quiet" role="status">
+              Nothing has arrived that is not credited.
+            </p>
+          )}
+        </>
       )}
     </Card>
   );

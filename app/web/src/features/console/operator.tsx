@@ -1,42 +1,122 @@
-/** For people who run nodes: stake, earnings, claims. */
+/** For people who run nodes: register, stake, earnings, uptime, claims. */
 import type { Node, Payout } from "@pinaivu/program";
 import { useState } from "react";
 import { type Located, listNodesOf, listPayoutsOf, useChainQuery } from "../../entities/chain.ts";
-import { useNodeInfo } from "../../entities/coordinator.ts";
-import { duration, parseUsdc, usdc } from "../../shared/format.ts";
+import { ApiFailure, type NodeInfo, useNodeInfo } from "../../entities/coordinator.ts";
+import { BarChart } from "../../shared/charts.tsx";
+import { count, duration, fine, parseUsdc, percent, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Button, Card, Copy, Field, Figure, Notice, Skeleton, useNow } from "../../shared/ui.tsx";
+import {
+  Badge,
+  Button,
+  Card,
+  Fact,
+  Facts,
+  Field,
+  Figure,
+  Notice,
+  Skeleton,
+  useNow,
+} from "../../shared/ui.tsx";
 import type { Setting } from "./plans.ts";
 import * as plans from "./plans.ts";
+import { Register } from "./register.tsx";
 import { useSend } from "./send.tsx";
-
-const REGISTER = "pinaivu node register --key node-key.json --wallet operator.json";
 
 export function Operator({ setting }: { setting: Setting }) {
   const nodes = useChainQuery(["nodes-of", setting.owner], (chain) => listNodesOf(chain, setting.owner));
+  if (nodes.error)
+    return (
+      <Notice tone="bad" icon="warn" title="The chain did not answer">
+        {nodes.error.message}
+      </Notice>
+    );
   if (!nodes.data) return <Skeleton lines={5} />;
   return (
     <div className="stack">
       {nodes.data.map((node) => (
         <NodeCard key={node.address} node={node} setting={setting} />
       ))}
-      <Card
-        title={nodes.data.length ? "Another node" : "Run a node"}
-        about="Beside vLLM, llama.cpp, SGLang or Ollama; no inbound port, no price list"
-      >
-        <p>
-          Registering a node needs the signature of the node's own key, which belongs on the node and not in a
-          browser. So it is one command there, signed by this wallet as the operator:
-        </p>
-        <div className="snippet">
-          <Copy text={REGISTER} label="the command" />
-          <pre>{REGISTER}</pre>
+      <Register setting={setting} first={nodes.data.length === 0} />
+    </div>
+  );
+}
+
+type Series = NonNullable<NodeInfo["series"]>["buckets"];
+
+/** Hours of the last week in which it served, of those since it first did. */
+export function servedHours(series: Series): { served: number; since: number } {
+  const first = series.findIndex((bucket) => bucket.requests > 0);
+  if (first === -1) return { served: 0, since: 0 };
+  return {
+    served: series.filter((bucket) => bucket.requests > 0).length,
+    since: series.length - first,
+  };
+}
+
+const day = (at: number) => new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+
+/** Sums of a day, by the browser's calendar. */
+export function byDay(series: Series): { at: number; value: number }[] {
+  const days = new Map<string, { at: number; value: number }>();
+  for (const bucket of series) {
+    const name = new Date(bucket.at).toDateString();
+    const known = days.get(name);
+    days.set(name, {
+      at: known?.at ?? bucket.at,
+      value: (known?.value ?? 0) + Number(bucket.earned),
+    });
+  }
+  return [...days.values()];
+}
+
+/** How it does, in the coordinator's words: it is who measures. */
+function Standing({ info }: { info: NodeInfo }) {
+  const now = useNow(5_000);
+  const series = info.series?.buckets ?? [];
+  const { served, since } = servedHours(series);
+  const requests = info.totals?.requests ?? 0;
+  const failed = info.totals?.failed ?? 0;
+  return (
+    <div className="columns">
+      <Facts>
+        <Fact name="Connected">
+          {info.connected && info.since ? `for ${duration((now - info.since) / 1000)}` : "no"}
+        </Fact>
+        <Fact name="Served in" help="Hours of the last seven days with at least one answer.">
+          {since === 0 ? "no hour of the last 7 days" : `${served} of the last ${since} hours`}
+        </Fact>
+        <Fact name="Failed">
+          {requests + failed === 0
+            ? "nothing asked yet"
+            : `${count(failed)} of ${count(requests)} requests, ${percent((failed * 10_000) / Math.max(1, requests))}`}
+        </Fact>
+        <Fact name="Speed" help="Medians, as the coordinator measures them.">
+          {info.measured?.first_token_ms_p50 == null
+            ? "not measured yet"
+            : `${count(info.measured.first_token_ms_p50)} ms to the first token${
+                info.measured.tokens_per_second_p50 == null
+                  ? ""
+                  : `, ${info.measured.tokens_per_second_p50.toFixed(1)} tokens a second`
+              }`}
+        </Fact>
+        {info.unpaid !== null && info.unpaid !== undefined && (
+          <Fact name="On its way" help="Earned, and not credited on chain yet.">
+            {fine(info.unpaid)} USDC
+          </Fact>
+        )}
+      </Facts>
+      {series.length > 0 && (
+        <div>
+          <h3>Earned by day</h3>
+          <BarChart
+            points={byDay(series)}
+            label="Earned by day"
+            show={(value) => `${fine(BigInt(Math.round(value)))} USDC`}
+            when={day}
+          />
         </div>
-        <p className="quiet">
-          The market asks for a stake of at least {usdc(setting.market.minStake)} USDC. Once it is registered,
-          the node appears here to stake, follow and claim.
-        </p>
-      </Card>
+      )}
     </div>
   );
 }
@@ -78,6 +158,15 @@ function NodeCard({ node, setting }: { node: Located<Node>; setting: Setting }) 
           unit="USDC"
         />
       </dl>
+      {info.data ? (
+        <Standing info={info.data} />
+      ) : info.error ? (
+        <p className="quiet">
+          {info.error instanceof ApiFailure && info.error.kind === "absent"
+            ? "This coordinator has not seen the node yet: start it with pinaivu node run."
+            : "How it does is not known while the coordinator cannot be reached."}
+        </p>
+      ) : null}
       <div className="stack tight operator-actions">
         <Field
           label="Amount"

@@ -12,19 +12,29 @@ import {
   getClaimInstruction,
   getEscrowDepositInstruction,
   getEscrowOpenInstruction,
+  getEscrowSweepInstruction,
   getEscrowWithdrawInstruction,
+  getNodeRegisterInstruction,
   getNodeStakeInstruction,
   getNodeUnbondClaimInstruction,
   getNodeUnbondInstruction,
   ledgerAddress,
   type Market,
   type Node,
+  nodeAddress,
   type Payout,
   type Place as ProgramPlace,
   stakeVaultAddress,
   tokenAddress,
 } from "@pinaivu/program";
-import { AccountRole, type Address, address, type Instruction } from "@solana/kit";
+import {
+  AccountRole,
+  type Address,
+  address,
+  createNoopSigner,
+  getAddressFromPublicKey,
+  type Instruction,
+} from "@solana/kit";
 import type { Chain, Located } from "../../entities/chain.ts";
 import { ownerSigner, type Plan } from "../../entities/transactions.ts";
 import { duration, short, usdc } from "../../shared/format.ts";
@@ -73,27 +83,78 @@ async function ensureToken(
   };
 }
 
+/** The escrow there is, or one that the instructions open. */
+async function openedEscrow(setting: Setting, escrow: Located<Escrow> | null) {
+  if (escrow) return { into: escrow.address, opening: [] as Instruction[], words: [] as string[] };
+  const { owner, chain } = setting;
+  const signer = ownerSigner(owner);
+  const place = at(setting);
+  // A slot that the cluster has confirmed: the program refuses one that is ahead of it.
+  const openingSlot = await chain.rpc.getSlot({ commitment: "finalized" }).send();
+  const into = await escrowAddress(place, owner, openingSlot);
+  const opening: Instruction[] = [
+    getEscrowOpenInstruction(
+      { payer: signer, owner: signer, market: place.market, escrow: into, openingSlot },
+      config(setting),
+    ),
+  ];
+  const words = ["Your escrow is opened. Its rent, about 0.002 SOL, comes back when you close it."];
+  return { into, opening, words };
+}
+
+/** The escrow's own token account: whatever arrives there can only be credited to the escrow. */
+export const depositAddress = ({ market }: Pick<Setting, "market">, escrow: Address) =>
+  tokenAddress(escrow, market.tokenProgram, market.mint);
+
+/** Makes the address that exchanges and other people pay to. */
+export async function openDepositAddress(setting: Setting, escrow: Located<Escrow> | null): Promise<Plan> {
+  const { into, opening, words } = await openedEscrow(setting, escrow);
+  const token = await ensureToken(setting, into);
+  return {
+    title: "Open a deposit address",
+    words: [
+      ...words,
+      `A token account is opened for the escrow, ${short(token.account)}. Its rent is about 0.002 SOL.`,
+      "Anyone may send USDC to it. It can only ever be credited to your escrow.",
+    ],
+    instructions: [...opening, token.instruction],
+  };
+}
+
+/** Credits the escrow with what arrived at its deposit address. Anyone may send it. */
+export async function sweep(setting: Setting, escrow: Located<Escrow>, arrived: bigint): Promise<Plan> {
+  const place = at(setting);
+  return {
+    title: `Credit ${usdc(arrived)} USDC`,
+    words: [
+      `${usdc(arrived)} USDC that arrived at your deposit address become free money in your escrow, ${short(escrow.address)}.`,
+    ],
+    instructions: [
+      getEscrowSweepInstruction(
+        {
+          market: place.market,
+          ledger: await ledgerAddress(place),
+          escrow: escrow.address,
+          depositAccount: await depositAddress(setting, escrow.address),
+          escrowVault: await escrowVaultAddress(place),
+          mint: setting.market.mint,
+          tokenProgram: setting.market.tokenProgram,
+        },
+        config(setting),
+      ),
+    ],
+  };
+}
+
 export async function deposit(
   setting: Setting,
   escrow: Located<Escrow> | null,
   amount: bigint,
 ): Promise<Plan> {
-  const { owner, market, chain } = setting;
-  const signer = ownerSigner(owner);
+  const { market } = setting;
+  const signer = ownerSigner(setting.owner);
   const place = at(setting);
-  const opening: Instruction[] = [];
-  let into = escrow?.address;
-  if (!into) {
-    // A slot that the cluster has confirmed: the program refuses one that is ahead of it.
-    const openingSlot = await chain.rpc.getSlot({ commitment: "finalized" }).send();
-    into = await escrowAddress(place, owner, openingSlot);
-    opening.push(
-      getEscrowOpenInstruction(
-        { payer: signer, owner: signer, market: place.market, escrow: into, openingSlot },
-        config(setting),
-      ),
-    );
-  }
+  const { into, opening, words } = await openedEscrow(setting, escrow);
   const source = await walletToken(setting);
   opening.push(
     getEscrowDepositInstruction(
@@ -114,7 +175,7 @@ export async function deposit(
   return {
     title: `Deposit ${usdc(amount)} USDC`,
     words: [
-      ...(escrow ? [] : ["Your escrow is opened. Its rent, about 0.002 SOL, comes back when you close it."]),
+      ...words,
       `${usdc(amount)} USDC move from your wallet to your escrow, ${short(into)}.`,
       "Nobody can spend it until you set a limit for a coordinator. You can take it out at any time.",
     ],
@@ -274,6 +335,39 @@ export async function exit(setting: Setting, allowance: Located<Allowance>): Pro
         config(setting),
       ),
     ],
+  };
+}
+
+/** Registers a node under this wallet. Its hot key signs too, so that nobody registers another's. */
+export async function register(setting: Setting, hotKey: CryptoKeyPair): Promise<Plan> {
+  const { chain, owner } = setting;
+  const place = at(setting);
+  const hot = await getAddressFromPublicKey(hotKey.publicKey);
+  const openingSlot = await chain.rpc.getSlot({ commitment: "finalized" }).send();
+  const node = await nodeAddress(place, owner, openingSlot);
+  const operator = ownerSigner(owner);
+  return {
+    title: "Register a node",
+    words: [
+      `Node ${short(node)} is registered with your wallet as its operator. Its rent, about 0.004 SOL, comes back when you close it.`,
+      `Its hot key is ${short(hot)}. That key signs answers and owns nothing; you can rotate it.`,
+      `What it earns goes to your wallet, ${short(owner)}. This cannot be changed later.`,
+    ],
+    instructions: [
+      getNodeRegisterInstruction(
+        {
+          payer: operator,
+          operator,
+          signer: createNoopSigner(hot),
+          market: place.market,
+          node,
+          openingSlot,
+          payoutOwner: owner,
+        },
+        config(setting),
+      ),
+    ],
+    cosigners: [hotKey],
   };
 }
 

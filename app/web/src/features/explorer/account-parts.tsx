@@ -1,9 +1,10 @@
+/** What the pages of accounts have in common. */
 import type { ReactNode } from "react";
 import { readHistory, useChainQuery } from "../../entities/chain.ts";
 import { ApiFailure } from "../../entities/coordinator.ts";
 import { Card, Copy, Notice, Skeleton } from "../../shared/ui.tsx";
 import { NoRpc } from "../shell/settings.tsx";
-import { Activity } from "./front.tsx";
+import { Activity } from "./activity.tsx";
 
 export function Head({ eyebrow, id, badge }: { eyebrow: string; id: string; badge?: ReactNode }) {
   return (

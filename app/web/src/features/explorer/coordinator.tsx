@@ -1,17 +1,21 @@
+/** A coordinator: its account, bonds, log, market, and what is known of the code it runs. */
 import { toHex } from "@pinaivu/verify";
 import {
   listNodes,
   listPayouts,
   readCoordinator,
   readMarket,
+  readSolvency,
+  type Solvency,
   useChain,
   useChainQuery,
 } from "../../entities/chain.ts";
 import { useNetwork } from "../../entities/coordinator.ts";
 import { count, duration, percent, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Card, Fact, Facts, Figure, Notice, useTitle } from "../../shared/ui.tsx";
+import { Badge, Card, Fact, Facts, Figure, useTitle } from "../../shared/ui.tsx";
 import { Head, History, ReadState } from "./account-parts.tsx";
+import { AttestationPanel } from "./attestation.tsx";
 
 export default function CoordinatorPage() {
   useTitle("Coordinator");
@@ -41,12 +45,6 @@ export default function CoordinatorPage() {
       <ReadState query={coordinator} what="the coordinator's account">
         {found && (
           <>
-            {!attested && (
-              <Notice tone="wait" icon="warn" title="This coordinator is not attested">
-                No measurement of its code is registered on chain. It is held to account by receipts, the log
-                and its bond; which code it runs is its word.
-              </Notice>
-            )}
             <dl className="figures">
               <Figure
                 name="Log"
@@ -136,6 +134,8 @@ export default function CoordinatorPage() {
                 </ReadState>
               </Card>
             </div>
+            <SolvencyPanel />
+            <AttestationPanel coordinator={found} />
             <div className="columns">
               <Card title="Nodes" about="Registered in this market">
                 <ReadState query={nodes} what="the nodes">
@@ -164,6 +164,52 @@ export default function CoordinatorPage() {
         )}
       </ReadState>
     </>
+  );
+}
+
+const VAULTS: Record<Solvency["name"], string> = {
+  escrow: "Escrows, reservations and unpaid earnings",
+  stake: "Stakes of nodes",
+  bond: "Bonds of coordinators",
+};
+
+/** Every vault of the market has what it owes. What strangers send it on top belongs to nobody. */
+function SolvencyPanel() {
+  const solvency = useChainQuery(["solvency"], readSolvency, 15_000);
+  return (
+    <Card
+      title="Solvency"
+      about="What each vault of the market owes, by the program's ledger, and what lies in it"
+    >
+      <ReadState query={solvency} what="the vaults">
+        <div className="table-box">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">Vault</th>
+                <th scope="col">Owes</th>
+                <th scope="col">Has</th>
+                <th scope="col">Covered</th>
+              </tr>
+            </thead>
+            <tbody>
+              {solvency.data?.map(({ name, owed, held }) => (
+                <tr key={name}>
+                  <td>{VAULTS[name]}</td>
+                  <td className="number">{usdc(owed)}</td>
+                  <td className="number">{usdc(held)}</td>
+                  <td className="number">
+                    <Badge tone={held >= owed ? "good" : "bad"} icon={held >= owed ? "check" : "cross"}>
+                      {held >= owed ? "covered" : "short"}
+                    </Badge>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </ReadState>
+    </Card>
   );
 }
 

@@ -7,23 +7,23 @@ import {
   readHistory,
   useChainQuery,
 } from "../../entities/chain.ts";
-import {
-  ApiFailure,
-  type Figures,
-  type Row,
-  useFigures,
-  useNetwork,
-  useReceipts,
-} from "../../entities/coordinator.ts";
+import { ApiFailure, type Figures, useFigures, useNetwork, useReceipts } from "../../entities/coordinator.ts";
 import { BarChart, LineChart, type Point } from "../../shared/charts.tsx";
-import { ago, count, fine, usdc } from "../../shared/format.ts";
-import { Id } from "../../shared/links.tsx";
-import { Badge, Card, Figure, Notice, Skeleton, useNow, useTitle } from "../../shared/ui.tsx";
+import { count, usdc } from "../../shared/format.ts";
+import { Card, Figure, Notice, Skeleton, useNow, useTitle } from "../../shared/ui.tsx";
 import { SearchBox } from "../shell/search.tsx";
 import { NoRpc } from "../shell/settings.tsx";
-import { eventWords } from "./history.tsx";
+import { Activity } from "./activity.tsx";
+import { ReceiptRows } from "./receipt-rows.tsx";
 
 const HISTORY = 40;
+const dayAndHour = (at: number) =>
+  new Date(at).toLocaleString("en-GB", {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
 const clock = (at: number) =>
   new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
@@ -78,24 +78,25 @@ export default function Front() {
           value={network.data ? count(network.data.nodes) : "–"}
           note="the coordinator's word"
         />
-        {totals && (
+        {/* Their places are kept while they load, so that nothing moves when they come. */}
+        {!figures.error && (
           <Figure
             name="Tokens"
-            value={count(totals.input_tokens + totals.output_tokens)}
+            value={totals ? count(totals.input_tokens + totals.output_tokens) : "–"}
             note="in and out, all receipts"
           />
         )}
-        {totals?.first_token_ms && (
+        {!figures.error && (
           <Figure
             name="First token"
-            value={count(totals.first_token_ms.p50)}
+            value={totals?.first_token_ms ? count(totals.first_token_ms.p50) : "–"}
             unit="ms"
             note="median, as measured by the coordinator"
           />
         )}
       </dl>
       <Models />
-      <div className="columns">
+      <div className="columns even">
         <Card title="Receipts" about="Newest first, as the coordinator lists them" action={<FeedState />}>
           <Feed />
         </Card>
@@ -109,11 +110,11 @@ export default function Front() {
           ) : history.data ? (
             <Activity items={history.data} />
           ) : (
-            <Skeleton lines={6} />
+            <Skeleton lines={20} />
           )}
         </Card>
       </div>
-      <div className="columns">
+      <div className="columns even">
         <Card title="Receipts anchored" about="Size of the log that the program holds">
           {history.data ? <LogChart items={history.data} /> : <Skeleton />}
         </Card>
@@ -158,8 +159,8 @@ function FeedState() {
 }
 
 function Models() {
-  const { data } = useNetwork();
-  if (!data) return null;
+  const { data, error } = useNetwork();
+  if (!data) return error ? null : <div className="models-place" />;
   if (data.models.length === 0)
     return <Notice title="No model is offered right now">Nodes may still be connecting.</Notice>;
   return (
@@ -190,7 +191,7 @@ function Models() {
 function Feed() {
   const receipts = useReceipts({ limit: 12 });
   const now = useNow(5_000);
-  if (receipts.isPending) return <Skeleton lines={6} />;
+  if (receipts.isPending) return <Skeleton lines={20} />;
   if (receipts.error) {
     if (receipts.error instanceof ApiFailure && receipts.error.kind === "absent") {
       return (
@@ -213,60 +214,6 @@ function Feed() {
       </Notice>
     );
   return <ReceiptRows rows={receipts.data.data} now={now} />;
-}
-
-export function ReceiptRows({ rows, now }: { rows: readonly Row[]; now: number }) {
-  return (
-    <ul className="rows">
-      {rows.map((row) => (
-        <li key={`${row.epoch}.${row.index}`} className="row">
-          <span className="row-main">
-            <Id to="/receipts/$id" id={row.request_id} />
-            <span className="quiet">
-              {row.model} · {count(row.input_tokens)} → {count(row.output_tokens)} tokens
-            </span>
-          </span>
-          <span className="row-side">
-            <span className="number">{fine(row.amount)} USDC</span>
-            <span className="quiet">
-              {row.outcome !== "completed" && <Badge tone="wait">{row.outcome}</Badge>}{" "}
-              {ago(row.created, now)}
-            </span>
-          </span>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-export function Activity({ items }: { items: readonly HistoryItem[] }) {
-  const now = useNow(5_000);
-  const shown = items.filter((item) => item.events.length > 0 || item.failed).slice(0, 12);
-  if (shown.length === 0)
-    return <Notice title="Nothing yet">Settlements appear here as the coordinator makes them.</Notice>;
-  return (
-    <ul className="rows">
-      {shown.map((item) => (
-        <li key={item.signature} className="row">
-          <span className="row-main">
-            {item.failed ? (
-              <span>
-                <Badge tone="bad">failed</Badge>
-              </span>
-            ) : (
-              item.events.map((event, at) => (
-                <span key={`${event.name}-${String(at)}`}>{eventWords(event)}</span>
-              ))
-            )}
-            <span className="quiet">
-              <Id to="/transactions/$id" id={item.signature} /> · slot {count(item.slot)}
-            </span>
-          </span>
-          <span className="row-side quiet">{item.at === null ? "" : ago(item.at, now)}</span>
-        </li>
-      ))}
-    </ul>
-  );
 }
 
 function series(
@@ -324,9 +271,9 @@ function PriceChart({ figures }: { figures: Figures }) {
     <div className="stack">
       {names.slice(0, 4).map((name) => {
         const points = figures.buckets.flatMap((bucket) =>
-          bucket.models
-            .filter(({ model }) => model === name)
-            .map(({ price }) => ({ at: bucket.at, value: price })),
+          bucket.models.flatMap(({ model, price }) =>
+            model === name && price !== null ? [{ at: bucket.at, value: price }] : [],
+          ),
         );
         return (
           <div key={name}>
@@ -338,7 +285,7 @@ function PriceChart({ figures }: { figures: Figures }) {
                 points={points}
                 label={`Price of ${name}`}
                 show={(value) => `${usdc(BigInt(Math.round(value)))} USDC`}
-                when={clock}
+                when={dayAndHour}
               />
             )}
           </div>
@@ -355,7 +302,7 @@ function RequestChart({ figures }: { figures: Figures }) {
       points={points}
       label="Requests by hour"
       show={(value) => `${count(value)} requests`}
-      when={clock}
+      when={dayAndHour}
     />
   );
 }

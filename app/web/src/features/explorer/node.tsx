@@ -2,14 +2,93 @@
 import { NodeStatus } from "@pinaivu/program";
 import { useParams } from "@tanstack/react-router";
 import { listPayoutsOf, readMarket, readNode, useChainQuery } from "../../entities/chain.ts";
-import { useNodeInfo, useReceipts } from "../../entities/coordinator.ts";
+import { type NodeInfo, useNodeInfo, useReceipts } from "../../entities/coordinator.ts";
+import { BarChart, LineChart, type Point } from "../../shared/charts.tsx";
 import { count, time, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
 import { Badge, Card, Fact, Facts, Figure, Notice, Skeleton, useNow, useTitle } from "../../shared/ui.tsx";
 import { Head, History, ReadState, Unlisted } from "./account-parts.tsx";
-import { ReceiptRows } from "./front.tsx";
+import { ReceiptRows } from "./receipt-rows.tsx";
 
-const FEATURES = ["chat", "tools", "structured outputs", "log-probabilities", "images", "embeddings"];
+const hour = (at: number) =>
+  new Date(at).toLocaleString("en-GB", {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+
+/** Speed and reliability by hour, as the coordinator measures them. */
+function Measured({ series }: { series: NonNullable<NodeInfo["series"]>["buckets"] }) {
+  const served = series.findIndex((bucket) => bucket.requests + bucket.failed > 0);
+  if (served === -1) return null;
+  // From the hour before it first served, so that a young node's charts are not mostly empty.
+  const shown = series.slice(Math.max(0, Math.min(served - 1, series.length - 12)));
+  const line = (of: (bucket: (typeof shown)[number]) => number | null): Point[] =>
+    shown.flatMap((bucket) => {
+      const value = of(bucket);
+      return value === null ? [] : [{ at: bucket.at, value }];
+    });
+  const first = line((bucket) => bucket.first_token_ms_p50);
+  const speed = line((bucket) => bucket.tokens_per_second_p50);
+  const failed = shown.reduce((sum, bucket) => sum + bucket.failed, 0);
+  return (
+    <div className="columns three">
+      <Card
+        title="Served"
+        about={failed === 0 ? "Requests by hour; none failed" : `Requests by hour; ${count(failed)} failed`}
+      >
+        <BarChart
+          points={shown.map((bucket) => ({ at: bucket.at, value: bucket.requests }))}
+          label="Requests served"
+          show={(value) => `${count(value)} requests`}
+          when={hour}
+        />
+      </Card>
+      <Card title="First token" about="Median by hour, measured by the coordinator">
+        <Line points={first} label="Milliseconds to the first token" show={(value) => `${count(value)} ms`} />
+      </Card>
+      <Card title="Speed" about="Median by hour, after the first token">
+        <Line
+          points={speed}
+          label="Tokens a second"
+          show={(value) => `${value.toFixed(1)} tokens a second`}
+        />
+      </Card>
+    </div>
+  );
+}
+
+function Line({
+  points,
+  label,
+  show,
+}: {
+  points: readonly Point[];
+  label: string;
+  show: (value: number) => string;
+}) {
+  const [only] = points;
+  if (!only) return <Notice title="Not measured yet" />;
+  if (points.length === 1)
+    return (
+      <p className="figure-alone">
+        <span className="figure-value">{show(only.value)}</span>{" "}
+        <span className="quiet">in the hour from {hour(only.at)}; a chart needs two</span>
+      </p>
+    );
+  return <LineChart points={points} label={label} show={show} when={hour} />;
+}
+
+const FEATURES = [
+  "chat",
+  "tools",
+  "structured outputs",
+  "log-probabilities",
+  "images",
+  "embeddings",
+  "completions",
+];
 
 export default function NodePage() {
   const { id } = useParams({ from: "/nodes/$id" });
@@ -138,6 +217,7 @@ export default function NodePage() {
           )
         )}
       </ReadState>
+      {info.data?.series && <Measured series={info.data.series.buckets} />}
       <div className="columns">
         <Card title="Receipts" about="Newest first">
           {receipts.data ? (

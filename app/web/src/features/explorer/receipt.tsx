@@ -1,5 +1,5 @@
 /** A receipt: its facts, checked in this browser against the chain. */
-import { readDocument } from "@pinaivu/verify";
+import { type Replay, readDocument } from "@pinaivu/verify";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
@@ -82,6 +82,7 @@ function useDocument(served: ServedReceipts) {
 
 function Found({ id, served, given = false }: { id: string; served: ServedReceipts; given?: boolean }) {
   const { document, problem } = useDocument(served);
+  const [replay, setReplay] = useState<Replay | null>(null);
   if (!document) {
     return (
       <>
@@ -103,11 +104,12 @@ function Found({ id, served, given = false }: { id: string; served: ServedReceip
               receipt={entry.receipt}
               of={document.entries.length}
               served={served}
+              replay={entry === document.entries[0] ? replay : null}
             />
           ))}
         </div>
         <div className="stack">
-          <Verification id={id} served={served} given={given} />
+          <Verification id={id} served={served} given={given} onReplay={setReplay} />
         </div>
       </div>
     </>

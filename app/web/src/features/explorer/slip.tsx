@@ -1,11 +1,23 @@
 /** A receipt as a slip: what was charged, who served, and the auction it came from. */
-import type { Receipt } from "@pinaivu/verify";
+import type { Receipt, Replay } from "@pinaivu/verify";
 import type { ServedReceipts } from "../../entities/coordinator.ts";
 import { count, fine, percent, time, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
 import { Badge, Fact, Facts } from "../../shared/ui.tsx";
+import { Auction } from "./auction.tsx";
 
-export function Slip({ receipt, of, served }: { receipt: Receipt; of: number; served: ServedReceipts }) {
+export function Slip({
+  receipt,
+  of,
+  served,
+  replay,
+}: {
+  receipt: Receipt;
+  of: number;
+  served: ServedReceipts;
+  /** The auction run again here; nothing before that. */
+  replay: Replay | null;
+}) {
   const { head, body } = receipt;
   const state = served.receipts.find((entry) => entry.segment === head.segment);
   return (
@@ -90,7 +102,7 @@ export function Slip({ receipt, of, served }: { receipt: Receipt; of: number; se
           <Id id={body.response_commitment} copy />
         </Fact>
       </Facts>
-      <Auction receipt={receipt} />
+      <Auction receipt={receipt} replay={replay} />
     </article>
   );
 }
@@ -114,48 +126,5 @@ function Settlement({ state }: { state: ServedReceipts["receipts"][number] | und
         <span className="quiet">node not credited yet</span>
       )}
     </span>
-  );
-}
-
-function Auction({ receipt: { body } }: { receipt: Receipt }) {
-  const { winner_ask, best_losing_ask, candidates } = body.auction;
-  const { price } = body.tariff;
-  const limit = (winner_ask * 11n) / 10n;
-  const top = [price, best_losing_ask ?? 0n, limit].reduce((a, b) => (a > b ? a : b));
-  const width = (value: bigint) => `${Number((value * 1000n) / (top || 1n)) / 10}%`;
-  const rows: [string, bigint, string][] = [
-    ["Winner asked", winner_ask, ""],
-    ["Price paid", price, "accent"],
-    ...(best_losing_ask === null
-      ? []
-      : ([["Next best ask", best_losing_ask, ""]] as [string, bigint, string][])),
-  ];
-  return (
-    <section className="auction">
-      <h3>
-        Auction{" "}
-        <span className="quiet">
-          {candidates === 0
-            ? "restored after a crash"
-            : candidates === 1
-              ? "a single offer"
-              : `${candidates} offers competed`}
-        </span>
-      </h3>
-      {rows.map(([name, value, tone]) => (
-        <div className="bar-row" key={name}>
-          <span>{name}</span>
-          <span className="bar-track">
-            <span className={`bar ${tone}`} style={{ width: width(value) }} />
-          </span>
-          <span className="number">{usdc(value)}</span>
-        </div>
-      ))}
-      <p className="quiet">
-        The winner is paid what would still have won, at most a tenth above its ask ({usdc(limit)}). Book head{" "}
-        <Id id={body.auction.book_head} copy />: a commitment; the offers themselves are not published, so the
-        clearing cannot be run again here.
-      </p>
-    </section>
   );
 }

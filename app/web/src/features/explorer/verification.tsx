@@ -1,10 +1,11 @@
 /** Verifies a receipt in this browser, and the request and answer that a person holds. */
-import { CHECKS, type Check, type CheckId, type Evidence, readAnswer } from "@pinaivu/verify";
+import { CHECKS, type Check, type CheckId, type Evidence, type Replay, readAnswer } from "@pinaivu/verify";
 import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, useId, useState } from "react";
 import { useChain } from "../../entities/chain.ts";
 import type { ServedReceipts } from "../../entities/coordinator.ts";
 import { verifyRequest } from "../../entities/verification.ts";
+import { saveFile } from "../../shared/download.ts";
 import { bytes as byteCount } from "../../shared/format.ts";
 import { Icon, type IconName } from "../../shared/icons.tsx";
 import { Button, Card, Notice } from "../../shared/ui.tsx";
@@ -17,12 +18,24 @@ const verdictWords: Record<Check["verdict"], string> = {
   not_checked: "Not checked",
 };
 
-export function Verification({ id, served, given }: { id: string; served: ServedReceipts; given: boolean }) {
+export function Verification({
+  id,
+  served,
+  given,
+  onReplay,
+}: {
+  id: string;
+  served: ServedReceipts;
+  given: boolean;
+  onReplay: (replay: Replay | null) => void;
+}) {
   const chain = useChain();
   const [step, setStep] = useState("");
   const [evidence, setEvidence] = useState<Evidence>({});
   const run = useMutation({
-    mutationFn: (held: Evidence) => verifyRequest(id, chain, held, setStep, given ? served : undefined),
+    mutationFn: (held: Evidence) =>
+      verifyRequest(id, chain, held, setStep, { given: given ? served : undefined, auction: true }),
+    onSuccess: ({ replay }) => onReplay(replay),
   });
   const result = run.data;
   const failed = result?.report.failed ?? 0;
@@ -142,13 +155,7 @@ function CheckList({ checks, parts }: { checks: readonly Check[]; parts: number 
 /** Receipt, path and, if the person gave them, request and answer: what `pinaivu receipt verify FILE` reads. */
 function download(id: string, served: ServedReceipts, evidence: Evidence): void {
   const held = evidence.salt ? { held: { salt: evidence.salt } } : {};
-  const blob = new Blob([JSON.stringify({ ...served, ...held }, null, 2)], { type: "application/json" });
-  const link = Object.assign(document.createElement("a"), {
-    href: URL.createObjectURL(blob),
-    download: `${id}.json`,
-  });
-  link.click();
-  URL.revokeObjectURL(link.href);
+  saveFile(`${id}.json`, "application/json", JSON.stringify({ ...served, ...held }, null, 2));
 }
 
 function Commitments({ onEvidence }: { onEvidence: (evidence: Evidence) => void }) {

@@ -1,3 +1,4 @@
+/** A wallet: its escrows, reservations and nodes, all from the chain. */
 import { useParams } from "@tanstack/react-router";
 import { listAllowancesOf, listEscrowsOf, listNodesOf, useChainQuery } from "../../entities/chain.ts";
 import { time, usdc } from "../../shared/format.ts";

@@ -95,11 +95,12 @@ function ChainState() {
     : host
       ? `Chain read through ${host}${rpc?.own ? ", your choice" : ", suggested by the coordinator"}`
       : "No Solana RPC is set";
+  const shown = network.error ? "offline" : ((network.data?.local ? "local chain" : host) ?? "no RPC");
   return (
     <Tip text={says}>
-      <button type="button" className={`chain-state ${tone}`} aria-label={says}>
+      <button type="button" className={`chain-state ${tone}`} aria-label={`${shown}: ${says}`}>
         <Icon name="chain" />
-        <span>{network.error ? "offline" : ((network.data?.local ? "local chain" : host) ?? "no RPC")}</span>
+        <span>{shown}</span>
       </button>
     </Tip>
   );
