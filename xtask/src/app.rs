@@ -15,7 +15,7 @@ const OLDEST_NODE: (u32, u32) = (20, 19);
 pub(crate) fn build() -> Option<PathBuf> {
     let app = workspace::root().join("app");
     let built = app.join("web/dist");
-    if node_version().is_none_or(|version| version < OLDEST_NODE) || !has_npm() {
+    if !has_node() {
         let (major, minor) = OLDEST_NODE;
         eprintln!("web application not built: it needs Node.js {major}.{minor} or newer, and npm");
         return None;
@@ -27,6 +27,11 @@ pub(crate) fn build() -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// Whether Node.js and npm are there and new enough.
+pub(crate) fn has_node() -> bool {
+    node_version().is_some_and(|version| version >= OLDEST_NODE) && has_npm()
 }
 
 fn build_in(app: &std::path::Path, built: &std::path::Path) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tools::{DENY, NEXTEST, python_environment};
-use crate::{system, workspace};
+use crate::{app, program, system, workspace};
 
 /// Formatting, lints, licences, the committed program, and every test, whole system included.
 ///
@@ -134,10 +134,15 @@ fn tests(runner: &[String]) -> Result<()> {
         nextest
             .args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
             .args(runner)
-            .env("PINAIVU_BINARIES", binaries)
+            .env("PINAIVU_BINARIES", &binaries)
             .env("PINAIVU_PYTHON", python),
         "tests",
-    )
+    )?;
+    if app::has_node() {
+        return program::migrate::check(&binaries);
+    }
+    eprintln!("the migration is not checked: that needs Node.js and npm");
+    Ok(())
 }
 
 fn has_nextest() -> bool {

@@ -15,7 +15,7 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use litesvm::LiteSVM;
+use litesvm::{InvocationInspectCallback, LiteSVM};
 use pinaivu::instructions::MarketInitializeArgs;
 use pinaivu::state::MarketRules;
 use pinaivu_protocol::seeds;
@@ -26,8 +26,8 @@ use solana_signer::Signer as _;
 pub(crate) use chain::program_data;
 pub(crate) use events::{event, events};
 pub(crate) use instructions::{
-    Extension, Parties, close_between, deposit_account, exit_between, find, raise_between,
-    retired_signer,
+    Extension, Parties, build, close_between, deposit_account, exit_between, find,
+    measurement_entry, raise_between, retired_signer,
 };
 pub(crate) use refusal::*;
 pub(crate) use signing::*;
@@ -165,14 +165,28 @@ pub(crate) const fn market_rules() -> MarketRules {
 impl World {
     /// A chain with the program and one market of a classic mint.
     pub(crate) fn new() -> Self {
-        let mut world = Self::without_market();
-        world.market = world.open_market(CLASSIC);
-        world
+        Self::without_market().with_market()
+    }
+
+    /// The same, whose virtual machine shows every step to `tracer`.
+    pub(crate) fn traced(tracer: impl InvocationInspectCallback + 'static) -> Self {
+        let mut svm = LiteSVM::new_debuggable(true);
+        svm.set_invocation_inspect_callback(tracer);
+        Self::on(svm).with_market()
+    }
+
+    fn with_market(mut self) -> Self {
+        self.market = self.open_market(CLASSIC);
+        self
     }
 
     /// A chain with the program only.
     pub(crate) fn without_market() -> Self {
-        let mut svm = LiteSVM::new().with_mainnet_features().with_transaction_history(0);
+        Self::on(LiteSVM::new())
+    }
+
+    fn on(svm: LiteSVM) -> Self {
+        let mut svm = svm.with_mainnet_features().with_transaction_history(0);
         svm.add_program_from_file(pinaivu::ID, program_file()).expect("the committed program");
         let mut world = Self {
             svm,
