@@ -41,6 +41,9 @@ pub(crate) struct MutantsArgs {
     /// Only list the faults.
     #[arg(long)]
     list: bool,
+    /// Only build the program with its faults, for `--program`.
+    #[arg(long)]
+    build_only: bool,
     /// Use this program, with its faults, instead of building one.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -76,6 +79,9 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<()> {
         None => build(&args.places, &copy)?,
     };
     let place = marker(&program)?;
+    if args.build_only {
+        return Ok(());
+    }
     let suite = Suite::build(args.tests.as_deref())?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("pinaivu.so");
