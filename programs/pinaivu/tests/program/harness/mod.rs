@@ -4,6 +4,7 @@
 //! succeeded or not.
 
 mod chain;
+mod elf;
 mod events;
 mod instructions;
 mod oracle;
@@ -133,9 +134,11 @@ pub(crate) struct World {
 
 /// The committed program, or the one that `cargo xtask program mutants` planted faults in.
 #[expect(clippy::disallowed_methods, reason = "a test's arguments can come from nowhere else")]
-fn program_file() -> PathBuf {
+fn program() -> Vec<u8> {
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/artifact/pinaivu.so");
-    std::env::var_os("PINAIVU_PROGRAM_SO").map_or_else(|| committed.into(), PathBuf::from)
+    let file =
+        std::env::var_os("PINAIVU_PROGRAM_SO").map_or_else(|| committed.into(), PathBuf::from);
+    std::fs::read(file).expect("the program")
 }
 
 /// Rules of the market that most tests use.
@@ -172,7 +175,7 @@ impl World {
     pub(crate) fn traced(tracer: impl InvocationInspectCallback + 'static) -> Self {
         let mut svm = LiteSVM::new_debuggable(true);
         svm.set_invocation_inspect_callback(tracer);
-        Self::on(svm).with_market()
+        Self::on(svm, &elf::with_sections(program())).with_market()
     }
 
     fn with_market(mut self) -> Self {
@@ -182,12 +185,12 @@ impl World {
 
     /// A chain with the program only.
     pub(crate) fn without_market() -> Self {
-        Self::on(LiteSVM::new())
+        Self::on(LiteSVM::new(), &program())
     }
 
-    fn on(svm: LiteSVM) -> Self {
+    fn on(svm: LiteSVM, program: &[u8]) -> Self {
         let mut svm = svm.with_mainnet_features().with_transaction_history(0);
-        svm.add_program_from_file(pinaivu::ID, program_file()).expect("the committed program");
+        svm.add_program(pinaivu::ID, program).expect("the program loads");
         let mut world = Self {
             svm,
             payer: Keypair::new_from_array([1; 32]),

@@ -36,10 +36,10 @@ impl Chooser<'_> {
         let open = all.iter().filter(|it| it.open).count();
         let chosen = match self.random.below(20) {
             0..=3 if open < OPEN => None,
-            4..=9 => self.any(all.len(), unfinished).map(|id| self.write(id)),
-            10..=14 => self.any(all.len(), finished).map(|id| self.show(id)),
-            15 | 16 => self.recorded(),
-            17 if !all.is_empty() => Some(self.carelessly_written()),
+            4..=8 => self.any(all.len(), unfinished).map(|id| self.write(id)),
+            9..=12 => self.any(all.len(), finished).map(|id| self.show(id)),
+            13..=17 => self.recorded(),
+            18 if !all.is_empty() => Some(self.carelessly_written()),
             _ if !all.is_empty() => {
                 let evidence = self.fitting(all.len(), |id| all[id].open);
                 let by = self.mostly(all[evidence].owner);
@@ -91,7 +91,7 @@ impl Chooser<'_> {
             return None;
         }
         let record = self.fitting(all.len(), |id| all[id].open);
-        if self.random.once_in(3) {
+        if self.random.once_in(5) {
             let by = self.random.once_in(6).then(|| self.person());
             return Some(Action::ReceiptClose { record, by });
         }
@@ -175,9 +175,9 @@ impl Chooser<'_> {
 
     /// Something to show, if there is anything.
     fn plan(&mut self) -> Option<Plan> {
-        match self.random.below(4) {
-            0 | 1 => self.logged(),
-            2 => self.displaced(),
+        match self.random.below(6) {
+            0..=3 => self.logged(),
+            4 => self.displaced(),
             _ => Some(self.proofs()),
         }
     }

@@ -96,7 +96,9 @@ impl Chooser<'_> {
             return (leaf, None);
         };
         let it = &payouts[payout];
-        let earned = it.credited.max(it.paid) + self.random.below(300) as u128;
+        // Sometimes so much that no credit will reach it soon.
+        let more = self.random.choose(&[300, 300, 5_000]);
+        let earned = it.credited.max(it.paid) + self.random.below(more) as u128;
         let earned = u64::try_from(earned).unwrap();
         let epoch = self.ledger.coordinators[coordinator].epoch;
         let receipt = receipt(self.ledger, coordinator, (epoch, index as u64), it.node, earned);
