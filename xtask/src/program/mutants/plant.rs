@@ -58,7 +58,8 @@ pub(super) fn plant(src: &Path) -> Result<Vec<Fault>> {
             files.push(format!("{folder}/{name}"));
         }
     }
-    let others = ["clock.rs", "ed25519.rs", "inclusion.rs", "mint.rs", "slashing.rs", "transfer.rs"];
+    let others =
+        ["clock.rs", "ed25519.rs", "inclusion.rs", "mint.rs", "slashing.rs", "transfer.rs"];
     files.extend(others.map(str::to_owned));
     files.sort();
     for file in files {
@@ -298,9 +299,11 @@ mod tests {
             faults,
             ["1 f.rs:1 if always, not amount == 0", "2 f.rs:1 if never, not amount == 0"]
         );
-        for kept in
-            ["    if let Some(x) = y {\n    }\n", "    if a {\n    } else {\n    }\n", "    if a { b } else { c }\n"]
-        {
+        for kept in [
+            "    if let Some(x) = y {\n    }\n",
+            "    if a {\n    } else {\n    }\n",
+            "    if a { b } else { c }\n",
+        ] {
             assert_eq!(planted(kept), (kept.to_owned(), Vec::new()));
         }
     }

@@ -13,6 +13,17 @@ use crate::workspace;
 /// Tests that pin the committed file itself and say nothing about its behaviour.
 const ABOUT_THE_FILE: &str = "costs::";
 
+/// The tests that an instruction has of its own, without those that are made for every instruction.
+const OF_INSTRUCTIONS: [&str; 7] = [
+    "instructions::",
+    "--skip",
+    "tampered_with",
+    "--skip",
+    "with_its_bytes_cut",
+    "--skip",
+    "out_of_compute_units",
+];
+
 /// The test executable, copied to where no other build replaces it.
 pub(super) struct Suite {
     executable: PathBuf,
@@ -40,9 +51,13 @@ impl Suite {
         let name = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".rs");
         let (own, tampered) = (format!("instructions::{name}::"), format!("tampered_with::{name}"));
         let of_an_instruction = file.starts_with("instructions/");
-        let stages: [&[&str]; 4] = [&[&own], &[&tampered, "versions::"], &["model::"], &[]];
-        let skipped = if of_an_instruction { 0 } else { 2 };
-        for filters in stages.iter().skip(skipped) {
+        let first: &[&str] = if of_an_instruction { &[&own] } else { &OF_INSTRUCTIONS };
+        let then: &[&str] = if of_an_instruction { &[&tampered, "versions::"] } else { &[] };
+        let stages = [first, then, &["model::"], &[]];
+        // Without names a stage is all tests, which comes last.
+        let last = stages.len() - 1;
+        let run = |(place, names): &(usize, &[&str])| *place == last || !names.is_empty();
+        for (_, filters) in stages.into_iter().enumerate().filter(run) {
             if !self.run(program, filters)? {
                 return Ok(true);
             }

@@ -166,7 +166,8 @@ impl Chooser<'_> {
     pub(super) fn contradicting_heads(&mut self) -> Action {
         let all = &self.ledger.coordinators;
         let coordinator = self.culprit(all.len(), |id| all[id].open);
-        let spared = coordinator < SPARED && !self.random.once_in(20);
+        // Mostly nothing that costs a bond, or there would soon be nobody left with one.
+        let spared = !self.random.once_in(if coordinator < SPARED { 40 } else { 4 });
         let (signer, retired) = self.accused(Party::Coordinator(coordinator));
         let lie = if spared { Lie::Content } else { self.lie() };
         let reporter = self.person();
@@ -175,9 +176,9 @@ impl Chooser<'_> {
 
     /// Something to show, if there is anything.
     fn plan(&mut self) -> Option<Plan> {
-        match self.random.below(6) {
+        match self.random.below(8) {
             0..=3 => self.logged(),
-            4 => self.displaced(),
+            4 | 5 => self.displaced(),
             _ => Some(self.proofs()),
         }
     }
@@ -191,7 +192,9 @@ impl Chooser<'_> {
         receipts_only: bool,
     ) -> Option<(u32, u64, [u8; 32], Option<(Id, u64)>, Vec<Hash32>)> {
         let it = &self.ledger.coordinators[coordinator];
-        let closed = self.any(it.closed.len(), |_| true).filter(|_| self.random.once_in(3));
+        let closed = self
+            .any(it.closed.len(), |id| !it.closed[id].leaves.is_empty())
+            .filter(|_| self.random.once_in(2));
         let (epoch, leaves, receipts) = match closed {
             Some(number) => {
                 let log = &it.closed[number];
@@ -236,7 +239,9 @@ impl Chooser<'_> {
     /// A receipt in whose place a log has another leaf; or the very one that is there.
     fn displaced(&mut self) -> Option<Plan> {
         let all = &self.ledger.coordinators;
-        let coordinator = self.culprit(all.len(), |id| all[id].open && !all[id].leaves.is_empty());
+        let logs = |id: Id| !all[id].leaves.is_empty() || !all[id].closed.is_empty();
+        let fits = |id: Id| all[id].open && !all[id].slashed && logs(id);
+        let coordinator = self.culprit(all.len(), fits);
         let honest = coordinator < SPARED || self.random.once_in(3);
         let (epoch, index, leaf, shown, path) = self.place(coordinator, honest)?;
         let (node, earned) = shown.unwrap_or((0, 7));
@@ -249,7 +254,7 @@ impl Chooser<'_> {
     /// Two outputs of a node for one ticket, under one root or two; or one output shown twice.
     fn proofs(&mut self) -> Plan {
         let all = &self.ledger.nodes;
-        let node = self.culprit(all.len(), |id| all[id].open);
+        let node = self.culprit(all.len(), |id| all[id].open && !all[id].suspended);
         let honest = node < SPARED || self.random.once_in(4);
         let coordinator = self.ledger.coordinators[self.coordinator()].address.to_bytes();
         let one = ProofOfInference {
