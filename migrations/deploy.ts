@@ -8,9 +8,9 @@ import * as anchor from "@anchor-lang/core";
 import idl from "../idls/pinaivu.json";
 
 /** USDC by the cluster's genesis hash. */
-const USDC: Readonly<Record<string, string>> = {
+const usdc: Readonly<Record<string, string>> = {
   // mainnet-beta
-  "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkTDt1v",
+  "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v",
   // devnet
   EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG: "4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU",
 };
@@ -22,7 +22,7 @@ const TOKEN = 1_000_000;
  * Fifteen minutes for users and a day for stake; an hour to credit what is demanded, two to lower a
  * guarantee; two days for changes of governance. Slots at the nominal 400 ms.
  */
-const RULES = {
+const rules = {
   feeCapBps: 2_000,
   exitDelaySlots: new anchor.BN(2_250),
   exitDelaySeconds: new anchor.BN(900),
@@ -40,11 +40,11 @@ const RULES = {
 
 const LOADER = new anchor.web3.PublicKey("BPFLoaderUpgradeab1e11111111111111111111111");
 
-module.exports = async (provider: anchor.AnchorProvider): Promise<void> => {
+async function deploy(provider: anchor.AnchorProvider): Promise<void> {
   anchor.setProvider(provider);
   const program = new anchor.Program(idl as anchor.Idl, provider);
   const genesis = await provider.connection.getGenesisHash();
-  const named = process.env["PINAIVU_MINT"] ?? USDC[genesis];
+  const named = process.env["PINAIVU_MINT"] ?? usdc[genesis];
   if (named === undefined) {
     throw new Error(`no USDC is known on cluster ${genesis}: set PINAIVU_MINT`);
   }
@@ -79,7 +79,7 @@ module.exports = async (provider: anchor.AnchorProvider): Promise<void> => {
   const signature = await initialize({
     genesisHash: Array.from(genesisHash),
     governance: new anchor.web3.PublicKey(governance),
-    rules: RULES,
+    rules,
   })
     .accountsStrict({
       payer: provider.publicKey,
@@ -97,4 +97,12 @@ module.exports = async (provider: anchor.AnchorProvider): Promise<void> => {
     })
     .rpc();
   console.log(`market ${market.toBase58()} opened in ${signature}`);
-};
+}
+
+/** What `anchor migrate` calls; what it is made of is there for migrations/check.ts. */
+namespace deploy {
+  export const RULES = rules;
+  export const USDC = usdc;
+}
+
+export = deploy;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tools::{DENY, NEXTEST, python_environment};
-use crate::{system, web_test, workspace};
+use crate::{app, program, system, web_test, workspace};
 
 /// Formatting, lints, licences, the committed program, the web application, and every test, whole
 /// system included.
@@ -131,14 +131,18 @@ fn licences() -> Result<()> {
 fn tests(runner: &[String]) -> Result<()> {
     let python = python_environment()?;
     let binaries = workspace::build_binaries()?;
-    // Both are called as `… nextest run`.
+    match app::obstacle() {
+        None => program::migrate::check(&binaries)?,
+        Some(why) => eprintln!("the migration is not checked: {why}"),
+    }
+    // Last, so that the last lines are the test runner's. Both are called as `… nextest run`.
     let mut nextest =
         if has_nextest() { workspace::cargo()? } else { workspace::tool(&NEXTEST.ensure()?)? };
     workspace::run(
         nextest
             .args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
             .args(runner)
-            .env("PINAIVU_BINARIES", binaries)
+            .env("PINAIVU_BINARIES", &binaries)
             .env("PINAIVU_PYTHON", python),
         "tests",
     )

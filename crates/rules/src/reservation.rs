@@ -27,14 +27,6 @@ impl Reservation {
             .ok_or(RuleError::Broken)
     }
 
-    /// What a coordinator may still promise: the remaining money less what is on its way out.
-    ///
-    /// # Errors
-    /// [`RuleError::Broken`] when the counters contradict each other.
-    pub fn admissible(&self, pending_release: Amount) -> Result<Amount, RuleError> {
-        Ok(self.remaining()?.saturating_sub(pending_release))
-    }
-
     /// Sets `amount` more aside.
     ///
     /// # Errors
@@ -90,15 +82,6 @@ mod tests {
         assert_eq!(allowance.release(Amount(50)), Ok(Amount(20)));
         assert_eq!(allowance.release(Amount(50)), Ok(Amount(0)));
         assert_eq!(allowance.remaining(), Ok(Amount(0)));
-    }
-
-    #[test]
-    fn admissible_amount_with_a_release_pending_leaves_it_out() {
-        let allowance =
-            Reservation { reserved: Amount(100), debited: Amount(40), ..Reservation::default() };
-        assert_eq!(allowance.admissible(Amount(0)), Ok(Amount(60)));
-        assert_eq!(allowance.admissible(Amount(59)), Ok(Amount(1)));
-        assert_eq!(allowance.admissible(Amount(90)), Ok(Amount(0)));
     }
 
     #[test]

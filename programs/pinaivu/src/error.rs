@@ -265,8 +265,8 @@ pub enum PinaivuError {
     /// The measurement is not on the market's list.
     #[msg("the measurement is not on the market's list")]
     MeasurementNotAllowed,
-    /// The payout has something owed, promised or demanded.
-    #[msg("the payout has something owed, promised or demanded")]
+    /// The payout has something owed or promised.
+    #[msg("the payout has something owed or promised")]
     PayoutNotEmpty,
     /// Node and coordinator are both open, so the payout's address could be opened again.
     #[msg("node and coordinator are both open")]

@@ -14,6 +14,7 @@ mod environment;
 mod fuzz;
 mod idl;
 mod link;
+pub(crate) mod migrate;
 mod mutants;
 mod places;
 mod recipe;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Cu(cu::CuArgs),
     /// Run random sequences of all instructions against a reference ledger.
     Fuzz(fuzz::FuzzArgs),
+    /// Run the migration twice on an empty local chain, with Node.js.
+    Migrate(migrate::MigrateArgs),
     /// Plant faults in a copy of the program and say which ones its tests miss.
     Mutants(mutants::MutantsArgs),
     /// The linker that rustc calls during a build.
@@ -131,6 +134,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         }
         Command::Cu(args) => cu::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Link(args) => link::run(&args),
     }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod commitments;
+mod evidence;
 mod fixtures;
 mod jcs;
 mod merkle;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<(PathBuf, String)> {
         ("commitments.json", commitments::vectors()),
         ("answers.json", answers::vectors()),
         ("records.json", records::vectors()),
+        ("evidence.json", evidence::vectors()),
     ]
     .into_iter()
     .map(|(name, value)| (folder.join(name), text(&value)))

@@ -52,7 +52,8 @@ fn request() -> RequestId {
     RequestId::new(UnixMillis(1_760_000_000_123), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 }
 
-fn filler(name: &str) -> Hash32 {
+/// A hash that stands for something with this name.
+pub(crate) fn filler(name: &str) -> Hash32 {
     tagged("pinaivu/test-vector/v1", &[name.as_bytes()])
 }
 

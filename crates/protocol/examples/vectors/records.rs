@@ -63,7 +63,7 @@ pub(super) fn vectors() -> Value {
     })
 }
 
-fn encoded<T: BorshSerialize>(value: &T) -> String {
+pub(super) fn encoded<T: BorshSerialize>(value: &T) -> String {
     hex::encode(borsh::to_vec(value).unwrap())
 }
 
@@ -148,7 +148,7 @@ fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-fn proof_fields(proof: &ProofOfInference) -> Value {
+pub(super) fn proof_fields(proof: &ProofOfInference) -> Value {
     json!({
         "deployment": proof.deployment.to_string(),
         "coordinator": proof.coordinator.to_string(),
@@ -166,7 +166,7 @@ fn proof_fields(proof: &ProofOfInference) -> Value {
     })
 }
 
-fn root_fields(root: &ProofRoot) -> Value {
+pub(super) fn root_fields(root: &ProofRoot) -> Value {
     json!({
         "deployment": root.deployment.to_string(),
         "coordinator": root.coordinator.to_string(),
@@ -186,7 +186,7 @@ fn evidence_fields(evidence: &NodeEvidence) -> Value {
     })
 }
 
-fn head_fields(head: &ReceiptHead) -> Value {
+pub(super) fn head_fields(head: &ReceiptHead) -> Value {
     json!({
         "deployment": head.deployment.to_string(),
         "coordinator": head.coordinator.to_string(),
@@ -200,7 +200,7 @@ fn head_fields(head: &ReceiptHead) -> Value {
     })
 }
 
-fn body_fields(body: &ReceiptBody) -> Value {
+pub(super) fn body_fields(body: &ReceiptBody) -> Value {
     json!({
         "model": body.model,
         "ticket": body.ticket.to_string(),

@@ -6,6 +6,7 @@
 #![cfg(feature = "std")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod evidence;
 #[path = "../../examples/vectors/files.rs"]
 mod files;
 mod json;

@@ -10,7 +10,7 @@ use super::{Fields, read, sha256, tagged};
 
 /// How a field is encoded: integers little endian, text and lists after their length as u32, an option
 /// after 0 or 1, a variant after its number, everything else as it is.
-enum Kind {
+pub(super) enum Kind {
     /// Bytes of fixed length, shown in hexadecimal.
     Hex(usize),
     /// 32 bytes, shown in base58.
@@ -29,9 +29,11 @@ enum Kind {
     Variant(&'static [(&'static str, Layout)]),
 }
 
-type Layout = &'static [(&'static str, Kind)];
+pub(super) type Layout = &'static [(&'static str, Kind)];
 
-use Kind::{Address, Hex, Integer, List, Name, Option as Maybe, Record, Request, Text, Variant};
+pub(super) use Kind::{
+    Address, Hex, Integer, List, Name, Option as Maybe, Record, Request, Text, Variant,
+};
 
 const ASK: Layout = &[
     ("deployment", Hex(32)),
@@ -68,7 +70,7 @@ const TICKET: Layout = &[
 
 const OUTCOME: Kind = Name(&["completed", "cancelled", "failed"]);
 
-const PROOF: Layout = &[
+pub(super) const PROOF: Layout = &[
     ("deployment", Hex(32)),
     ("coordinator", Address),
     ("node", Address),
@@ -84,7 +86,7 @@ const PROOF: Layout = &[
     ("finished", Integer(8)),
 ];
 
-const PROOF_ROOT: Layout = &[
+pub(super) const PROOF_ROOT: Layout = &[
     ("deployment", Hex(32)),
     ("coordinator", Address),
     ("node", Address),
@@ -100,7 +102,7 @@ const EVIDENCE: Layout = &[
     ("path", List(&Hex(32))),
 ];
 
-const HEAD: Layout = &[
+pub(super) const HEAD: Layout = &[
     ("deployment", Hex(32)),
     ("coordinator", Address),
     ("epoch", Integer(4)),
@@ -121,7 +123,7 @@ const AUCTION: Layout = &[
 
 const OWNER: Layout = &[("escrow", Hex(32)), ("allowance", Hex(32)), ("cumulative", Hex(32))];
 
-const BODY: Layout = &[
+pub(super) const BODY: Layout = &[
     ("model", Text),
     ("ticket", Hex(32)),
     ("request_commitment", Hex(32)),
@@ -169,7 +171,7 @@ const SIGNED: [(&str, &str, Layout); 6] = [
     ("key_command", "pinaivu/key-command/v1", KEY_COMMAND),
 ];
 
-fn encode_record(fields: &Value, layout: Layout) -> Vec<u8> {
+pub(super) fn encode_record(fields: &Value, layout: Layout) -> Vec<u8> {
     let names: Vec<_> = fields.as_object().unwrap().keys().map(String::as_str).collect();
     let expected: Vec<_> = layout.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, expected);

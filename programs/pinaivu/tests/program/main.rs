@@ -9,12 +9,15 @@
     reason = "tests stop at the first surprise"
 )]
 
+mod closing;
 mod costs;
 mod harness;
 mod hostile;
 mod instructions;
 mod layout;
 mod model;
+mod reference;
 mod sealevel;
 mod settings;
+mod upgrade;
 mod versions;

@@ -32,12 +32,24 @@ pub(crate) struct MutantsArgs {
     /// Every so many faults, from the first; all by default.
     #[arg(long, default_value_t = 1)]
     every: usize,
+    /// Only from this fault on, to continue where a run was ended.
+    #[arg(long, default_value_t = 1)]
+    from: u32,
+    /// Only up to this fault.
+    #[arg(long, default_value_t = u32::MAX)]
+    to: u32,
     /// Only list the faults.
     #[arg(long)]
     list: bool,
+    /// Only build the program with its faults, for `--program`.
+    #[arg(long)]
+    build_only: bool,
     /// Use this program, with its faults, instead of building one.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+    /// Use these compiled tests instead of compiling them.
+    #[arg(long, value_name = "FILE")]
+    tests: Option<PathBuf>,
     /// Write which faults survived to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -52,8 +64,12 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<()> {
     }
     copy_sources(args.places.repository(), &copy)?;
     let faults = plant::plant(&copy.join("programs/pinaivu/src"))?;
-    let chosen: Vec<&Fault> =
-        faults.iter().filter(|fault| fault.file.contains(&args.file)).step_by(args.every).collect();
+    let chosen: Vec<&Fault> = faults
+        .iter()
+        .filter(|fault| fault.file.contains(&args.file))
+        .filter(|fault| (args.from..=args.to).contains(&fault.number))
+        .step_by(args.every)
+        .collect();
     if args.list {
         chosen.iter().for_each(|fault| println!("{fault}"));
         return Ok(());
@@ -63,7 +79,10 @@ pub(crate) fn run(args: &MutantsArgs) -> Result<()> {
         None => build(&args.places, &copy)?,
     };
     let place = marker(&program)?;
-    let suite = Suite::build()?;
+    if args.build_only {
+        return Ok(());
+    }
+    let suite = Suite::build(args.tests.as_deref())?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("pinaivu.so");
     std::fs::write(&file, &program)?;

@@ -1,5 +1,5 @@
-//! Where faults go: checks that let everything pass, comparisons off by one, and changes of state or
-//! movements of money left out.
+//! Where faults go: checks that let everything pass, comparisons off by one, branches always or never
+//! taken, and changes of state or movements of money left out.
 //!
 //! Works on text formatted by rustfmt. What it does not recognise stays as it is, so a fault missing
 //! here is a fault not tried, never one wrongly called killed.
@@ -58,7 +58,9 @@ pub(super) fn plant(src: &Path) -> Result<Vec<Fault>> {
             files.push(format!("{folder}/{name}"));
         }
     }
-    files.extend(["clock.rs", "transfer.rs"].map(str::to_owned));
+    let others =
+        ["clock.rs", "ed25519.rs", "inclusion.rs", "mint.rs", "slashing.rs", "transfer.rs"];
+    files.extend(others.map(str::to_owned));
     files.sort();
     for file in files {
         let path = src.join(&file);
@@ -186,6 +188,15 @@ impl Planter<'_> {
         if start.starts_with("constraint = ") {
             return Some((self.constraint(line, statement)?, 1));
         }
+        let branch = statement.first().map_or("", |line| line.trim());
+        if let Some(condition) = branch.strip_prefix("if ").and_then(|rest| rest.strip_suffix(" {"))
+            && !condition.contains("let ")
+            && !text.contains("else")
+        {
+            let always = self.fault(line, &format!("if always, not {condition}"));
+            let never = self.fault(line, &format!("if never, not {condition}"));
+            return Some((format!("if {always} || (!{never} && ({condition})) {{"), 1));
+        }
         let call = CALLS.iter().any(|call| start.contains(call));
         let plain = !["let ", "return ", "if ", "for ", "match ", "fn ", "pub ", "//"]
             .iter()
@@ -277,6 +288,24 @@ mod tests {
                         owner.key() @ PinaivuError::NotOwner)]\n    pub escrow: X,\n";
         assert_eq!(text, expected);
         assert_eq!(faults, ["1 f.rs:1 escrow: without has_one = owner"]);
+    }
+
+    #[test]
+    fn branch_can_be_taken_always_or_never_and_what_binds_or_has_another_stays() {
+        let (text, faults) = planted("        if amount == 0 {\n            f();\n        }\n");
+        let expected = "if crate::fault::on(1) || (!crate::fault::on(2) && (amount == 0)) {\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(
+            faults,
+            ["1 f.rs:1 if always, not amount == 0", "2 f.rs:1 if never, not amount == 0"]
+        );
+        for kept in [
+            "    if let Some(x) = y {\n    }\n",
+            "    if a {\n    } else {\n    }\n",
+            "    if a { b } else { c }\n",
+        ] {
+            assert_eq!(planted(kept), (kept.to_owned(), Vec::new()));
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ export const ERRORS: Readonly<Record<number, { readonly name: string; readonly m
   6081: { name: "ProposalSuperseded", message: "the proposal is not the present governance's" },
   6082: { name: "NewGovernanceMissing", message: "the proposed governance has not signed" },
   6083: { name: "MeasurementNotAllowed", message: "the measurement is not on the market's list" },
-  6084: { name: "PayoutNotEmpty", message: "the payout has something owed, promised or demanded" },
+  6084: { name: "PayoutNotEmpty", message: "the payout has something owed or promised" },
   6085: { name: "PayoutInUse", message: "node and coordinator are both open" },
   6086: { name: "NotPayoutOwner", message: "the signer is not the payout owner" },
   6087: { name: "CoordinatorNotEmpty", message: "the coordinator has bonds, fees, guarantees or advances" },

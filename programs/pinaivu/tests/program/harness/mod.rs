@@ -4,6 +4,7 @@
 //! succeeded or not.
 
 mod chain;
+mod elf;
 mod events;
 mod instructions;
 mod oracle;
@@ -15,7 +16,7 @@ mod tokens;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use litesvm::LiteSVM;
+use litesvm::{InvocationInspectCallback, LiteSVM};
 use pinaivu::instructions::MarketInitializeArgs;
 use pinaivu::state::MarketRules;
 use pinaivu_protocol::seeds;
@@ -26,8 +27,8 @@ use solana_signer::Signer as _;
 pub(crate) use chain::program_data;
 pub(crate) use events::{event, events};
 pub(crate) use instructions::{
-    Extension, Parties, close_between, deposit_account, exit_between, find, raise_between,
-    retired_signer,
+    Extension, Parties, build, close_between, deposit_account, exit_between, find,
+    measurement_entry, raise_between, retired_signer,
 };
 pub(crate) use refusal::*;
 pub(crate) use signing::*;
@@ -133,9 +134,11 @@ pub(crate) struct World {
 
 /// The committed program, or the one that `cargo xtask program mutants` planted faults in.
 #[expect(clippy::disallowed_methods, reason = "a test's arguments can come from nowhere else")]
-fn program_file() -> PathBuf {
+fn program() -> Vec<u8> {
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/artifact/pinaivu.so");
-    std::env::var_os("PINAIVU_PROGRAM_SO").map_or_else(|| committed.into(), PathBuf::from)
+    let file =
+        std::env::var_os("PINAIVU_PROGRAM_SO").map_or_else(|| committed.into(), PathBuf::from);
+    std::fs::read(file).expect("the program")
 }
 
 /// Rules of the market that most tests use.
@@ -165,15 +168,29 @@ pub(crate) const fn market_rules() -> MarketRules {
 impl World {
     /// A chain with the program and one market of a classic mint.
     pub(crate) fn new() -> Self {
-        let mut world = Self::without_market();
-        world.market = world.open_market(CLASSIC);
-        world
+        Self::without_market().with_market()
+    }
+
+    /// The same, whose virtual machine shows every step to `tracer`.
+    pub(crate) fn traced(tracer: impl InvocationInspectCallback + 'static) -> Self {
+        let mut svm = LiteSVM::new_debuggable(true);
+        svm.set_invocation_inspect_callback(tracer);
+        Self::on(svm, &elf::with_sections(program())).with_market()
+    }
+
+    fn with_market(mut self) -> Self {
+        self.market = self.open_market(CLASSIC);
+        self
     }
 
     /// A chain with the program only.
     pub(crate) fn without_market() -> Self {
-        let mut svm = LiteSVM::new().with_mainnet_features().with_transaction_history(0);
-        svm.add_program_from_file(pinaivu::ID, program_file()).expect("the committed program");
+        Self::on(LiteSVM::new(), &program())
+    }
+
+    fn on(svm: LiteSVM, program: &[u8]) -> Self {
+        let mut svm = svm.with_mainnet_features().with_transaction_history(0);
+        svm.add_program(pinaivu::ID, program).expect("the program loads");
         let mut world = Self {
             svm,
             payer: Keypair::new_from_array([1; 32]),

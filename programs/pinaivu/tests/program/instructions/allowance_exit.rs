@@ -234,3 +234,33 @@ fn exit_with_a_donation_in_the_vault_pays_only_what_is_owed() {
     it.world.ok(&exit, &[]);
     assert_eq!((it.world.tokens(&it.alice.tokens), it.world.tokens(&vault)), (60, 540));
 }
+
+/// What moves nothing changes nothing: readers of sequences would look for what is not there.
+#[test]
+fn exit_of_money_that_was_debited_meanwhile_moves_nothing_and_counts_nowhere() {
+    let mut it = setting();
+    let tokens = it.alice.tokens;
+    it.release(60, Some(tokens));
+    let debit = it.world.debit(&it.coordinator, &[(it.allowance, 60)]);
+    it.world.ok(&debit, &[&it.coordinator.signer]);
+    it.world.pass(EXIT_SLOTS, EXIT_SECONDS);
+    let market = it.world.market;
+    let ledger: Ledger = it.world.read(&market.ledger);
+    let escrow: pinaivu::state::Escrow = it.world.read(&it.escrow);
+    it.world.ok(&it.exit(Some(tokens)), &[]);
+    assert_eq!(it.world.read::<Ledger>(&market.ledger), ledger);
+    assert_eq!(it.world.read::<pinaivu::state::Escrow>(&it.escrow), escrow);
+    assert!(!it.stored().pending_release.is_pending());
+}
+
+#[test]
+fn exit_into_an_escrow_of_another_version_is_refused() {
+    let mut it = setting();
+    it.release(60, None);
+    it.world.pass(EXIT_SLOTS, EXIT_SECONDS);
+    let mut account = it.world.svm.get_account(&it.escrow).unwrap();
+    account.data[8] += 1;
+    it.world.set_account(it.escrow, account);
+    let failure = it.world.send_unchecked(&[it.exit(None)], &[]).unwrap_err();
+    assert_eq!(Refusal(refusal(&failure)), Refusal::from(PinaivuError::InvariantBroken));
+}

@@ -102,3 +102,28 @@ fn no_measurement_at_all_cannot_be_listed() {
         world.fails(&open, &[&governance], PinaivuError::MeasurementNotAllowed);
     }
 }
+
+/// One governance may have several markets; what it proposed for one says nothing of the others.
+#[test]
+fn proposal_of_another_market_of_the_same_governance_is_refused_everywhere() {
+    let mut world = World::new();
+    let (market, governance) = (world.market, world.governance.insecure_clone());
+    let other = world.open_market(CLASSIC);
+    let measurement = [5; 32];
+    let propose = |world: &mut World, market: &Market, number, change| {
+        let (proposal, open) = world.proposal_open(market, number, change);
+        world.ok(&open, &[&governance]);
+        proposal
+    };
+    let own = propose(&mut world, &market, 0, Change::MeasurementAllowed(measurement));
+    let allowing = propose(&mut world, &other, 0, Change::MeasurementAllowed([6; 32]));
+    let revoking = propose(&mut world, &other, 1, Change::MeasurementRevoked(measurement));
+    let ruling = propose(&mut world, &other, 2, Change::Rules(market_rules()));
+    world.pass(GOVERNANCE_SLOTS, GOVERNANCE_SECONDS);
+    world.ok(&world.measurement_allow(&market, &own, &measurement), &[]);
+    let wrong = PinaivuError::WrongMarket;
+    world.fails(&world.measurement_allow(&market, &allowing, &[6; 32]), &[], wrong);
+    world.fails(&world.measurement_revoke(&market, &revoking, &measurement), &[], wrong);
+    world.fails(&world.proposal_apply(&market, &ruling, None), &[], wrong);
+    world.fails(&world.proposal_cancel(&market, &ruling), &[&governance], wrong);
+}

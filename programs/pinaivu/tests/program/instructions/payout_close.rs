@@ -48,7 +48,7 @@ fn payout_of_a_closed_node_closes_and_cannot_be_opened_again() {
 }
 
 #[test]
-fn payout_with_an_advance_or_a_demand_does_not_close() {
+fn payout_with_a_guarantee_or_an_advance_does_not_close() {
     let mut it = setting();
     it.demand_and_wait(GUARANTEE);
     let owner = it.node.payout_owner.key.insecure_clone();
@@ -56,4 +56,27 @@ fn payout_with_an_advance_or_a_demand_does_not_close() {
     it.world.fails(&close, &[&owner], PinaivuError::PayoutNotEmpty);
     it.world.ok(&it.settle_demand(), &[]);
     it.world.fails(&close, &[&owner], PinaivuError::PayoutNotEmpty);
+}
+
+/// Nobody could settle the demand any more, and its rent would be lost.
+#[test]
+fn payout_with_a_demand_against_a_closed_coordinator_closes() {
+    let mut it = setting();
+    let authority = it.coordinator.authority.key.insecure_clone();
+    let lower = it.world.guarantee_set(&it.coordinator, &it.payout, 0);
+    it.world.ok(&lower, &[&authority]);
+    it.world.pass(GUARANTEE_SLOTS, GUARANTEE_SECONDS);
+    let (market, coordinator) = (it.market, it.coordinator.address);
+    it.world.ok(&it.world.guarantee_lower(&market, &coordinator, &it.payout), &[]);
+    it.demand_and_wait(1);
+    let unbond = it.world.coordinator_unbond(&it.coordinator, BOND, MIN_BOND);
+    it.world.ok(&unbond, &[&authority]);
+    it.world.pass(OPENING_SLOT_WINDOW + 1, UNBOND_SECONDS);
+    it.world.ok(&it.world.coordinator_unbond_claim(&market, &it.coordinator), &[]);
+    it.world.ok(&it.world.coordinator_close(&market, &it.coordinator), &[&authority]);
+    assert!(it.payout().demand.is_open());
+    it.world.fails(&it.settle_demand(), &[], anchor_lang::error::ErrorCode::AccountNotInitialized);
+    let owner = it.node.payout_owner.key.insecure_clone();
+    it.world.ok(&it.world.payout_close(&it.payout), &[&owner]);
+    assert!(!it.world.exists(&it.payout));
 }

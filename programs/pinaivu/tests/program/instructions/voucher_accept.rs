@@ -148,3 +148,42 @@ fn allowance_without_a_voucher_signer_takes_no_vouchers() {
     let transaction = [signature, world.voucher_accept(&allowance)];
     world.refuses(&transaction, &[], PinaivuError::VouchersNotUsed);
 }
+
+/// The bytes and signatures that wallets are tested with count on chain.
+#[test]
+fn voucher_of_the_golden_vectors_is_accepted_on_chain_and_what_they_refuse_is_not() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/evidence.json");
+    let vectors: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let bytes = |case: &serde_json::Value, member: &str| -> Vec<u8> {
+        let text = case[member].as_str().unwrap().as_bytes().chunks(2);
+        text.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+    };
+    let it = setting();
+    let case = &vectors["vouchers"][0];
+    let wallet = Keypair::new_from_array(bytes(case, "seed").try_into().unwrap());
+    assert_eq!(wallet.pubkey().to_string(), case["public_key"].as_str().unwrap());
+    let message = bytes(case, "bytes");
+    assert_eq!(wallet.sign_message(&message).as_ref(), bytes(case, "signature"));
+    // The allowance at the vector's address, for its wallet.
+    let mut account = it.world.svm.get_account(&it.allowance).unwrap();
+    let signer = it.wallet.pubkey().to_bytes();
+    let place = account.data.windows(32).position(|bytes| bytes == signer.as_slice()).unwrap();
+    account.data[place..place + 32].copy_from_slice(&wallet.pubkey().to_bytes());
+    let allowance: Pubkey = case["allowance"].as_str().unwrap().parse().unwrap();
+    let mut world = it.world.fork();
+    world.set_account(allowance, account);
+    let present = |world: &World, message: Vec<u8>| {
+        [verify(&[(&wallet, message)]), world.voucher_accept(&allowance)]
+    };
+    for refused in vectors["vouchers_refused"].as_array().unwrap() {
+        let transaction = present(&world, bytes(refused, "bytes"));
+        let failure = world.send_unchecked(&transaction, &[]).unwrap_err();
+        let expected = Refusal::from(PinaivuError::SignedBytesMalformed);
+        assert_eq!(Refusal(refusal(&failure)), expected, "{refused}");
+    }
+    let transaction = present(&world, message);
+    world.send_unchecked(&transaction, &[]).unwrap();
+    let limit = world.read::<Allowance>(&allowance).voucher_limit.to_string();
+    assert_eq!(Some(limit.as_str()), case["cumulative"].as_str());
+}

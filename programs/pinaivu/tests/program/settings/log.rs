@@ -1,7 +1,7 @@
 //! The receipt log's head. The expected roots come from RFC 9162's recursive definition, written out
 //! here, not from the program's compact ranges.
 
-use pinaivu_protocol::hash::sha256;
+use pinaivu_protocol::hash::{Hash32, sha256};
 
 use crate::harness::*;
 
@@ -22,6 +22,51 @@ pub(crate) fn root(leaves: &[Hash]) -> Hash {
             let (left, right) = leaves.split_at(split);
             sha256(&[&[1], &root(left), &root(right)]).0
         }
+    }
+}
+
+/// PATH of RFC 9162, section 2.1.3.1.
+pub(crate) fn path(leaves: &[Hash], index: usize) -> Vec<Hash32> {
+    if leaves.len() == 1 {
+        return Vec::new();
+    }
+    let split = leaves.len().next_power_of_two() / 2;
+    let (left, right) = leaves.split_at(split);
+    let (mut path, sibling) = if index < split {
+        (self::path(left, index), root(right))
+    } else {
+        (self::path(right, index - split), root(left))
+    };
+    path.push(Hash32(sibling));
+    path
+}
+
+/// The root that a path gives a leaf of a tree; none when the path has another length.
+pub(crate) fn rebuilt(leaf: Hash, index: usize, size: usize, path: &[Hash32]) -> Option<Hash> {
+    if size == 1 {
+        return path.is_empty().then_some(leaf);
+    }
+    let (Hash32(sibling), rest) = path.split_last()?;
+    let split = size.next_power_of_two() / 2;
+    let root = if index < split {
+        sha256(&[&[1], &rebuilt(leaf, index, split, rest)?, sibling])
+    } else {
+        sha256(&[&[1], sibling, &rebuilt(leaf, index - split, size - split, rest)?])
+    };
+    Some(root.0)
+}
+
+/// Where the complete subtree begins that covers a leaf, among those that a log of some size consists
+/// of, and how many leaves it has.
+pub(crate) fn covering(index: usize, size: usize) -> (usize, usize) {
+    let (mut start, mut rest) = (0, size);
+    loop {
+        let peak = 1 << rest.ilog2();
+        if index < start + peak {
+            return (start, peak);
+        }
+        start += peak;
+        rest -= peak;
     }
 }
 

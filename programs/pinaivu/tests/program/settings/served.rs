@@ -17,7 +17,7 @@ use solana_keypair::Keypair;
 use solana_pubkey::Pubkey;
 use solana_signer::Signer as _;
 
-use super::log::{Hash, extension};
+use super::log::{Hash, covering, extension, path};
 use crate::harness::*;
 
 /// The guarantee bond.
@@ -63,7 +63,8 @@ pub(crate) fn deployment() -> DeploymentId {
     DeploymentId::new(&ClusterId(GENESIS), &ProgramId(pinaivu::ID.to_bytes()))
 }
 
-fn body() -> ReceiptBody {
+/// What every receipt here says besides its head.
+pub(crate) fn body() -> ReceiptBody {
     let hash = |byte| Hash32([byte; 32]);
     ReceiptBody {
         model: "test/model-1b".to_owned(),
@@ -148,15 +149,8 @@ impl Setting {
 
     /// The path of a leaf to the peak that covers it.
     pub(crate) fn peak_path(&self, index: usize) -> Vec<Hash32> {
-        let (mut start, mut rest) = (0, self.leaves.len());
-        loop {
-            let peak = 1 << rest.ilog2();
-            if index < start + peak {
-                return path(&self.leaves[start..start + peak], index - start);
-            }
-            start += peak;
-            rest -= peak;
-        }
+        let (start, len) = covering(index, self.leaves.len());
+        path(&self.leaves[start..start + len], index - start)
     }
 
     /// The path of a leaf to the root.
@@ -254,20 +248,4 @@ impl Setting {
     pub(crate) fn got(&self) -> u64 {
         self.world.tokens(&self.node.payout_owner.tokens)
     }
-}
-
-/// The audit path of RFC 9162, section 2.1.3.1.
-fn path(leaves: &[Hash], index: usize) -> Vec<Hash32> {
-    if leaves.len() == 1 {
-        return Vec::new();
-    }
-    let split = leaves.len().next_power_of_two() / 2;
-    let (left, right) = leaves.split_at(split);
-    let (mut path, sibling) = if index < split {
-        (self::path(left, index), super::log::root(right))
-    } else {
-        (self::path(right, index - split), super::log::root(left))
-    };
-    path.push(Hash32(sibling));
-    path
 }

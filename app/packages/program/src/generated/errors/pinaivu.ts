@@ -182,7 +182,7 @@ export const PINAIVU_ERROR__PROPOSAL_SUPERSEDED = 0x17c1; // 6081
 export const PINAIVU_ERROR__NEW_GOVERNANCE_MISSING = 0x17c2; // 6082
 /** MeasurementNotAllowed: the measurement is not on the market's list */
 export const PINAIVU_ERROR__MEASUREMENT_NOT_ALLOWED = 0x17c3; // 6083
-/** PayoutNotEmpty: the payout has something owed, promised or demanded */
+/** PayoutNotEmpty: the payout has something owed or promised */
 export const PINAIVU_ERROR__PAYOUT_NOT_EMPTY = 0x17c4; // 6084
 /** PayoutInUse: node and coordinator are both open */
 export const PINAIVU_ERROR__PAYOUT_IN_USE = 0x17c5; // 6085
@@ -348,7 +348,7 @@ if (process.env["NODE_ENV"] !== "production") {
     [PINAIVU_ERROR__OPENING_SLOT_OUT_OF_WINDOW]: `the opening slot is in the future or older than the window`,
     [PINAIVU_ERROR__OVERFLOW]: `a sum does not fit`,
     [PINAIVU_ERROR__PAYOUT_IN_USE]: `node and coordinator are both open`,
-    [PINAIVU_ERROR__PAYOUT_NOT_EMPTY]: `the payout has something owed, promised or demanded`,
+    [PINAIVU_ERROR__PAYOUT_NOT_EMPTY]: `the payout has something owed or promised`,
     [PINAIVU_ERROR__PROPOSAL_SUPERSEDED]: `the proposal is not the present governance's`,
     [PINAIVU_ERROR__SIGNATURE_MALFORMED]: `the Ed25519 instruction has another count, index or offset than accepted`,
     [PINAIVU_ERROR__SIGNATURE_MISSING]: `the instruction is not one of the Ed25519 program`,

@@ -40,7 +40,8 @@ pub(crate) fn measurement_entry(market: &Market, measurement: &[u8; 32]) -> Opti
     (*measurement != [0; 32]).then_some(address)
 }
 
-fn build(accounts: impl ToAccountMetas, data: impl InstructionData) -> Instruction {
+/// An instruction of the program.
+pub(crate) fn build(accounts: impl ToAccountMetas, data: impl InstructionData) -> Instruction {
     Instruction {
         program_id: pinaivu::ID,
         accounts: accounts.to_account_metas(None),

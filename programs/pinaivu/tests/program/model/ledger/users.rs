@@ -1,16 +1,10 @@
 //! What becomes of the instructions of an escrow's owner.
 
-use anchor_lang::error::ErrorCode::AccountNotInitialized;
-use pinaivu::error::PinaivuError as E;
+use anchor_lang::error::ErrorCode::{AccountNotInitialized, ConstraintSeeds};
 use solana_pubkey::Pubkey;
 
-use super::ledger::*;
-use crate::harness::{
-    ALREADY_IN_USE, EXIT_SECONDS, EXIT_SLOTS, INSUFFICIENT_TOKENS, MIN_BOND, Refusal, custom,
-};
-
-/// Slots for which an address can be opened.
-pub(super) const WINDOW: u64 = 300;
+use super::*;
+use crate::harness::{ALREADY_IN_USE, INSUFFICIENT_TOKENS, custom};
 
 impl Ledger {
     /// An opening slot is not ahead and at most the window old.
@@ -27,8 +21,16 @@ impl Ledger {
         let taken = self.escrows.iter().any(|it| it.open && it.address == address);
         require(!taken, custom(ALREADY_IN_USE))?;
         self.openable(opened)?;
-        let (free, deposited, allowances, open) = (0, None, 0, true);
-        self.escrows.push(Escrow { address, owner, opened, free, deposited, allowances, open });
+        self.escrows.push(Escrow {
+            address,
+            owner,
+            opened,
+            free: 0,
+            deposited: None,
+            strayed: None,
+            allowances: 0,
+            open: true,
+        });
         Ok(vec![Touched::Escrow(self.escrows.len() - 1)])
     }
 
@@ -79,6 +81,25 @@ impl Ledger {
         Ok(vec![Touched::Escrow(escrow), Touched::Vaults])
     }
 
+    /// Tokens that no sweep can credit: of another mint, or sent to an escrow that is closed.
+    pub(super) fn escrow_recover(&mut self, escrow: Id, by: Id, other_mint: bool) -> Verdict {
+        let it = &mut self.escrows[escrow];
+        let owner = it.owner;
+        let held = if other_mint { &mut it.strayed } else { &mut it.deposited };
+        let amount = held.ok_or(AccountNotInitialized)?;
+        // The escrow's address has its owner's key in it.
+        require(owner == by, ConstraintSeeds)?;
+        require(other_mint || !it.open, E::SweepInstead)?;
+        require(amount > 0, E::NothingToSweep)?;
+        *held = Some(0);
+        if other_mint {
+            self.recovered += amount;
+        } else {
+            self.people[owner].holds += amount;
+        }
+        Ok(vec![Touched::Person(owner), Touched::Strays])
+    }
+
     #[expect(clippy::too_many_arguments, reason = "each is one field of the instruction")]
     pub(super) fn allowance_open(
         &mut self,
@@ -92,7 +113,8 @@ impl Ledger {
         voucher: Option<Id>,
     ) -> Verdict {
         let amount = u128::from(amount);
-        require(self.escrows[escrow].open, AccountNotInitialized)?;
+        let there = self.escrows[escrow].open && self.coordinators[coordinator].open;
+        require(there, AccountNotInitialized)?;
         let taken = self.allowances.iter().any(|it| it.open && it.address == address);
         require(!taken, custom(ALREADY_IN_USE))?;
         require(self.escrows[escrow].owner == by, E::NotOwner)?;
@@ -122,8 +144,9 @@ impl Ledger {
     }
 
     fn bonded(&self, coordinator: Id) -> Result<(), Refusal> {
-        let bond = self.coordinators[coordinator].penalty;
-        require(bond >= u128::from(MIN_BOND), E::CoordinatorUnderbonded)
+        let it = &self.coordinators[coordinator];
+        require(!it.slashed, E::CoordinatorSlashed)?;
+        require(it.penalty >= u128::from(self.rules.min_bond), E::CoordinatorUnderbonded)
     }
 
     pub(super) fn allowance_raise(
@@ -136,7 +159,8 @@ impl Ledger {
         let amount = u128::from(amount);
         let it = &self.allowances[allowance];
         let escrow = it.escrow;
-        require(it.open, AccountNotInitialized)?;
+        let there = it.open && self.coordinators[it.coordinator].open;
+        require(there, AccountNotInitialized)?;
         require(self.escrows[escrow].owner == by, E::NotOwner)?;
         require(expiry >= it.expiry, E::ExpiryLowered)?;
         require(expiry > self.time, E::ExpiryInPast)?;
@@ -172,7 +196,7 @@ impl Ledger {
         let it = self.allowances[allowance].clone();
         require(it.open, AccountNotInitialized)?;
         let expired = self.time >= it.expiry;
-        let waited = |since| self.has_waited(since, EXIT_SLOTS, EXIT_SECONDS);
+        let waited = |since| self.has_waited(since, self.rules.exit);
         let release = it.pending.filter(|pending| waited((pending.slot, pending.time)));
         let expiry = expired && it.observed.is_some_and(|slot| waited((slot, it.expiry)));
         let observe = expired && it.observed.is_none();
@@ -210,6 +234,7 @@ impl Ledger {
     pub(super) fn voucher_accept(
         &mut self,
         allowance: Id,
+        named: Id,
         signer: Id,
         cumulative: u64,
         expiry: i64,
@@ -219,6 +244,7 @@ impl Ledger {
         require(it.open, AccountNotInitialized)?;
         let (wallet, limit) = it.voucher.ok_or(E::VouchersNotUsed)?;
         require(wallet == signer, E::WrongSignerKey)?;
+        require(named == allowance, E::WrongVoucher)?;
         require(expiry == 0 || time < expiry, E::VoucherExpired)?;
         require(cumulative > limit, E::VoucherStale)?;
         it.voucher = Some((wallet, cumulative));

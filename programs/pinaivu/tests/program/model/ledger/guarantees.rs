@@ -1,16 +1,20 @@
 //! What becomes of guarantees, demands and bonds on their way out.
 
-use pinaivu::error::PinaivuError as E;
+use anchor_lang::error::ErrorCode::AccountNotInitialized;
 
-use super::ledger::*;
-use crate::harness::{
-    GUARANTEE_SECONDS, GUARANTEE_SLOTS, LIVENESS_SECONDS, LIVENESS_SLOTS, UNBOND_SECONDS,
-    UNBOND_SLOTS,
-};
+use super::*;
+use crate::model::action::Lie;
 
 impl Ledger {
+    /// What everything about a guarantee needs.
+    fn both_open(&self, payout: Id) -> Result<(), Refusal> {
+        let it = &self.payouts[payout];
+        require(it.open && self.coordinators[it.coordinator].open, AccountNotInitialized)
+    }
+
     pub(super) fn guarantee_set(&mut self, payout: Id, by: Id, guarantee: u64) -> Verdict {
-        let (now, guarantee) = ((self.slot, self.time), u128::from(guarantee));
+        self.both_open(payout)?;
+        let (now, guarantee) = (self.now(), u128::from(guarantee));
         let it = &self.payouts[payout];
         let (coordinator, present) = (it.coordinator, it.guarantee);
         require(self.coordinators[coordinator].authority == by, E::NotAuthority)?;
@@ -28,11 +32,12 @@ impl Ledger {
     }
 
     pub(super) fn guarantee_lower(&mut self, payout: Id) -> Verdict {
+        self.both_open(payout)?;
         let it = &self.payouts[payout];
         let coordinator = it.coordinator;
         let (lower, since) = it.lowering.ok_or(E::NothingLowering)?;
         require(it.demand.is_none(), E::DemandOpen)?;
-        require(self.has_waited(since, GUARANTEE_SLOTS, GUARANTEE_SECONDS), E::NotMatured)?;
+        require(self.has_waited(since, self.rules.guarantee), E::NotMatured)?;
         let it = &mut self.payouts[payout];
         it.guarantee = lower.max(it.advanced);
         it.lowering = None;
@@ -40,6 +45,7 @@ impl Ledger {
     }
 
     pub(super) fn guarantee_refill(&mut self, payout: Id) -> Verdict {
+        self.both_open(payout)?;
         let it = &mut self.payouts[payout];
         let coordinator = it.coordinator;
         let back = it.advanced.min(it.credited - it.out_of_pool());
@@ -51,17 +57,17 @@ impl Ledger {
         Ok(vec![Touched::Payout(payout), Touched::Coordinator(coordinator), Touched::Vaults])
     }
 
-    pub(super) fn demand_open(
-        &mut self,
-        payout: Id,
-        by: Id,
-        signer: Id,
-        cumulative: u64,
-    ) -> Verdict {
-        let (now, cumulative) = ((self.slot, self.time), u128::from(cumulative));
+    /// What a demand needs whatever it shows: the payout owner, or the node's operator where the node
+    /// is given.
+    fn may_demand(&self, payout: Id, by: Id, with_node: bool) -> Result<(), Refusal> {
+        let it = &self.payouts[payout];
+        let operator = with_node && self.nodes[it.node].operator == by;
+        require(it.owner == by || operator, E::NotPayee)
+    }
+
+    fn demand(&mut self, payout: Id, cumulative: u128) -> Verdict {
+        let now = self.now();
         let it = &mut self.payouts[payout];
-        require(it.owner == by, E::NotPayee)?;
-        require(self.coordinators[it.coordinator].signer == signer, E::WrongSignerKey)?;
         require(cumulative > it.credited.max(it.paid), E::NothingToDemand)?;
         let pending = it.demand.map_or(0, |(demanded, _)| demanded);
         require(cumulative > pending, E::NothingToDemand)?;
@@ -69,10 +75,51 @@ impl Ledger {
         Ok(vec![Touched::Payout(payout)])
     }
 
+    pub(super) fn demand_open(
+        &mut self,
+        payout: Id,
+        by: Id,
+        with_node: bool,
+        signer: Id,
+        cumulative: u64,
+        lie: Lie,
+    ) -> Verdict {
+        self.both_open(payout)?;
+        let it = &self.payouts[payout];
+        require(!with_node || self.nodes[it.node].open, AccountNotInitialized)?;
+        self.may_demand(payout, by, with_node)?;
+        require(self.coordinators[it.coordinator].signer == signer, E::WrongSignerKey)?;
+        match lie {
+            Lie::None => self.demand(payout, u128::from(cumulative)),
+            Lie::Deployment => Err(E::WrongDeployment.into()),
+            Lie::Coordinator => Err(E::WrongCoordinator.into()),
+            Lie::Content => Err(E::WrongNode.into()),
+        }
+    }
+
+    pub(super) fn demand_open_recorded(
+        &mut self,
+        payout: Id,
+        by: Id,
+        with_node: bool,
+        record: Id,
+    ) -> Verdict {
+        self.both_open(payout)?;
+        let (it, record) = (&self.payouts[payout], &self.records[record]);
+        require(!with_node || self.nodes[it.node].open, AccountNotInitialized)?;
+        require(record.open, AccountNotInitialized)?;
+        require(record.coordinator == it.coordinator, E::WrongCoordinator)?;
+        require(record.node == self.nodes[it.node].address, E::WrongNode)?;
+        let cumulative = record.cumulative;
+        self.may_demand(payout, by, with_node)?;
+        self.demand(payout, cumulative)
+    }
+
     pub(super) fn demand_settle(&mut self, payout: Id) -> Verdict {
+        self.both_open(payout)?;
         let it = &self.payouts[payout];
         let (demanded, since) = it.demand.ok_or(E::NoDemand)?;
-        require(self.has_waited(since, LIVENESS_SLOTS, LIVENESS_SECONDS), E::NotMatured)?;
+        require(self.has_waited(since, self.rules.liveness), E::NotMatured)?;
         let (coordinator, owner) = (it.coordinator, it.owner);
         let it = &mut self.payouts[payout];
         it.demand = None;
@@ -95,9 +142,10 @@ impl Ledger {
         guarantee: u64,
         penalty: u64,
     ) -> Verdict {
-        let (now, promised) = ((self.slot, self.time), self.promised(coordinator));
+        let (now, promised) = (self.now(), self.promised(coordinator));
         let (guarantee, penalty) = (u128::from(guarantee), u128::from(penalty));
         let it = &mut self.coordinators[coordinator];
+        require(it.open, AccountNotInitialized)?;
         require(it.authority == by, E::NotAuthority)?;
         require(guarantee > 0 || penalty > 0, E::AmountZero)?;
         require(it.guarantee >= guarantee, E::InsufficientStake)?;
@@ -116,14 +164,15 @@ impl Ledger {
 
     pub(super) fn coordinator_unbond_claim(&mut self, coordinator: Id) -> Verdict {
         let it = &self.coordinators[coordinator];
+        require(it.open, AccountNotInitialized)?;
         let authority = it.authority;
         let (guarantee, penalty) = (it.guarantee_leaving, it.penalty_leaving);
         let mut due = 0;
-        if self.has_waited(guarantee.1, GUARANTEE_SLOTS, GUARANTEE_SECONDS) {
+        if self.has_waited(guarantee.1, self.rules.guarantee) {
             due += guarantee.0;
             self.coordinators[coordinator].guarantee_leaving.0 = 0;
         }
-        if self.has_waited(penalty.1, UNBOND_SLOTS, UNBOND_SECONDS) {
+        if self.has_waited(penalty.1, self.rules.unbond) {
             due += penalty.0;
             self.coordinators[coordinator].penalty_leaving.0 = 0;
         }

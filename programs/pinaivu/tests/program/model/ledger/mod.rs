@@ -1,12 +1,36 @@
 //! The reference: what everybody has, in plain numbers that never overflow. It computes from what the
 //! documentation promises and shares no arithmetic with the program or its rules.
 
+mod evidence;
+mod foresee;
+mod governance;
+mod guarantees;
+mod operators;
+mod settlement;
+mod users;
+
+use std::sync::Arc;
+
+use pinaivu::error::PinaivuError as E;
 use solana_pubkey::Pubkey;
 
 use crate::harness::Refusal;
+use crate::settings::log::Hash;
+
+pub(super) use evidence::{Evidence, Plan, Purpose, Record, receipt};
+pub(super) use governance::{Proposal, Proposed, Rules, measurement};
 
 /// Position in one of the ledger's lists.
 pub(super) type Id = usize;
+
+/// A slot and a time.
+pub(super) type Moment = (u64, i64);
+
+/// Slots and seconds.
+pub(super) type Wait = (u64, u64);
+
+/// Slots for which an address can be opened.
+pub(super) const WINDOW: u64 = 300;
 
 #[derive(Clone, Debug)]
 pub(super) struct Escrow {
@@ -16,6 +40,8 @@ pub(super) struct Escrow {
     pub(super) free: u128,
     /// In its deposit account, once there is one.
     pub(super) deposited: Option<u128>,
+    /// Tokens of another mint that were sent to it, once any were.
+    pub(super) strayed: Option<u128>,
     pub(super) allowances: u32,
     pub(super) open: bool,
 }
@@ -60,9 +86,9 @@ pub(super) struct Node {
     pub(super) opened: u64,
     pub(super) stake: u128,
     pub(super) unbonding: u128,
-    pub(super) since: (u64, i64),
-    /// Hot keys it had before.
-    pub(super) retired: Vec<Id>,
+    pub(super) since: Moment,
+    /// It contradicted itself.
+    pub(super) suspended: bool,
     pub(super) open: bool,
 }
 
@@ -71,29 +97,64 @@ pub(super) struct Coordinator {
     pub(super) address: Pubkey,
     pub(super) authority: Id,
     pub(super) signer: Id,
+    pub(super) opened: u64,
     pub(super) fee_bps: u16,
     /// The two bonds, and what of them waits to be taken out since when.
     pub(super) guarantee: u128,
     pub(super) penalty: u128,
-    pub(super) guarantee_leaving: (u128, (u64, i64)),
-    pub(super) penalty_leaving: (u128, (u64, i64)),
+    pub(super) guarantee_leaving: (u128, Moment),
+    pub(super) penalty_leaving: (u128, Moment),
     pub(super) debited: u128,
     pub(super) credited: u128,
     pub(super) fees: u128,
     pub(super) fees_paid: u128,
+    /// What it is attested by: the number of a measurement, and of its evidence.
+    pub(super) measurement: Id,
     pub(super) evidence: u8,
-    /// Hot keys it had before.
-    pub(super) retired: Vec<Id>,
+    /// It contradicted itself.
+    pub(super) slashed: bool,
     pub(super) epoch: u32,
-    pub(super) leaves: Vec<[u8; 32]>,
-    /// Address, size and root of every log that was closed, by epoch.
-    pub(super) closed: Vec<(Pubkey, u64, [u8; 32])>,
+    pub(super) leaves: Vec<Hash>,
+    /// For each leaf the node and the amount of its receipt, where it is one. Nothing is foreseen from
+    /// this: it says what is worth trying.
+    pub(super) receipts: Vec<Option<(Id, u64)>>,
+    /// Every log that was closed, by epoch.
+    pub(super) closed: Vec<ClosedLog>,
+    /// What it debited and gave to nobody before it was closed.
+    pub(super) abandoned: u128,
+    pub(super) open: bool,
+}
+
+/// A log that goes no further.
+#[derive(Clone, Debug)]
+pub(super) struct ClosedLog {
+    pub(super) address: Pubkey,
+    pub(super) root: Hash,
+    pub(super) leaves: Arc<[Hash]>,
+    pub(super) receipts: Arc<[Option<(Id, u64)>]>,
 }
 
 impl Coordinator {
     pub(super) fn undistributed(&self) -> u128 {
-        self.debited - self.credited - self.fees
+        self.debited - self.credited - self.fees - self.abandoned
     }
+}
+
+/// Who can have hot keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Party {
+    Coordinator(Id),
+    Node(Id),
+}
+
+/// The record of a hot key that was replaced.
+#[derive(Clone, Debug)]
+pub(super) struct Retired {
+    pub(super) address: Pubkey,
+    pub(super) of: Party,
+    pub(super) key: Id,
+    pub(super) since: Moment,
+    pub(super) open: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -109,9 +170,10 @@ pub(super) struct Payout {
     pub(super) advanced: u128,
     pub(super) guarantee: u128,
     /// A lower guarantee, and when it was asked for.
-    pub(super) lowering: Option<(u128, (u64, i64))>,
+    pub(super) lowering: Option<(u128, Moment)>,
     /// What was demanded, and when.
-    pub(super) demand: Option<(u128, (u64, i64))>,
+    pub(super) demand: Option<(u128, Moment)>,
+    pub(super) open: bool,
 }
 
 impl Payout {
@@ -135,6 +197,13 @@ pub(super) struct Ledger {
     pub(super) slot: u64,
     pub(super) time: i64,
     pub(super) paused: bool,
+    pub(super) governance: Pubkey,
+    pub(super) rules: Rules,
+    pub(super) proposals: Vec<Proposal>,
+    /// By number whether a measurement is on the list. Number 0 stands for none and never is.
+    pub(super) listed: Vec<bool>,
+    /// Whether the other mint has a market.
+    pub(super) second_market: bool,
     pub(super) people: Vec<Person>,
     /// Hot keys.
     pub(super) keys: Vec<Pubkey>,
@@ -143,9 +212,16 @@ pub(super) struct Ledger {
     pub(super) nodes: Vec<Node>,
     pub(super) coordinators: Vec<Coordinator>,
     pub(super) payouts: Vec<Payout>,
+    pub(super) retired: Vec<Retired>,
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) records: Vec<Record>,
     /// Held by the escrow, stake and bond vaults, gifts included.
     pub(super) vaults: [u128; 3],
     pub(super) gifts: [u128; 3],
+    /// Tokens of the market's mint that are no more.
+    pub(super) burned: u128,
+    /// Strayed tokens of another mint that came back.
+    pub(super) recovered: u128,
 }
 
 pub(super) const ESCROW: usize = 0;
@@ -156,13 +232,20 @@ pub(super) const BOND: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Touched {
     Market,
+    SecondMarket,
+    Proposal(Id),
+    Measurement(Id),
     Escrow(Id),
     Allowance(Id),
     Node(Id),
     Coordinator(Id),
     Payout(Id),
+    Retired(Id),
+    Evidence(Id),
+    Record(Id),
     Person(Id),
     Vaults,
+    Strays,
 }
 
 /// What must come of an instruction.
@@ -175,9 +258,49 @@ pub(super) fn require(holds: bool, otherwise: impl Into<Refusal>) -> Result<(), 
 
 impl Ledger {
     /// Both counts of a delay have passed.
-    pub(super) fn has_waited(&self, since: (u64, i64), slots: u64, seconds: u64) -> bool {
+    pub(super) fn has_waited(&self, since: Moment, (slots, seconds): Wait) -> bool {
         let slots = u128::from(self.slot) >= u128::from(since.0) + u128::from(slots);
         slots && i128::from(self.time) >= i128::from(since.1) + i128::from(seconds)
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        (self.slot, self.time)
+    }
+
+    pub(super) fn signer(&self, party: Party) -> Id {
+        match party {
+            Party::Coordinator(id) => self.coordinators[id].signer,
+            Party::Node(id) => self.nodes[id].signer,
+        }
+    }
+
+    /// The record of a key, retired and not closed.
+    pub(super) fn retired(&self, party: Party, key: Id) -> Option<Id> {
+        self.retired.iter().position(|it| it.open && it.of == party && it.key == key)
+    }
+
+    /// Refuses keys that may not speak for a party; `shown` is a retired key's record.
+    pub(super) fn accountable(
+        &self,
+        party: Party,
+        key: Id,
+        shown: Option<Id>,
+    ) -> Result<(), Refusal> {
+        if self.signer(party) == key {
+            return Ok(());
+        }
+        let it = &self.retired[shown.ok_or(E::WrongSignerKey)?];
+        require(it.of == party && it.key == key, E::WrongSignerKey)?;
+        require(!self.has_waited(it.since, self.rules.unbond), E::EvidenceTooOld)
+    }
+
+    /// Takes everything of a slashed bond or stake out of a vault: a quarter, rounded down, goes to
+    /// whoever reports, the rest is burned.
+    pub(super) fn slash(&mut self, vault: usize, total: u128, reporter: Id) {
+        let part = total / 4;
+        self.pay(vault, reporter, part);
+        self.vaults[vault] -= total - part;
+        self.burned += total - part;
     }
 
     /// Moves tokens between a person and a vault.
@@ -201,7 +324,8 @@ impl Ledger {
     pub(super) fn owed_by_escrow(&self) -> u128 {
         let free: u128 = self.escrows.iter().map(|it| it.free).sum();
         let reserved: u128 = self.allowances.iter().map(Allowance::remaining).sum();
-        let collected: u128 = self.coordinators.iter().map(|it| it.debited - it.fees_paid).sum();
+        let collected: u128 =
+            self.coordinators.iter().map(|it| it.debited - it.abandoned - it.fees_paid).sum();
         let paid: u128 = self.payouts.iter().map(Payout::out_of_pool).sum();
         free + reserved + collected - paid
     }
@@ -226,7 +350,8 @@ impl Ledger {
         }
         let held: u128 = self.people.iter().map(|it| it.holds).sum();
         let arrived: u128 = self.escrows.iter().filter_map(|it| it.deposited).sum();
-        assert_eq!(held + arrived + self.vaults.iter().sum::<u128>(), supply);
+        let there = held + arrived + self.vaults.iter().sum::<u128>();
+        assert_eq!(there + self.burned, supply);
         for (id, it) in self.coordinators.iter().enumerate() {
             let own = || self.payouts.iter().filter(move |payout| payout.coordinator == id);
             assert_eq!(own().map(|payout| payout.credited).sum::<u128>(), it.credited);
