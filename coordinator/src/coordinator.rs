@@ -16,7 +16,7 @@ use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
-use crate::http::{App, ListenError, Listener, Network, Web, WebError};
+use crate::http::{Addresses, App, ListenError, Listener, Network, TlsError, Web, WebError};
 use crate::receipts::{
     KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer,
 };
@@ -84,6 +84,9 @@ pub enum StartError {
     /// The API cannot be served.
     #[error(transparent)]
     Http(#[from] ListenError),
+    /// TLS cannot be offered.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The process is ending.
     #[error("interrupted while starting")]
     Interrupted,
@@ -296,10 +299,14 @@ async fn start(
     engine.watch(tasks);
 
     let listener = Listener::bind(config.http.listen).await?;
+    let (listener, scheme) = match (&config.http.tls_cert_file, &config.http.tls_key_file) {
+        (Some(certificate), Some(key)) => (listener.with_tls(certificate, key)?, "https"),
+        _ => (listener, "http"),
+    };
     let http = listener.address();
     let base_url = match &config.http.public_url {
         Some(url) => format!("{}/v1", url.trim_end_matches('/')),
-        None => format!("http://{http}/v1"),
+        None => format!("{scheme}://{http}/v1"),
     };
     let app = App {
         engine: engine.clone(),
@@ -325,6 +332,10 @@ async fn start(
         ),
         store: store.clone(),
         nodes: Arc::clone(&nodes),
+        addresses: Arc::new(Addresses::new(
+            config.limits.address_requests_per_minute,
+            config.http.trusted_proxies.clone(),
+        )),
         limits: config.limits.clone(),
         timeouts: config.timeouts,
         clock,

@@ -23,6 +23,7 @@ use crate::identity::Identity;
 use crate::journal::{Journal, JournalError, LiveTicket};
 use crate::key::{HotKey, KeyError};
 use crate::offer::{Offers, PriceList};
+use crate::public::{PublicDoor, PublicError, PublicServing};
 use crate::report::error_chain;
 use crate::represent::Representer;
 use crate::serving::Server;
@@ -59,6 +60,9 @@ pub enum StartError {
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There is no public door.
+    #[error(transparent)]
+    Public(#[from] PublicError),
 }
 
 /// What a node says once it serves: the content of `--ready-file`.
@@ -97,6 +101,7 @@ pub struct Node {
     failed: CancellationToken,
     asks: Stage,
     evidence: Stage,
+    public: Stage,
     tunnels: Stage,
     background: Stage,
     journal: Journal,
@@ -149,6 +154,7 @@ impl Node {
             grace: Duration::from_secs(config.serving.grace_seconds),
             asks: Stage::new(&failed),
             evidence: Stage::new(&failed),
+            public: Stage::new(&failed),
             tunnels: Stage::new(&failed),
             background: Stage::new(&failed),
             failed,
@@ -158,10 +164,29 @@ impl Node {
         let prices = PriceList::new(&config);
         node.background.spawn("backend watch", |stop| backend.watch(stop));
         node.background.spawn("offers", |stop| prices.follow(backend_state, offers_sender, stop));
+        let door = match &config.public {
+            Some(public) => Some(PublicDoor::open(public).await?),
+            None => None,
+        };
+        let public = door.as_ref().map(|door| Arc::from(door.address()));
         let taken = node.journal.live_tickets(clock.now()).await?;
         for coordinator in &config.coordinators {
-            let serving = Serving { config: &config, chain: &chain, clock: &clock, tls: &tls };
+            let serving = Serving {
+                config: &config,
+                chain: &chain,
+                clock: &clock,
+                tls: &tls,
+                public: &public,
+            };
             node.serve(coordinator, &taken, &serving).await?;
+        }
+        if let Some(door) = door {
+            let serving = PublicServing {
+                server: Arc::clone(&node.server),
+                counterparties: node.counterparties.clone(),
+                max_request_bytes: config.serving.max_request_bytes,
+            };
+            node.public.spawn("public door", |stop| door.run(serving, stop));
         }
         let housekeeping = Housekeeping {
             journal: node.journal.clone(),
@@ -194,7 +219,7 @@ impl Node {
         taken: &[LiveTicket],
         with: &Serving<'_>,
     ) -> Result<(), StartError> {
-        let Serving { config, chain, clock, tls } = *with;
+        let Serving { config, chain, clock, tls, public } = *with;
         let holdings = self.journal.holdings(coordinator.id).await?;
         let (work_sender, work) = mpsc::unbounded_channel();
         let counterparty =
@@ -222,6 +247,7 @@ impl Node {
             chain: Arc::clone(chain),
             clock: Arc::clone(clock),
             tls: Arc::clone(tls),
+            public: public.clone(),
         };
         self.tunnels.spawn("tunnel", |stop| tunnel.run(stop));
         let desk = AskDesk {
@@ -282,6 +308,7 @@ impl Node {
         tracing::info!("stopping: asks are withdrawn, running answers may finish");
         self.asks.end(STAGE_LIMIT).await;
         self.server.stop(self.grace).await;
+        self.public.end(STAGE_LIMIT).await;
         if tokio::time::timeout(STAGE_LIMIT, self.server.finish_afterwork()).await.is_err() {
             tracing::warn!("some cancelled answers were not counted in time");
         }
@@ -299,6 +326,7 @@ struct Serving<'a> {
     chain: &'a Arc<dyn NodeChain>,
     clock: &'a Arc<dyn Clock>,
     tls: &'a Arc<rustls::ClientConfig>,
+    public: &'a Option<Arc<str>>,
 }
 
 fn fee_payer(path: Option<&PathBuf>, hot: &Arc<HotKey>) -> Result<Arc<HotKey>, StartError> {

@@ -105,6 +105,8 @@ pub struct Tunnel {
     pub clock: Arc<dyn Clock>,
     /// See [`client_config`].
     pub tls: Arc<ClientConfig>,
+    /// Where redirected clients reach this node, if they do.
+    pub public: Option<Arc<str>>,
 }
 
 impl Tunnel {
@@ -193,6 +195,7 @@ impl Tunnel {
             signer: facts.signer,
             proven: CancellationToken::new(),
             goodbye: Mutex::default(),
+            public: self.public.clone(),
         });
         let service = {
             let door = Arc::clone(&door);

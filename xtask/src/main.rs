@@ -5,6 +5,7 @@
 
 mod app;
 mod bench;
+mod chaos;
 mod conformance;
 mod lies;
 mod program;
@@ -27,7 +28,9 @@ enum Command {
     Program(program::Command),
     /// Measure clearing, the whole path and memory.
     Bench(bench::BenchArgs),
-    /// The official OpenAI SDK, unmodified, against a gateway.
+    /// Kill nodes under load and see what is lost.
+    Chaos(chaos::ChaosArgs),
+    /// Official SDKs and other people's clients, unmodified, against a gateway.
     Conformance(conformance::ConformanceArgs),
     /// Run the audit against a coordinator that lies in every way it can.
     Lies,
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Program(command) => program::run(command),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Conformance(arguments) => conformance::run_all(&arguments),
         Command::Lies => lies::run(),
         Command::Test(arguments) => test::run(&arguments),

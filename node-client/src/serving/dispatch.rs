@@ -40,6 +40,8 @@ struct Running {
     ticket: Ticket,
     ran: Ran,
     place: OwnedSemaphorePermit,
+    /// Whether the coordinator does not see the answer.
+    direct: bool,
 }
 
 pub(super) struct Dispatch {
@@ -53,8 +55,9 @@ impl Dispatch {
         ticket: Ticket,
         ran: Ran,
         place: OwnedSemaphorePermit,
+        direct: bool,
     ) -> Self {
-        Self { running: Some(Running { server, counterparty, ticket, ran, place }) }
+        Self { running: Some(Running { server, counterparty, ticket, ran, place, direct }) }
     }
 
     /// No answer was begun: nothing to prove.
@@ -69,12 +72,13 @@ impl Dispatch {
         answer: &Answer,
         seen: u32,
     ) -> Option<Concluded> {
-        let Running { server, counterparty, ticket, ran, place } = self.running.take()?;
+        let Running { server, counterparty, ticket, ran, place, direct } = self.running.take()?;
         let (input, output) = match answer.usage {
             Some(usage) => (usage.prompt_tokens, usage.completion_tokens),
             None => (TokenCount::ZERO, TokenCount(seen)),
         };
         let work = work(&server, ticket, &ran, answer, (input, output), outcome);
+        let work = Work { delivered: !direct, ..work };
         Some(Concluded { counterparty, work: Some(work), _place: place })
     }
 
@@ -96,7 +100,7 @@ impl Drop for Dispatch {
 
 impl Running {
     fn cancel(self, answer: Answer, seen: u32) {
-        let Self { server, counterparty, ticket, ran, place } = self;
+        let Self { server, counterparty, ticket, ran, place, .. } = self;
         let afterwork = server.afterwork.clone();
         let runtime = server.runtime.clone();
         let span = tracing::Span::current();
