@@ -5,7 +5,7 @@
 //! `10s`, `5m`. The signer's key is not in here, only the path of its file.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -136,6 +136,12 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Base URL shown to people when it is not `http://{listen}`.
     pub public_url: Option<String>,
+    /// PEM file of the certificate and those that lead to its root; absent: no TLS here.
+    pub tls_cert_file: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key_file: Option<PathBuf>,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// How long running streams may take to end at shutdown.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub drain: Duration,
@@ -146,6 +152,9 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            tls_cert_file: None,
+            tls_key_file: None,
+            trusted_proxies: Vec::new(),
             drain: Duration::from_secs(30),
         }
     }
@@ -352,6 +361,11 @@ pub struct Limits {
     pub queue_per_allowance: usize,
     /// Bytes of the bodies of those that wait, together.
     pub queue_bytes: usize,
+    /// Connections of clients at once; further ones are closed.
+    pub connections: usize,
+    /// Requests a minute from one address for what costs nothing, keys that open nothing included; 0: as
+    /// many as it likes.
+    pub address_requests_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -369,6 +383,8 @@ impl Default for Limits {
             queue: 1024,
             queue_per_allowance: 64,
             queue_bytes: 64 * 1024 * 1024,
+            connections: 16_384,
+            address_requests_per_minute: 6_000,
         }
     }
 }
@@ -386,6 +402,9 @@ pub struct Timeouts {
     /// For a whole request.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub total: Duration,
+    /// For a node's report of an answer that the client fetched itself, after the request's time is over.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub report: Duration,
     /// How long a client may leave a stream unread before it counts as gone.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub client_stall: Duration,
@@ -406,6 +425,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(60),
             idle: Duration::from_secs(60),
             total: Duration::from_secs(600),
+            report: Duration::from_secs(10),
             client_stall: Duration::from_secs(60),
             queue: Duration::from_secs(10),
             request_head: Duration::from_secs(30),
@@ -472,8 +492,17 @@ impl Config {
                 return invalid("models", "a weight of 0 would make tokens free");
             }
         }
+        if self.http.tls_cert_file.is_some() != self.http.tls_key_file.is_some() {
+            return invalid(
+                "http.tls_cert_file",
+                "a certificate needs its tls_key_file, and it one",
+            );
+        }
         if self.limits.attempts == 0 {
             return invalid("limits.attempts", "at least one node must be tried");
+        }
+        if self.limits.connections == 0 {
+            return invalid("limits.connections", "at least one client must be able to connect");
         }
         if self.limits.choices == 0 {
             return invalid("limits.choices", "at least one choice must be allowed");

@@ -18,7 +18,7 @@ use crate::attestation::{Attestation, bound_configuration};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
-use crate::http::{App, ListenError, Listener, Network, Web, WebError};
+use crate::http::{Addresses, App, ListenError, Listener, Network, TlsError, Web, WebError};
 use crate::receipts::{
     KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer, WitnessDesk,
     archive, submit,
@@ -99,6 +99,9 @@ pub enum StartError {
     /// The API cannot be served.
     #[error(transparent)]
     Http(#[from] ListenError),
+    /// TLS cannot be offered.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The process is ending.
     #[error("interrupted while starting")]
     Interrupted,
@@ -349,10 +352,14 @@ async fn start(
     engine.watch(tasks);
 
     let listener = Listener::bind(config.http.listen).await?;
+    let (listener, scheme) = match (&config.http.tls_cert_file, &config.http.tls_key_file) {
+        (Some(certificate), Some(key)) => (listener.with_tls(certificate, key)?, "https"),
+        _ => (listener, "http"),
+    };
     let http = listener.address();
     let base_url = match &config.http.public_url {
         Some(url) => format!("{}/v1", url.trim_end_matches('/')),
-        None => format!("http://{http}/v1"),
+        None => format!("{scheme}://{http}/v1"),
     };
     if config.receipts.keep_hot > 0 {
         let (receipts, store, keep) = (receipts.clone(), store.clone(), config.receipts.keep_hot);
@@ -391,6 +398,10 @@ async fn start(
         attestation,
         store: store.clone(),
         nodes: Arc::clone(&nodes),
+        addresses: Arc::new(Addresses::new(
+            config.limits.address_requests_per_minute,
+            config.http.trusted_proxies.clone(),
+        )),
         limits: config.limits.clone(),
         timeouts: config.timeouts,
         clock,

@@ -11,6 +11,7 @@ pub use environment::{ENVIRONMENT, EnvironmentVariable, log_filter};
 pub use money::{MoneyError, parse_usdc};
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,6 +59,23 @@ pub struct Config {
     /// What coordinators must prove about their code.
     #[serde(default)]
     pub attestation: AttestationConfig,
+    /// The door for clients that are sent here; absent: none.
+    pub public: Option<PublicConfig>,
+}
+
+/// A public address, for answers that go straight to clients.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicConfig {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// What clients are sent to, `https://` and what comes before `/v1`; when absent, the address above.
+    /// Coordinators take `http://` only for their own machine.
+    pub url: Option<String>,
+    /// PEM file of the certificate and those that lead to its root; absent: a proxy in front ends TLS.
+    pub tls_cert_file: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key_file: Option<PathBuf>,
 }
 
 /// The cluster the accounts live on.
@@ -163,6 +181,8 @@ pub enum FeatureName {
     Embeddings,
     /// Completions of a prompt as it is.
     Completions,
+    /// Goes on with an assistant message that is not finished.
+    Continuation,
 }
 
 impl FeatureName {
@@ -177,6 +197,7 @@ impl FeatureName {
             Self::Images => Features::IMAGES,
             Self::Embeddings => Features::EMBEDDINGS,
             Self::Completions => Features::COMPLETIONS,
+            Self::Continuation => Features::CONTINUATION,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::CoordinatorId;
+use pinaivu_protocol::ids::{CoordinatorId, PublicKey};
 use pinaivu_protocol::units::{Tariff, UnixMillis};
 use tokio::sync::{mpsc, watch};
 
@@ -44,6 +44,7 @@ pub struct Counterparty {
     work: mpsc::UnboundedSender<Work>,
     backlog: AtomicUsize,
     storing: AtomicBool,
+    signer: Mutex<Option<PublicKey>>,
 }
 
 impl Counterparty {
@@ -67,6 +68,7 @@ impl Counterparty {
             work,
             backlog: AtomicUsize::new(0),
             storing: AtomicBool::new(true),
+            signer: Mutex::default(),
         }
     }
 
@@ -80,6 +82,17 @@ impl Counterparty {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// It has proved that it holds this key, which the chain names.
+    pub fn proved(&self, signer: PublicKey) {
+        *self.signer.lock() = Some(signer);
+    }
+
+    /// The key it last proved to hold, which signs tickets that clients carry here.
+    #[must_use]
+    pub fn signer(&self) -> Option<PublicKey> {
+        *self.signer.lock()
     }
 
     /// What it owes.

@@ -27,6 +27,7 @@ pub mod journal;
 pub mod key;
 pub mod node;
 pub mod offer;
+pub mod public;
 mod report;
 pub mod represent;
 pub mod serving;

@@ -24,6 +24,7 @@ use crate::identity::Identity;
 use crate::journal::{Journal, JournalError};
 use crate::key::{HotKey, KeyError};
 use crate::offer::{Offers, PriceList};
+use crate::public::{PublicDoor, PublicError, PublicServing};
 use crate::report::error_chain;
 use crate::represent::Representer;
 use crate::serving::Server;
@@ -60,6 +61,9 @@ pub enum StartError {
     /// There is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There is no public door.
+    #[error(transparent)]
+    Public(#[from] PublicError),
 }
 
 /// What a node says once it serves: the content of `--ready-file`.
@@ -100,6 +104,7 @@ pub struct Node {
     failed: CancellationToken,
     asks: Stage,
     evidence: Stage,
+    public: Stage,
     tunnels: Stage,
     background: Stage,
     journal: Journal,
@@ -156,6 +161,7 @@ impl Node {
             grace: Duration::from_secs(config.serving.grace_seconds),
             asks: Stage::new(&failed),
             evidence: Stage::new(&failed),
+            public: Stage::new(&failed),
             tunnels: Stage::new(&failed),
             background: Stage::new(&failed),
             failed,
@@ -166,6 +172,11 @@ impl Node {
         node.background.spawn("backend watch", |stop| backend.watch(stop));
         node.background.spawn("offers", |stop| prices.follow(backend_state, offers_sender, stop));
         let attestation = AttestationRule { require: config.attestation.require, nitro_root };
+        let door = match &config.public {
+            Some(public) => Some(PublicDoor::open(public).await?),
+            None => None,
+        };
+        let public = door.as_ref().map(|door| Arc::from(door.address()));
         for coordinator in &config.coordinators {
             let serving = Serving {
                 config: &config,
@@ -173,8 +184,17 @@ impl Node {
                 clock: &clock,
                 tls: &tls,
                 attestation: &attestation,
+                public: &public,
             };
             node.serve(coordinator, &serving).await?;
+        }
+        if let Some(door) = door {
+            let serving = PublicServing {
+                server: Arc::clone(&node.server),
+                counterparties: node.counterparties.clone(),
+                max_request_bytes: config.serving.max_request_bytes,
+            };
+            node.public.spawn("public door", |stop| door.run(serving, stop));
         }
         let housekeeping = Housekeeping {
             journal: node.journal.clone(),
@@ -218,7 +238,7 @@ impl Node {
         coordinator: &CoordinatorConfig,
         with: &Serving<'_>,
     ) -> Result<(), StartError> {
-        let Serving { config, chain, clock, tls, attestation } = *with;
+        let Serving { config, chain, clock, tls, attestation, public } = *with;
         let holdings = self.journal.holdings(coordinator.id).await?;
         let (work_sender, work) = mpsc::unbounded_channel();
         let counterparty = Arc::new(Counterparty::new(coordinator.id, &holdings, work_sender));
@@ -246,6 +266,7 @@ impl Node {
             clock: Arc::clone(clock),
             tls: Arc::clone(tls),
             attestation: attestation.clone(),
+            public: public.clone(),
         };
         self.tunnels.spawn("tunnel", |stop| tunnel.run(stop));
         let desk = AskDesk {
@@ -306,6 +327,7 @@ impl Node {
         tracing::info!("stopping: asks are withdrawn, running answers may finish");
         self.asks.end(STAGE_LIMIT).await;
         self.server.stop(self.grace).await;
+        self.public.end(STAGE_LIMIT).await;
         if tokio::time::timeout(STAGE_LIMIT, self.server.finish_afterwork()).await.is_err() {
             tracing::warn!("some cancelled answers were not counted in time");
         }
@@ -324,6 +346,7 @@ struct Serving<'a> {
     clock: &'a Arc<dyn Clock>,
     tls: &'a Arc<rustls::ClientConfig>,
     attestation: &'a AttestationRule,
+    public: &'a Option<Arc<str>>,
 }
 
 fn fee_payer(path: Option<&PathBuf>, hot: &Arc<HotKey>) -> Result<Arc<HotKey>, StartError> {

@@ -145,8 +145,8 @@ const fn assumed_features(kind: BackendKind) -> Features {
         .union(Features::LOGPROBS)
         .union(Features::COMPLETIONS);
     match kind {
-        BackendKind::LlamaCpp => common.union(Features::TOOLS),
-        BackendKind::Vllm => common,
+        BackendKind::LlamaCpp => common.union(Features::TOOLS).union(Features::CONTINUATION),
+        BackendKind::Vllm => common.union(Features::CONTINUATION),
         BackendKind::Openai | BackendKind::Auto => Features::CHAT,
     }
 }

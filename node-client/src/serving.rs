@@ -80,6 +80,8 @@ pub struct Caller<'a> {
     pub counterparty: &'a Arc<Counterparty>,
     /// How they are read.
     pub tickets: &'a dyn TicketReader,
+    /// Whether the answer goes to the client itself: then the coordinator gets it with the proof.
+    pub direct: bool,
 }
 
 /// Limits on what is taken on.
@@ -297,6 +299,7 @@ impl Server {
                 request: prepared.body.clone(),
             },
             place,
+            caller.direct,
         );
         let answer = match self.backend.ask_model(endpoint, prepared.body).await {
             Ok(answer) => answer,

@@ -109,6 +109,8 @@ pub struct Tunnel {
     pub tls: Arc<ClientConfig>,
     /// What it must prove about its code.
     pub attestation: AttestationRule,
+    /// Where redirected clients reach this node, if they do.
+    pub public: Option<Arc<str>>,
 }
 
 impl Tunnel {
@@ -200,6 +202,7 @@ impl Tunnel {
             facts,
             proven: CancellationToken::new(),
             goodbye: Mutex::default(),
+            public: self.public.clone(),
         });
         let service = {
             let door = Arc::clone(&door);

@@ -75,10 +75,10 @@ async fn node_killed_before_its_first_byte_is_not_noticed_by_the_client() {
     settles_exactly(&network, &all).await;
 }
 
-#[tokio::test]
-async fn node_killed_mid_answer_ends_in_a_clean_error_metered_to_what_was_delivered() {
-    let (backend, network) = with_scripted(&[]).await;
-    backend.enqueue(Answer::of_pieces(400).every(Duration::from_millis(50)));
+/// Streams from the first node, which is killed after a second of it; gives the events and the request.
+async fn killed_mid_answer(backend: &ScriptedServer, network: &Network) -> (Vec<Value>, String) {
+    backend.enqueue(Answer::of_pieces(60).every(Duration::from_millis(50)));
+    backend.enqueue(Answer::of_pieces(60));
     let mut body = network.request("tell me a long story").unwrap();
     body["stream"] = json!(true);
     body["max_tokens"] = json!(400);
@@ -95,14 +95,44 @@ async fn node_killed_mid_answer_ends_in_a_clean_error_metered_to_what_was_delive
         .filter_map(|line| line.strip_prefix("data: "))
         .filter_map(|data| serde_json::from_str(data).ok())
         .collect();
+    (events, reply.request_id.unwrap())
+}
+
+fn text_of(events: &[Value]) -> String {
+    events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn node_killed_mid_answer_is_taken_over_by_another_and_each_is_paid_its_part() {
+    let (backend, network) = with_scripted(&[]).await;
+    let (events, request) = killed_mid_answer(&backend, &network).await;
+    let whole: String = (0..60).map(|at| format!(" token{at}")).collect();
+    assert_eq!(text_of(&events), whole);
+    assert!(events.iter().all(|event| event["error"].is_null()));
+    let all = receipts(&network.receipt(&request).await.unwrap());
+    let nodes = network.nodes().unwrap();
+    let served: Vec<_> =
+        all.iter().map(|receipt| (receipt.head.record.node, receipt.body.outcome)).collect();
+    assert_eq!(served, [(nodes[0], Outcome::Failed), (nodes[1], Outcome::Completed)]);
+    let tokens: u32 = all.iter().map(|receipt| receipt.body.output_tokens.get()).sum();
+    // And the end, which servers count.
+    assert_eq!(tokens, 61);
+    settles_exactly(&network, &all).await;
+}
+
+#[tokio::test]
+async fn node_killed_mid_answer_without_another_ends_in_a_clean_error_metered_to_what_was_delivered()
+ {
+    let (backend, network) = with_scripted(&["--nodes", "1"]).await;
+    let (events, request) = killed_mid_answer(&backend, &network).await;
     let delivered =
         events.iter().filter(|event| event["choices"][0]["delta"]["content"].is_string()).count();
-    assert!(delivered > 0, "{text}");
+    assert!(delivered > 0, "{events:?}");
     let error = &events.last().unwrap()["error"];
-    assert_eq!(error["code"], "answer_interrupted", "{text}");
+    assert_eq!(error["code"], "answer_interrupted", "{events:?}");
     assert!(error["message"].is_string() && error["type"].is_string());
 
-    let all = receipts(&network.receipt(&reply.request_id.unwrap()).await.unwrap());
+    let all = receipts(&network.receipt(&request).await.unwrap());
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].body.outcome, Outcome::Failed);
     let charged = usize::try_from(all[0].body.output_tokens.get()).unwrap();

@@ -5,6 +5,7 @@
 
 mod app;
 mod bench;
+mod chaos;
 mod conformance;
 mod fuzz;
 mod lies;
@@ -29,7 +30,9 @@ enum Command {
     Program(program::Command),
     /// Measure clearing, the whole path and memory.
     Bench(bench::BenchArgs),
-    /// The official OpenAI SDK, unmodified, against a gateway.
+    /// Kill nodes under load and see what is lost.
+    Chaos(chaos::ChaosArgs),
+    /// Official SDKs and other people's clients, unmodified, against a gateway.
     Conformance(conformance::ConformanceArgs),
     /// Every decoder that meets the outside, under libFuzzer.
     Fuzz(fuzz::FuzzArgs),
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Program(command) => program::run(command),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Conformance(arguments) => conformance::run_all(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Lies => lies::run(),

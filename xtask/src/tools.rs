@@ -80,8 +80,12 @@ impl Tool {
 
 /// A Python interpreter with `tests/python/requirements.txt` installed.
 pub(crate) fn python_environment() -> Result<PathBuf> {
-    let requirements = root().join("tests/python/requirements.txt");
-    let digest = sha256(&requirements)?;
+    python_environment_of(&root().join("tests/python/requirements.txt"))
+}
+
+/// A Python interpreter with a file of requirements installed.
+pub(crate) fn python_environment_of(requirements: &Path) -> Result<PathBuf> {
+    let digest = sha256(requirements)?;
     let tag = digest.get(..16).context("a digest is 64 digits")?;
     let directory = cache()?.join(format!("python-{tag}"));
     let python = directory.join("bin/python");
@@ -89,7 +93,7 @@ pub(crate) fn python_environment() -> Result<PathBuf> {
     if stamp.exists() {
         return Ok(python);
     }
-    eprintln!("installing the official SDKs for tests (tests/python/requirements.txt) …");
+    eprintln!("installing Python packages ({}) …", requirements.display());
     run(
         Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory),
         "making a Python environment",
@@ -98,14 +102,15 @@ pub(crate) fn python_environment() -> Result<PathBuf> {
         Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .arg("--requirement")
-            .arg(&requirements),
+            .arg(requirements),
         "installing Python packages",
     )?;
     std::fs::write(&stamp, &digest)?;
     Ok(python)
 }
 
-fn sha256(path: &Path) -> Result<String> {
+/// Of a file, in hexadecimal.
+pub(crate) fn sha256(path: &Path) -> Result<String> {
     use sha2::{Digest, Sha256};
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(hex::encode(Sha256::digest(&bytes)))

@@ -57,6 +57,14 @@ fn address_variable_that_is_no_address_is_an_error() {
 }
 
 #[test]
+fn certificate_without_its_key_is_refused() {
+    let mut config = Config::parse(EXAMPLE).unwrap();
+    config.http.tls_cert_file = Some("chain.pem".into());
+    let error = config.check().unwrap_err().to_string();
+    assert!(error.starts_with("http.tls_cert_file: "), "{error}");
+}
+
+#[test]
 fn weight_of_zero_is_refused() {
     let mut config = Config::parse(EXAMPLE).unwrap();
     config.models.default.output_weight = 0;

@@ -44,6 +44,8 @@ pub struct Asked {
     pub body: Bytes,
     /// Wishes given beside the body; each goes before the body's.
     pub preferences: Option<Preferences>,
+    /// Whether the client may be sent to the node: not where the node's answer is not the client's.
+    pub redirectable: bool,
 }
 
 /// A request that may be served. Holds money and a place until it is dropped or handed on.
@@ -59,6 +61,10 @@ pub(super) struct Admitted {
     pub(super) rated: bool,
     /// Whom to try, where that is not the auction's own order.
     pub(super) order: Option<Vec<Candidate>>,
+    /// After how long without a first byte a second node is asked as well.
+    pub(super) hedge: Option<Duration>,
+    /// Whether the client takes a redirect to the node.
+    pub(super) direct: bool,
     pub(super) hold: Hold,
     pub(super) flight: Flight,
 }
@@ -77,7 +83,7 @@ impl Engine {
         caller: &Caller,
         asked: Asked,
     ) -> Result<Admitted, RequestError> {
-        let Asked { endpoint, body, preferences } = asked;
+        let Asked { endpoint, body, preferences, redirectable } = asked;
         let Read { request, salt, commitment } = read(endpoint, &body).await?;
         let wishes = Wishes::of(preferences, request.preferences.as_deref())?;
         if !caller.may_ask_for(&request.model) {
@@ -133,6 +139,7 @@ impl Engine {
         let order = wishes.order(&clearing, |node| self.nodes.speed(&request.model, node));
         // Only of requests that are served: nobody fills the disk for nothing.
         self.nodes.cleared(&terms);
+        let stream = request.stream;
         Ok(Admitted {
             body,
             request,
@@ -141,6 +148,8 @@ impl Engine {
             bounds,
             clearing,
             order,
+            hedge: wishes.hedge.filter(|_| stream),
+            direct: wishes.direct && redirectable,
             rated: !wishes.is_pinned(),
             hold,
             flight,

@@ -3,9 +3,10 @@
 //! Invariant: an assignment ends exactly once, as one of: given up before the first byte (nothing is
 //! charged, the money goes to the next attempt or back), complete, or interrupted. Dropping it is an
 //! interruption by the client, so that a request whose future is dropped is accounted for like any
-//! other.
+//! other. Where two assignments of one request race, only one of them is: see [`Race`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pinaivu_auction::{Candidate, Seat};
@@ -14,8 +15,9 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::Segment;
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::receipt::AuctionDigest;
+use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::ticket::Ticket;
-use pinaivu_protocol::units::UnixMillis;
+use pinaivu_protocol::units::{TokenCount, UnixMillis};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -31,7 +33,7 @@ pub(super) struct Claim {
     pub(super) hash: Hash32,
     pub(super) digest: AuctionDigest,
     pub(super) bounds: Bounds,
-    pub(super) hold: Hold,
+    pub(super) hold: Arc<Hold>,
     pub(super) flight: Flight,
 }
 
@@ -66,6 +68,12 @@ impl Claim {
     }
 }
 
+/// A ticket that is on its way to its node with the client, and the place it has there.
+pub(super) struct Handed {
+    pub(super) claim: Claim,
+    pub(super) seat: Option<Seat>,
+}
+
 /// See the module.
 pub(super) struct Assignment {
     engine: Engine,
@@ -73,14 +81,29 @@ pub(super) struct Assignment {
     seat: Option<Seat>,
     claim: Option<Claim>,
     rated: bool,
+    race: Option<Race>,
     dispatched: Instant,
     first_byte: Option<Instant>,
 }
 
-/// What an attempt that failed leaves for the next one.
+/// What every ticket of a request is issued against: its money, given back when the last one is
+/// accounted for, and its place.
+#[derive(Clone)]
 pub(super) struct Means {
-    pub(super) hold: Hold,
+    pub(super) hold: Arc<Hold>,
     pub(super) flight: Flight,
+}
+
+/// Shared by assignments that race for one request: whether one of them has its receipt. The others'
+/// tickets are void.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Race(Arc<AtomicBool>);
+
+impl Race {
+    /// Whether nobody had it before.
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// Whose fault it is that an attempt failed.
@@ -109,7 +132,7 @@ impl Assignment {
             coordinator: engine.coordinator,
             node: candidate.node,
             request: means.flight.request(),
-            segment: Segment(0),
+            segment: request.segment,
             model: request.model.clone(),
             max_output: request.bounds.output,
             tariff: candidate.tariff,
@@ -140,6 +163,7 @@ impl Assignment {
             seat: Some(seat),
             claim: Some(claim),
             rated: request.rated,
+            race: None,
             dispatched: Instant::now(),
             first_byte: None,
         }
@@ -155,6 +179,19 @@ impl Assignment {
         self.claim.as_ref().map(|claim| &claim.ticket)
     }
 
+    /// Takes part in a race, if there is one.
+    pub(super) fn racing(mut self, race: &Race) -> Self {
+        self.race = Some(race.clone());
+        self
+    }
+
+    /// It alone goes on.
+    pub(super) fn win(&mut self) {
+        if let Some(race) = self.race.take() {
+            race.take();
+        }
+    }
+
     /// The first byte of the answer is here.
     pub(super) fn begun(&mut self) {
         self.first_byte.get_or_insert_with(Instant::now);
@@ -162,13 +199,23 @@ impl Assignment {
 
     /// Nothing of an answer has reached the client and nothing will from this node: its ticket is void,
     /// whatever it says later.
-    pub(super) fn give_up(mut self, fault: Fault) -> Option<Means> {
-        let claim = self.claim.take()?;
+    pub(super) fn give_up(mut self, fault: Fault) {
+        self.void(fault);
+    }
+
+    fn void(&mut self, fault: Fault) {
+        let Some(claim) = self.claim.take() else { return };
         if fault == Fault::Node && self.rated {
             self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
         }
         self.engine.receipts.abandon(&claim.ticket);
-        Some(Means { hold: claim.hold, flight: claim.flight })
+    }
+
+    /// The client carries the ticket to the node itself; what becomes of it the node reports.
+    pub(super) fn hand_over(mut self) -> Option<(Signed<Ticket>, Handed)> {
+        let claim = self.claim.take()?;
+        let signed = self.engine.signer.sign_ticket(claim.ticket.clone());
+        Some((signed, Handed { claim, seat: self.seat.take() }))
     }
 
     /// The whole answer has passed.
@@ -198,6 +245,15 @@ impl Assignment {
         proof: Option<ProofOfInference>,
     ) {
         self.end_interrupted(delivered, outcome, proof);
+    }
+
+    /// Another node has gone on with the answer. This one is paid for what it delivered and not for the
+    /// prompt, which the other one had to read again: the client pays for it once.
+    pub(super) fn superseded(mut self, delivered: Delivered, proof: Option<ProofOfInference>) {
+        if let Some(claim) = &mut self.claim {
+            claim.bounds.input = TokenCount::ZERO;
+        }
+        self.end_interrupted(delivered, Outcome::Failed, proof);
     }
 
     fn end_interrupted(
@@ -230,7 +286,11 @@ impl Assignment {
 
 impl Drop for Assignment {
     fn drop(&mut self) {
-        self.end_interrupted(Delivered::default(), Outcome::Cancelled, None);
+        if self.race.take().is_none_or(|race| race.take()) {
+            self.end_interrupted(Delivered::default(), Outcome::Cancelled, None);
+        } else {
+            self.void(Fault::Other);
+        }
         self.seat.take();
         self.engine.queue.call();
     }
@@ -254,8 +314,10 @@ fn matching(
     matches.then_some(proof)
 }
 
-/// What all attempts of one request share.
+/// What all attempts at one segment of a request share.
+#[derive(Clone)]
 pub(super) struct RequestFacts {
+    pub(super) segment: Segment,
     pub(super) model: String,
     pub(super) salt: Salt,
     pub(super) commitment: Hash32,
@@ -267,6 +329,7 @@ pub(super) struct RequestFacts {
 impl RequestFacts {
     pub(super) fn of(admitted: &Admitted) -> Self {
         Self {
+            segment: Segment(0),
             model: admitted.request.model.clone(),
             salt: admitted.salt,
             commitment: admitted.commitment,

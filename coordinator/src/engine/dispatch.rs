@@ -1,19 +1,27 @@
 //! Gives a request to the best candidate, and to the next one when that fails before anything has
 //! reached the client.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use pinaivu_auction::Candidate;
 use pinaivu_openai::{ApiError, ChatRequest, Endpoint, UpstreamError};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::RequestId;
+use pinaivu_protocol::ticket::TICKET_PARAMETER;
 use pinaivu_protocol::tunnel::REFUSAL_HEADER;
 use tokio::time::{Instant, timeout_at};
 
 use super::Engine;
 use super::admit::{Admitted, Asked};
-use super::assignment::{Assignment, Fault, Means, RequestFacts};
+use super::assignment::{Assignment, Fault, Means, Race, RequestFacts};
+use super::continuation::{self, Continuation};
 use super::error::RequestError;
 use super::queue::NoTurn;
 use super::relay::{Additions, Broken, EventRelay};
@@ -43,11 +51,13 @@ pub enum Answer {
     Whole(Bytes),
     /// Server-sent events.
     Stream(AnswerStream),
+    /// The node answers the client itself, at this URL.
+    Elsewhere(String),
 }
 
 /// Why one node did not answer.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error(transparent)]
     Dispatch(#[from] DispatchError),
     #[error("it refused the ticket: {0}")]
@@ -68,12 +78,77 @@ enum Failure {
     TimedOut,
 }
 
-/// A stream of which the first chunk is here.
-struct Begun {
-    upstream: Incoming,
-    events: EventRelay,
-    ready: BytesMut,
+impl Failure {
+    /// Whose fault it is.
+    pub(super) const fn fault(&self) -> Fault {
+        match self {
+            Self::Request(_) => Fault::Other,
+            _ => Fault::Node,
+        }
+    }
 }
+
+/// A stream of which the first chunk is here.
+pub(super) struct Begun {
+    pub(super) upstream: Incoming,
+    pub(super) events: EventRelay,
+    pub(super) ready: BytesMut,
+}
+
+/// What all attempts at one segment of a request have in common.
+#[derive(Clone)]
+pub(super) struct Errand {
+    pub(super) request: Arc<ChatRequest>,
+    pub(super) body: Bytes,
+    pub(super) facts: RequestFacts,
+    pub(super) additions: Additions,
+    pub(super) deadline: Instant,
+}
+
+/// Who was tried, and what may still be.
+struct Course<'a> {
+    engine: &'a Engine,
+    errand: &'a Errand,
+    means: &'a Means,
+    candidates: std::slice::Iter<'a, Candidate>,
+    attempts: u16,
+}
+
+impl Course<'_> {
+    /// A ticket for the next candidate with room.
+    fn next(&mut self) -> Option<Assignment> {
+        let Self { engine, errand, means, .. } = *self;
+        if self.attempts >= engine.limits.attempts || Instant::now() >= errand.deadline {
+            return None;
+        }
+        // Between clearing and now it may have left or filled up.
+        let (candidate, (node, seat)) =
+            self.candidates.by_ref().find_map(|c| Some((c, engine.nodes.seat(c)?)))?;
+        self.attempts = self.attempts.saturating_add(1);
+        Some(Assignment::new(engine, &errand.facts, candidate, node, seat, means.clone()))
+    }
+
+    /// Where the best candidate with an address answers the client itself. Nothing when there is none:
+    /// then the answer passes here.
+    fn redirect(&self) -> Option<String> {
+        let Self { engine, errand, means, .. } = *self;
+        let (candidate, node, seat, address) = self.candidates.clone().find_map(|candidate| {
+            let (node, seat) = engine.nodes.seat(candidate)?;
+            let address = node.address()?;
+            Some((candidate, node, seat, address))
+        })?;
+        let assignment =
+            Assignment::new(engine, &errand.facts, candidate, node, seat, means.clone());
+        let (ticket, handed) = assignment.hand_over()?;
+        engine.interrupted.wait_for_report(handed, errand.deadline + engine.timeouts.report);
+        let ticket = URL_SAFE_NO_PAD.encode(ticket.encode());
+        let path = errand.request.endpoint.path();
+        Some(format!("{address}{path}?{TICKET_PARAMETER}={ticket}"))
+    }
+}
+
+/// How an attempt ended, and whose it was.
+type Attempt = (Assignment, Result<Begin, Failure>);
 
 impl Engine {
     /// Serves one request.
@@ -91,26 +166,41 @@ impl Engine {
     ) -> Result<Reply, RequestError> {
         let admitted = self.admit_in_turn(id, caller, asked).await?;
         let facts = RequestFacts::of(&admitted);
-        let additions = Additions::new(id, &admitted.salt);
-        let (salt, request, body) = (admitted.salt, admitted.request, admitted.body);
-        let mut means = Means { hold: admitted.hold, flight: admitted.flight };
+        let Admitted { body, request, salt, clearing, order, hedge, direct, hold, flight, .. } =
+            admitted;
+        let means = Means { hold: Arc::new(hold), flight };
+        let candidates = order.as_deref().unwrap_or(clearing.ranked());
+        let continuable = continuation::is_possible(&request, candidates);
+        let mut additions = Additions::new(id, &salt).bounded(facts.bounds.output);
+        if continuable {
+            additions = additions.continuable();
+        }
         let deadline = Instant::now() + self.timeouts.total;
-        let mut attempts = 0_u16;
+        let errand = Errand { request: Arc::new(request), body, facts, additions, deadline };
+        let mut course = Course {
+            engine: self,
+            errand: &errand,
+            means: &means,
+            candidates: candidates.iter(),
+            attempts: 0,
+        };
+        if direct && let Some(url) = course.redirect() {
+            return Ok(Reply { request: id, salt, answer: Answer::Elsewhere(url) });
+        }
         let mut timed_out = false;
-        let candidates = admitted.order.as_deref().unwrap_or(admitted.clearing.ranked());
-        for candidate in candidates {
-            if attempts >= self.limits.attempts || Instant::now() >= deadline {
-                break;
-            }
-            // Between clearing and now it may have left or filled up.
-            let Some((node, seat)) = self.nodes.seat(candidate) else { continue };
-            attempts = attempts.saturating_add(1);
-            let mut assignment = Assignment::new(self, &facts, candidate, node, seat, means);
-            let attempt = self.attempt(&mut assignment, &request, &body, &additions, deadline);
-            let failure = match attempt.await {
-                Ok(Begin::Stream(Begun { upstream, events, ready })) => {
-                    let stream =
-                        AnswerStream::new(self, upstream, events, assignment, ready, deadline);
+        while let Some(assignment) = course.next() {
+            let (assignment, begin) = match hedge {
+                None => self.attempt(assignment, &errand).await,
+                Some(after) => self.attempt_hedged(assignment, after, &mut course).await,
+            };
+            let node = assignment.node().id();
+            let failure = match begin {
+                Ok(Begin::Stream(begun)) => {
+                    let attempts = course.attempts;
+                    let continuation = continuable.then(|| {
+                        Continuation::new(self, errand, means, candidates, node, attempts)
+                    });
+                    let stream = AnswerStream::new(self, begun, assignment, continuation, deadline);
                     return Ok(Reply { request: id, salt, answer: Answer::Stream(stream) });
                 }
                 Ok(Begin::Whole(collected)) => {
@@ -119,28 +209,59 @@ impl Engine {
                 }
                 Err(failure) => failure,
             };
-            let node = assignment.node().id();
+            assignment.give_up(failure.fault());
             if let Failure::Request(error) = failure {
                 tracing::info!(request = %id, %node, %error, "request refused by the node's server");
-                assignment.give_up(Fault::Other);
                 return Err(RequestError::Refused(error));
             }
             tracing::warn!(request = %id, %node, reason = %failure, "node failed before its answer");
             timed_out = matches!(failure, Failure::TimedOut);
-            means = match assignment.give_up(Fault::Node) {
-                Some(means) => means,
-                None => return Err(RequestError::AllFailed),
-            };
         }
-        drop(means);
-        Err(match (attempts, timed_out) {
+        Err(match (course.attempts, timed_out) {
             (0, _) => RequestError::NoCapacity {
-                model: request.model,
+                model: errand.facts.model,
                 retry_after: super::admit::CAPACITY_RETRY,
             },
             (_, true) => RequestError::TimedOut,
             (_, false) => RequestError::AllFailed,
         })
+    }
+
+    /// Asks a second node as well when the first has given nothing after a while. Whoever begins first
+    /// serves; the other one's ticket is void and it is paid nothing.
+    async fn attempt_hedged(
+        &self,
+        first: Assignment,
+        after: Duration,
+        course: &mut Course<'_>,
+    ) -> Attempt {
+        let race = Race::default();
+        let errand = course.errand;
+        let mut first = Box::pin(self.attempt(first.racing(&race), errand));
+        if let Ok(ended) = timeout_at(Instant::now() + after, &mut first).await {
+            return ended;
+        }
+        let Some(second) = course.next() else { return first.await };
+        let mut second = Box::pin(self.attempt(second.racing(&race), errand));
+        let ((mut assignment, begin), other) = tokio::select! {
+            biased;
+            ended = &mut first => (ended, second),
+            ended = &mut second => (ended, first),
+        };
+        match begin {
+            // The other one goes on alone.
+            Err(failure) if failure.fault() == Fault::Node => {
+                let (request, node) = (errand.facts.commitment, assignment.node().id());
+                tracing::warn!(%request, %node, reason = %failure, "one of two nodes failed");
+                assignment.give_up(Fault::Node);
+                other.await
+            }
+            begin => {
+                assignment.win();
+                drop(other);
+                (assignment, begin)
+            }
+        }
     }
 
     /// Admits a request, waiting for room where every node that could serve it is full.
@@ -168,23 +289,17 @@ impl Engine {
     }
 
     /// One node, up to the point where the client gets something.
-    async fn attempt(
-        &self,
-        assignment: &mut Assignment,
-        request: &ChatRequest,
-        body: &Bytes,
-        additions: &Additions,
-        deadline: Instant,
-    ) -> Result<Begin, Failure> {
+    pub(super) async fn attempt(&self, mut assignment: Assignment, errand: &Errand) -> Attempt {
+        let Errand { request, body, additions, deadline, .. } = errand;
         // A unary answer's first byte may come with its last.
         let limit = match request.stream {
-            true => deadline.min(Instant::now() + self.timeouts.first_byte),
-            false => deadline,
+            true => (*deadline).min(Instant::now() + self.timeouts.first_byte),
+            false => *deadline,
         };
         let begin = async {
-            let upstream = self.send(assignment, request.endpoint, body).await?;
+            let upstream = self.send(&assignment, request.endpoint, body).await?;
             if request.stream {
-                let begun = begin_stream(upstream, additions, request.include_usage).await?;
+                let begun = begin_stream(upstream, additions, request).await?;
                 assignment.begun();
                 Ok(Begin::Stream(begun))
             } else {
@@ -193,7 +308,8 @@ impl Engine {
                 Ok(Begin::Whole(unary::collect(upstream, request, additions, limit).await?))
             }
         };
-        timeout_at(limit, begin).await.unwrap_or(Err(Failure::TimedOut))
+        let begin = timeout_at(limit, begin).await.unwrap_or(Err(Failure::TimedOut));
+        (assignment, begin)
     }
 
     async fn send(
@@ -221,7 +337,8 @@ impl Engine {
     }
 }
 
-enum Begin {
+/// The beginning of an answer, or all of it.
+pub(super) enum Begin {
     Stream(Begun),
     Whole(unary::Collected),
 }
@@ -230,9 +347,9 @@ enum Begin {
 async fn begin_stream(
     mut upstream: Incoming,
     additions: &Additions,
-    include_usage: bool,
+    request: &Arc<ChatRequest>,
 ) -> Result<Begun, Failure> {
-    let mut events = EventRelay::new(additions.clone(), include_usage);
+    let mut events = EventRelay::new(additions.clone(), Arc::clone(request));
     let mut ready = BytesMut::new();
     while !events.has_begun() {
         let frame = upstream.frame().await.ok_or(Failure::Empty)?.map_err(Failure::Stream)?;

@@ -42,6 +42,8 @@ impl Evidence for EngineEvidence {
                 Some(evidence) => self.0.submit_proved(draft, evidence),
                 None => self.0.submit(draft),
             }
+            // An answer that the client fetched itself had a place at the node until now.
+            self.0.queue.call();
             return None;
         }
         match self.0.receipts.represent(node, &signer, represented).await {

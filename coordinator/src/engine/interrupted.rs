@@ -1,13 +1,17 @@
-//! Answers that were cut off, waiting for the node's own count.
+//! Answers that were cut off, and answers that did not pass here, waiting for the node's own count.
 //!
 //! After a cancellation nobody but the node knows how long the prompt was. It presents its proof again
 //! within moments; then its count, cut to what was delivered, is what the client pays. A node that says
 //! nothing in time is paid for the pieces that were delivered. The hold stays until then.
+//!
+//! Of an answer that went straight from the node to the client nothing is known but what the node says,
+//! with the answer's text. A node that says nothing before the ticket's deadline is paid nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
+use pinaivu_auction::Seat;
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, value_commitment};
 use pinaivu_protocol::hash::Hash32;
@@ -16,15 +20,24 @@ use pinaivu_protocol::proof::{NodeEvidence, Outcome, ProofOfInference};
 use pinaivu_protocol::tunnel::Represented;
 use tokio::time::Instant;
 
-use super::assignment::Claim;
+use super::assignment::{Claim, Handed};
 use super::meter::{Counted, Delivered};
 use crate::receipts::{Draft, Metered};
 
 struct Waiting {
     claim: Claim,
-    delivered: Delivered,
-    outcome: Outcome,
+    answer: Passed,
     until: Instant,
+}
+
+/// What is known of an answer.
+enum Passed {
+    /// It passed here until it was cut off.
+    Here(Delivered, Outcome),
+    /// The client fetched it from the node, which keeps its place until it reports.
+    Elsewhere(
+        #[expect(dead_code, reason = "kept for what happens when it is dropped")] Option<Seat>,
+    ),
 }
 
 /// All answers that wait. Cheap to clone.
@@ -42,7 +55,21 @@ impl Interrupted {
     /// Begins to wait for the node's count.
     pub(super) fn wait(&self, claim: Claim, delivered: Delivered, outcome: Outcome) {
         let until = Instant::now() + self.patience;
-        self.waiting.insert(claim.hash, Waiting { claim, delivered, outcome, until });
+        let answer = Passed::Here(delivered, outcome);
+        self.waiting.insert(claim.hash, Waiting { claim, answer, until });
+    }
+
+    /// Begins to wait for the node's report of an answer that the client fetches itself.
+    pub(super) fn wait_for_report(&self, handed: Handed, until: Instant) {
+        let Handed { claim, seat } = handed;
+        let answer = Passed::Elsewhere(seat);
+        self.waiting.insert(claim.hash, Waiting { claim, answer, until });
+    }
+
+    /// Lets go of answers that clients fetch themselves. The node presents them to the next process, which
+    /// knows its own tickets.
+    pub(super) fn forget_reports(&self) {
+        self.waiting.retain(|_, waiting| matches!(waiting.answer, Passed::Here(..)));
     }
 
     /// The draft that a node's presented proof completes, with the evidence for that proof when it holds.
@@ -63,7 +90,7 @@ impl Interrupted {
             }
             None => {
                 tracing::warn!(%node, "a presented proof does not hold; charged without it");
-                Some((waiting.without_count(), None))
+                waiting.without_count().map(|draft| (draft, None))
             }
         }
     }
@@ -84,16 +111,17 @@ impl Interrupted {
             .collect();
         due.iter()
             .filter_map(|hash| self.waiting.remove(hash))
-            .map(|(_, waiting)| waiting.without_count())
+            .filter_map(|(_, waiting)| waiting.without_count())
             .collect()
     }
 }
 
 impl Waiting {
-    fn without_count(self) -> Draft {
-        let Self { claim, delivered, outcome, .. } = self;
+    fn without_count(self) -> Option<Draft> {
+        let Self { claim, answer, .. } = self;
+        let Passed::Here(delivered, outcome) = answer else { return None };
         let metered = delivered.interrupted(outcome, None, claim.bounds, &claim.salt());
-        claim.draft(metered, None)
+        Some(claim.draft(metered, None))
     }
 
     /// What to charge by a node's proof, if it is about this ticket, under its key, and about an answer
@@ -114,16 +142,21 @@ impl Waiting {
             return None;
         }
         let answer = Answer::from_completion_json(answer_json).ok()?;
-        if !self.delivered.is_begun_by(&answer) {
-            return None;
-        }
-        let counted = Counted {
-            input: proof.input_tokens,
-            output: proof.output_tokens,
-            all_delivered: answer.choices() == self.delivered.answer.choices(),
-        };
         let bounds = self.claim.bounds;
-        let metered = self.delivered.interrupted(self.outcome, Some(counted), bounds, &salt);
+        let mut counted =
+            Counted { input: proof.input_tokens, output: proof.output_tokens, all_delivered: true };
+        let metered = match &self.answer {
+            Passed::Here(delivered, outcome) => {
+                if !delivered.is_begun_by(&answer) {
+                    return None;
+                }
+                counted.all_delivered = answer.choices() == delivered.answer.choices();
+                delivered.interrupted(*outcome, Some(counted), bounds, &salt)
+            }
+            Passed::Elsewhere(_) => {
+                Delivered::reported(&answer, proof.outcome, counted, commitment, bounds)
+            }
+        };
         // The receipt is about the node's answer, of which the client has seen the beginning.
         Some((Metered { response_commitment: commitment, ..metered }, proof.clone()))
     }

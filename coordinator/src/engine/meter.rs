@@ -41,6 +41,11 @@ impl Meter {
         Ok(pushed)
     }
 
+    /// Pieces with text so far.
+    pub(super) const fn pieces(&self) -> u32 {
+        self.pieces
+    }
+
     /// The answer as it was forwarded, and how many pieces it came in.
     pub(super) fn finish(self) -> Delivered {
         Delivered { answer: self.assembler.finish(), pieces: TokenCount(self.pieces) }
@@ -106,6 +111,23 @@ impl Delivered {
             response_commitment: self.commitment(salt),
             input_tokens: counted.input.min(bounds.input),
             output_tokens: counted.output.min(delivered).min(bounds.output),
+        }
+    }
+
+    /// What an answer costs that did not pass here, by the node's own count: no more than its text can
+    /// have taken, and never above the ticket.
+    pub(super) fn reported(
+        answer: &Answer,
+        outcome: Outcome,
+        counted: Counted,
+        response_commitment: Hash32,
+        bounds: Bounds,
+    ) -> Metered {
+        Metered {
+            outcome,
+            response_commitment,
+            input_tokens: counted.input.min(bounds.input),
+            output_tokens: counted.output.min(bounds.output).min(most_tokens(answer)),
         }
     }
 

@@ -1,12 +1,14 @@
 //! One request, from admission to the draft of its receipt.
 //!
-//! Admit (key, limits, hold), clear, dispatch with failover before the first byte, stream and meter.
+//! Admit (key, limits, hold), clear, dispatch with failover before the first byte, stream and meter; go on
+//! at another node where one breaks off.
 //! Invariants: a hold is given back exactly once, whatever becomes of the request; a node is paid for at
 //! most what was delivered and never above the ticket's limits; nothing of a stream is buffered beyond
 //! what flow control asks for. This module speaks neither OpenAI's error shape nor SQL.
 
 mod admit;
 mod assignment;
+mod continuation;
 mod dispatch;
 mod error;
 mod evidence;

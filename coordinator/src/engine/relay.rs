@@ -4,14 +4,22 @@
 //! when `[DONE]` follows, so chunks that may be it (those with a finish reason or without choices) are
 //! held until the next event. A usage chunk the client did not ask for is metered and not forwarded.
 //! Everything else keeps every byte. Pure: no I/O, no time.
+//!
+//! Where a node goes on with the answer of another, its chunks are made to look like that one's: the same
+//! id, no second role, usage over both.
+
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use pinaivu_openai::{
-    ApiError, DONE_EVENT, EventSplitter, EventTooLong, ObjectField, encode_event, set_fields,
+    ApiError, ChatRequest, DONE_EVENT, Defaults, EventSplitter, EventTooLong, ObjectField,
+    encode_event, lacks_members, normalise_chunk, set_fields,
 };
 use pinaivu_protocol::answer::AnswerError;
 use pinaivu_protocol::commitment::Salt;
-use pinaivu_protocol::ids::RequestId;
+use pinaivu_protocol::ids::{RequestId, Segment};
+use pinaivu_protocol::units::TokenCount;
+use serde_json::{Map, Value, json};
 
 use super::meter::{Delivered, Meter};
 
@@ -31,23 +39,122 @@ pub(super) enum Broken {
     Answer(#[from] AnswerError),
     #[error("the node reports an error in the stream")]
     ServerError,
+    #[error("the node sends more than it was asked for")]
+    Endless,
 }
 
 /// The additions to one client's answer.
 #[derive(Clone, Debug)]
 pub(super) struct Additions {
+    id: RequestId,
     request: ObjectField,
     /// Both fields as `set_fields` takes them.
     request_json: String,
     salt_json: String,
+    /// Pieces with text after which an answer counts as endless.
+    most_pieces: u32,
+    /// Whether another node may have to go on with the answer.
+    continuable: bool,
+    continued: Option<Arc<Continued>>,
+}
+
+/// What the client has got of an answer that another node goes on with.
+#[derive(Clone, Debug)]
+pub(super) struct Continued {
+    /// Which part of the answer now comes.
+    pub(super) segment: Segment,
+    /// The members that all chunks of an answer share.
+    pub(super) origin: Map<String, Value>,
+    /// Tokens that were generated before.
+    pub(super) tokens: u32,
+}
+
+/// Members of a chunk that stay the same within an answer.
+const ORIGIN_FIELDS: [&str; 5] = ["id", "object", "created", "model", "system_fingerprint"];
+
+impl Continued {
+    /// A chunk as a part of the answer it goes on with; nothing where it would say nothing then.
+    fn adapt(&self, chunk: &[u8], told: bool) -> Result<Option<Vec<u8>>, Broken> {
+        let mut object: Map<String, Value> =
+            serde_json::from_slice(chunk).map_err(|_| Broken::NotAChunk)?;
+        for name in ORIGIN_FIELDS {
+            match self.origin.get(name) {
+                Some(value) => object.insert(name.to_owned(), value.clone()),
+                None => object.shift_remove(name),
+            };
+        }
+        let mut says_something = false;
+        let choices = object.get_mut("choices").and_then(Value::as_array_mut);
+        for choice in choices.into_iter().flatten() {
+            says_something |= choice.get("finish_reason").is_some_and(|reason| !reason.is_null());
+            if let Some(delta) = choice.get_mut("delta").and_then(Value::as_object_mut) {
+                delta.shift_remove("role");
+                says_something |= delta.values().any(|value| !value.is_null());
+            }
+        }
+        if let Some(usage) = object.get_mut("usage").and_then(Value::as_object_mut) {
+            says_something = true;
+            let before = u64::from(self.tokens);
+            for name in ["completion_tokens", "total_tokens"] {
+                if let Some(count) = usage.get(name).and_then(Value::as_u64) {
+                    usage.insert(name.to_owned(), count.saturating_add(before).into());
+                }
+            }
+        }
+        if !says_something {
+            return Ok(None);
+        }
+        if !told {
+            object.insert(SALT_FIELD.to_owned(), json!({ "segment": self.segment }));
+        }
+        Ok(Some(Value::Object(object).to_string().into_bytes()))
+    }
 }
 
 impl Additions {
     pub(super) fn new(request: RequestId, salt: &Salt) -> Self {
         Self {
+            id: request,
             request: ObjectField::string(REQUEST_FIELD, &request.to_string()),
             request_json: format!("\"{request}\""),
             salt_json: format!("{{\"salt\":\"{salt}\"}}"),
+            most_pieces: u32::MAX,
+            continuable: false,
+            continued: None,
+        }
+    }
+
+    /// The same for an answer of at most so many tokens. A piece is a token, give or take: some servers
+    /// cut calls finer.
+    pub(super) fn bounded(self, output: TokenCount) -> Self {
+        let most_pieces = output.get().saturating_mul(2).saturating_add(64);
+        Self { most_pieces, ..self }
+    }
+
+    /// What to say where a server says nothing.
+    pub(super) fn with_defaults<T>(
+        &self,
+        request: &ChatRequest,
+        use_them: impl FnOnce(Defaults<'_>) -> T,
+    ) -> T {
+        let text = self.id.to_string();
+        let created = self.id.arrived().0.checked_div(1_000).unwrap_or_default();
+        use_them(Defaults { id: &text, model: &request.model, created })
+    }
+
+    /// The same for an answer that another node may have to go on with.
+    pub(super) fn continuable(self) -> Self {
+        Self { continuable: true, ..self }
+    }
+
+    /// The same for a part of an answer that another node began.
+    pub(super) fn going_on(&self, continued: Continued) -> Self {
+        let salt = self.salt_json.trim_start_matches('{').trim_end_matches('}');
+        let segment = continued.segment.0;
+        Self {
+            salt_json: format!("{{{salt},\"segment\":{segment}}}"),
+            continued: Some(Arc::new(continued)),
+            ..self.clone()
         }
     }
 
@@ -65,21 +172,30 @@ pub(super) struct EventRelay {
     splitter: EventSplitter,
     meter: Meter,
     additions: Additions,
-    include_usage: bool,
+    request: Arc<ChatRequest>,
     held: Option<Bytes>,
+    /// The first chunk, where it may be needed again.
+    first: Option<Box<[u8]>>,
+    /// Whether the server leaves out of its chunks what the schema requires.
+    lacking: bool,
+    /// Whether the client was told that another node goes on.
+    told: bool,
     begun: bool,
     finished: bool,
     done: bool,
 }
 
 impl EventRelay {
-    pub(super) fn new(additions: Additions, include_usage: bool) -> Self {
+    pub(super) fn new(additions: Additions, request: Arc<ChatRequest>) -> Self {
         Self {
             splitter: EventSplitter::default(),
             meter: Meter::default(),
             additions,
-            include_usage,
+            request,
             held: None,
+            first: None,
+            lacking: false,
+            told: false,
             begun: false,
             finished: false,
             done: false,
@@ -115,11 +231,38 @@ impl EventRelay {
         if pushed.has_error {
             return Err(Broken::ServerError);
         }
+        if self.meter.pieces() > self.additions.most_pieces {
+            return Err(Broken::Endless);
+        }
+        let mut chunk = chunk;
+        if !self.begun {
+            self.lacking = lacks_members(&chunk);
+        }
+        if self.lacking {
+            let normalise =
+                |defaults: Defaults<'_>| normalise_chunk(self.request.endpoint, &chunk, defaults);
+            let whole = self.additions.with_defaults(&self.request, normalise);
+            chunk = whole.ok_or(Broken::NotAChunk)?.into();
+        }
+        if !self.begun && self.additions.continuable {
+            self.first = Some(Box::from(&*chunk));
+        }
         self.begun = true;
         self.finished |= pushed.has_finished;
-        if pushed.is_bare && pushed.has_usage && !self.include_usage {
+        if pushed.is_bare && pushed.has_usage && !self.request.include_usage {
             return Ok(());
         }
+        let chunk = match &self.additions.continued {
+            None => chunk,
+            // A piece that says nothing new is not forwarded.
+            Some(continued) => match continued.adapt(&chunk, self.told)? {
+                Some(adapted) => {
+                    self.told = true;
+                    Bytes::from(adapted)
+                }
+                None => return Ok(()),
+            },
+        };
         self.release(out)?;
         if pushed.has_finished || pushed.is_bare {
             self.held = Some(chunk);
@@ -165,6 +308,20 @@ impl EventRelay {
         self.done
     }
 
+    /// Whether a finish reason has passed.
+    pub(super) const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// What all chunks of the answer share, for a node that goes on with it.
+    pub(super) fn origin(&self) -> Option<Map<String, Value>> {
+        if let Some(continued) = &self.additions.continued {
+            return Some(continued.origin.clone());
+        }
+        let first: Map<String, Value> = serde_json::from_slice(self.first.as_deref()?).ok()?;
+        Some(first.into_iter().filter(|(name, _)| ORIGIN_FIELDS.contains(&name.as_str())).collect())
+    }
+
     /// Writes the rest of a stream whose node ended it after a finish reason without `[DONE]`, as some
     /// servers do. False when it was cut off instead.
     pub(super) fn end_without_done(&mut self, out: &mut BytesMut) -> bool {
@@ -184,6 +341,11 @@ impl EventRelay {
         out.extend_from_slice(&error.to_event());
     }
 
+    /// What was forwarded so far.
+    pub(super) fn so_far(&self) -> Delivered {
+        self.meter.clone().finish()
+    }
+
     /// What was forwarded.
     pub(super) fn finish(self) -> Delivered {
         self.meter.finish()
@@ -194,7 +356,7 @@ impl EventRelay {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use pinaivu_protocol::units::{TokenCount, UnixMillis};
+    use pinaivu_protocol::units::UnixMillis;
 
     use super::*;
 
@@ -202,7 +364,11 @@ mod tests {
 
     fn relay(include_usage: bool) -> EventRelay {
         let request = RequestId::new(UnixMillis(1), [2; 10]);
-        EventRelay::new(Additions::new(request, &SALT), include_usage)
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}],"stream":true,"stream_options":{{"include_usage":{include_usage}}}}}"#
+        );
+        let asked = ChatRequest::parse(body.as_bytes()).unwrap();
+        EventRelay::new(Additions::new(request, &SALT), Arc::new(asked))
     }
 
     fn id() -> String {
@@ -217,11 +383,9 @@ mod tests {
         String::from_utf8(out.to_vec()).unwrap()
     }
 
-    const HELLO: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n";
-    const STOP: &str =
-        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    const USAGE: &str =
-        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
+    const HELLO: &str = "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n";
+    const STOP: &str = "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const USAGE: &str = "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
     const DONE: &str = "data: [DONE]\n\n";
 
     #[test]
@@ -229,13 +393,13 @@ mod tests {
         let out = feed(
             &mut relay(false),
             &[
-                "data: { \"x\" : 1e2 , \"choices\":[{\"index\":0,\"delta\":{\"content\":\"é\\u00e9\"}}] }\n\n",
+                "data: { \"id\":\"1\",\"object\":\"o\",\"created\":1,\"model\":\"m\", \"x\" : 1e2 , \"choices\":[{\"index\":0,\"delta\":{\"content\":\"é\\u00e9\"},\"finish_reason\":null}] }\n\n",
             ],
         );
         assert_eq!(
             out,
             format!(
-                "data: {{ \"x\" : 1e2 , \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"é\\u00e9\"}}}}],\"request_id\":\"{}\"}}\n\n",
+                "data: {{ \"id\":\"1\",\"object\":\"o\",\"created\":1,\"model\":\"m\", \"x\" : 1e2 , \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"é\\u00e9\"}},\"finish_reason\":null}}],\"request_id\":\"{}\"}}\n\n",
                 id()
             )
         );
@@ -281,6 +445,23 @@ mod tests {
             let (a, b) = whole.split_at(cut);
             assert_eq!(feed(&mut relay(true), &[a, b]), expected, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn chunk_gets_what_its_server_leaves_out() {
+        let out = feed(
+            &mut relay(false),
+            &["data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n"],
+        );
+        let chunk: Value = serde_json::from_str(out.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(
+            chunk,
+            json!({
+                "choices": [{ "delta": { "content": "Hi" }, "index": 0, "finish_reason": null }],
+                "id": id(), "object": "chat.completion.chunk", "created": 0, "model": "m",
+                "request_id": id(),
+            })
+        );
     }
 
     #[test]

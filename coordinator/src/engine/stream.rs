@@ -2,7 +2,8 @@
 //!
 //! The client's connection pulls: each poll takes what the node has sent and nothing more is read until
 //! the next one, so a slow client holds back its own stream by HTTP/2 flow control and needs no buffer
-//! here. Dropping the body resets the node's stream at once.
+//! here. Dropping the body resets the node's stream at once. When the node breaks off and another can go
+//! on, the client waits for that one's first chunk as it would for any other.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::assignment::Assignment;
+use super::continuation::{Continuation, Resumed};
+use super::dispatch::Begun;
+use super::meter::Delivered;
 use super::relay::EventRelay;
 
 /// Chunks that are waiting are sent on as one, up to about this many bytes.
@@ -57,6 +61,8 @@ pub(super) struct Relay {
 
 enum State {
     Open(Box<Open>),
+    /// The node broke off, another is asked to go on.
+    Resuming(Box<Resuming>),
     /// Nothing more comes from the node; this is still to be said.
     LastWords(Bytes),
     Aborted,
@@ -70,6 +76,20 @@ struct Open {
     proof: Option<ProofOfInference>,
     /// Written before the first poll.
     ready: BytesMut,
+    /// Where another node may go on with the answer.
+    continuation: Option<Box<Continuation>>,
+}
+
+/// What a node that broke off has done. It is accounted for when it is known whether another goes on.
+struct BrokenOff {
+    assignment: Assignment,
+    delivered: Delivered,
+    proof: Option<ProofOfInference>,
+}
+
+struct Resuming {
+    broken: BrokenOff,
+    resumed: Pin<Box<dyn Future<Output = Option<Resumed>> + Send>>,
 }
 
 impl std::fmt::Debug for Relay {
@@ -82,16 +102,15 @@ impl AnswerStream {
     /// Goes on with an answer that has begun: `ready` is what the client gets first.
     pub(super) fn new(
         engine: &Engine,
-        upstream: Incoming,
-        events: EventRelay,
+        begun: Begun,
         assignment: Assignment,
-        ready: BytesMut,
+        continuation: Option<Box<Continuation>>,
         deadline: Instant,
     ) -> Self {
-        let open = Open { upstream, events, assignment, proof: None, ready };
+        let open = Open::new(begun, assignment, continuation);
         let relay = Arc::new(Mutex::new(Relay {
             engine: engine.clone(),
-            state: State::Open(Box::new(open)),
+            state: State::Open(open),
             deadline,
             taken: Instant::now(),
             waiting: None,
@@ -125,6 +144,15 @@ enum Step {
 }
 
 impl Open {
+    fn new(
+        begun: Begun,
+        assignment: Assignment,
+        continuation: Option<Box<Continuation>>,
+    ) -> Box<Self> {
+        let Begun { upstream, events, ready } = begun;
+        Box::new(Self { upstream, events, assignment, proof: None, ready, continuation })
+    }
+
     /// Takes what the node has sent.
     fn pull(&mut self, context: &mut Context<'_>, out: &mut BytesMut) -> Step {
         loop {
@@ -162,6 +190,19 @@ impl Open {
         assignment.complete(&events.finish(), proof);
     }
 
+    /// Asks another node to go on; gives itself back where none can.
+    fn resume(mut self: Box<Self>) -> Result<Resuming, Box<Self>> {
+        let Some(mut continuation) = self.continuation.take() else { return Err(self) };
+        let delivered = self.events.so_far();
+        if self.events.is_finished() || !continuation.take_up(&delivered, self.events.origin()) {
+            return Err(self);
+        }
+        let Self { upstream, assignment, proof, .. } = *self;
+        drop(upstream);
+        let broken = BrokenOff { assignment, delivered, proof };
+        Ok(Resuming { broken, resumed: Box::pin(continuation.go_on()) })
+    }
+
     fn interrupt(self, outcome: Outcome) {
         let Self { upstream, events, assignment, proof, .. } = self;
         // First of all, so that the node stops working.
@@ -178,39 +219,50 @@ impl Relay {
         self.taken = Instant::now();
         self.waiting = None;
         let mut out = BytesMut::new();
-        match &mut self.state {
-            State::Open(open) => {
-                out = std::mem::take(&mut open.ready);
-                match open.pull(context, &mut out) {
-                    Step::Pending if out.is_empty() => {
+        loop {
+            match &mut self.state {
+                State::Open(open) => {
+                    out = std::mem::take(&mut open.ready);
+                    match open.pull(context, &mut out) {
+                        Step::Pending if out.is_empty() => {
+                            self.waiting = Some((self.taken, context.waker().clone()));
+                            return Poll::Pending;
+                        }
+                        Step::Pending => {}
+                        Step::Ended => {
+                            if open.events.is_done() || open.events.end_without_done(&mut out) {
+                                self.close(Open::complete);
+                            } else {
+                                self.fail(&mut out);
+                            }
+                        }
+                        Step::Broken => self.fail(&mut out),
+                    }
+                }
+                State::Resuming(resuming) => match resuming.resumed.as_mut().poll(context) {
+                    Poll::Pending if out.is_empty() => {
                         self.waiting = Some((self.taken, context.waker().clone()));
                         return Poll::Pending;
                     }
-                    Step::Pending => {}
-                    Step::Ended => {
-                        if open.events.is_done() || open.events.end_without_done(&mut out) {
-                            self.close(Open::complete);
-                        } else {
-                            self.fail(&ApiError::answer_interrupted(), &mut out);
-                        }
-                    }
-                    Step::Broken => self.fail(&ApiError::answer_interrupted(), &mut out),
+                    // What is here goes first; the next poll asks again.
+                    Poll::Pending => {}
+                    Poll::Ready(resumed) => self.go_on(resumed, &mut out),
+                },
+                State::LastWords(words) => {
+                    out.extend_from_slice(words);
+                    self.state = State::Ended;
                 }
+                State::Aborted => {
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Err(ClientStalled)));
+                }
+                State::Ended if out.is_empty() => return Poll::Ready(None),
+                State::Ended => {}
             }
-            State::LastWords(words) => {
-                out.extend_from_slice(words);
-                self.state = State::Ended;
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
             }
-            State::Aborted => {
-                self.state = State::Ended;
-                return Poll::Ready(Some(Err(ClientStalled)));
-            }
-            State::Ended => {}
         }
-        if out.is_empty() {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(Some(Ok(Frame::data(out.freeze()))))
     }
 
     /// Ends the node's part; what follows is [`State::Ended`] unless the caller says otherwise.
@@ -220,18 +272,48 @@ impl Relay {
         }
     }
 
-    fn fail(&mut self, error: &ApiError, out: &mut BytesMut) {
-        if let State::Open(open) = &mut self.state {
-            open.events.break_off(error, out);
+    /// The node broke off: another goes on, or the answer ends with an error.
+    fn fail(&mut self, out: &mut BytesMut) {
+        let State::Open(open) = std::mem::replace(&mut self.state, State::Ended) else { return };
+        match open.resume() {
+            Ok(resuming) => self.state = State::Resuming(Box::new(resuming)),
+            Err(mut open) => {
+                open.events.break_off(&ApiError::answer_interrupted(), out);
+                open.interrupt(Outcome::Failed);
+            }
         }
-        self.close(|open| open.interrupt(Outcome::Failed));
+    }
+
+    /// Another node goes on, or none does.
+    fn go_on(&mut self, resumed: Option<Resumed>, out: &mut BytesMut) {
+        let State::Resuming(resuming) = std::mem::replace(&mut self.state, State::Ended) else {
+            return;
+        };
+        let BrokenOff { assignment, delivered, proof } = resuming.broken;
+        match resumed {
+            Some(Resumed { begun, assignment: next, continuation }) => {
+                assignment.superseded(delivered, proof);
+                self.state = State::Open(Open::new(begun, next, Some(continuation)));
+            }
+            None => {
+                assignment.interrupt(delivered, Outcome::Failed, proof);
+                out.extend_from_slice(&ApiError::answer_interrupted().to_event());
+            }
+        }
     }
 
     /// Checks the time limits, from outside.
     pub(super) fn check(&mut self, now: Instant) {
-        let State::Open(open) = &self.state else { return };
         let timeouts = self.engine.timeouts;
         let waited = self.waiting.as_ref().map(|(since, _)| now.saturating_duration_since(*since));
+        let stalled =
+            waited.is_none() && now.saturating_duration_since(self.taken) > timeouts.client_stall;
+        let open = match &self.state {
+            State::Open(open) => open,
+            // Asking another node has time limits of its own; the client's is this one.
+            State::Resuming(_) if stalled => return self.abort(),
+            _ => return,
+        };
         if open.events.is_done() {
             if waited.is_some_and(|waited| waited > TRAILER_WAIT) {
                 self.close(Open::complete);
@@ -240,15 +322,23 @@ impl Relay {
         } else if now >= self.deadline || waited.is_some_and(|waited| waited > timeouts.idle) {
             tracing::warn!(node = %open.assignment.node().id(), "stream timed out");
             let mut out = BytesMut::new();
-            self.fail(&ApiError::answer_interrupted(), &mut out);
-            self.state = State::LastWords(out.freeze());
+            self.fail(&mut out);
+            if !out.is_empty() {
+                self.state = State::LastWords(out.freeze());
+            }
             self.wake();
-        } else if waited.is_none()
-            && now.saturating_duration_since(self.taken) > timeouts.client_stall
-        {
+        } else if stalled {
             tracing::info!(node = %open.assignment.node().id(), "client stopped reading");
-            self.close(|open| open.interrupt(Outcome::Cancelled));
-            self.state = State::Aborted;
+            self.abort();
+        }
+    }
+
+    /// The client has left, or counts as gone.
+    fn abort(&mut self) {
+        match std::mem::replace(&mut self.state, State::Aborted) {
+            State::Open(open) => open.interrupt(Outcome::Cancelled),
+            State::Resuming(resuming) => resuming.cancel(),
+            _ => {}
         }
     }
 
@@ -259,9 +349,22 @@ impl Relay {
     }
 }
 
+impl Resuming {
+    fn cancel(self) {
+        let Self { broken: BrokenOff { assignment, delivered, proof }, resumed } = self;
+        // First of all, so that no other node begins.
+        drop(resumed);
+        assignment.interrupt(delivered, Outcome::Cancelled, proof);
+    }
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
-        let State::Open(open) = std::mem::replace(&mut self.state, State::Ended) else { return };
+        let open = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Open(open) => open,
+            State::Resuming(resuming) => return resuming.cancel(),
+            _ => return,
+        };
         if !open.events.is_done() {
             return open.interrupt(Outcome::Cancelled);
         }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use pinaivu_openai::{AnswerFacts, ChatRequest, Endpoint, normalise_completion};
+use pinaivu_openai::{AnswerFacts, ChatRequest, normalise_whole};
 use pinaivu_protocol::answer::Answer;
 
 use super::assignment::Assignment;
@@ -49,10 +49,8 @@ pub(super) async fn collect(
         return Err(UnaryError::NotAnAnswer);
     }
     let answer = Answer::from_completion_json(&object).map_err(|_| UnaryError::NotAnAnswer)?;
-    let filled = match request.endpoint {
-        Endpoint::Chat => normalise_completion(&object, &request.model),
-        Endpoint::Completions | Endpoint::Embeddings => None,
-    };
+    let filled = additions
+        .with_defaults(request, |defaults| normalise_whole(request.endpoint, &object, defaults));
     let object = filled.as_deref().unwrap_or(&object);
     // What the client holds is what is committed to.
     debug_assert_eq!(Answer::from_completion_json(object).ok().as_ref(), Some(&answer));

@@ -67,6 +67,7 @@ pub(super) async fn run(engine: Engine, stop: CancellationToken) {
             engine.queue.call();
         }
     }
+    engine.interrupted.forget_reports();
     engine.tracker.close();
     engine.tracker.wait().await;
     while !engine.interrupted.is_empty() {

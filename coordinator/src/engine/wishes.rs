@@ -3,6 +3,8 @@
 //! They choose among offers and never change a price: whoever is tried is paid what the auction gives it
 //! at its rank.
 
+use std::time::Duration;
+
 use pinaivu_auction::{Candidate, Clearing, Order, Snapshot, Wish};
 use pinaivu_openai::{ApiError, Preferences, Sort};
 use pinaivu_protocol::ids::NodeId;
@@ -19,6 +21,10 @@ pub(super) struct Wishes {
     only: Vec<NodeId>,
     ignore: Vec<NodeId>,
     no_fallbacks: bool,
+    /// How long the first node may take alone.
+    pub(super) hedge: Option<Duration>,
+    /// Whether the client takes a redirect to the node.
+    pub(super) direct: bool,
 }
 
 impl Wishes {
@@ -43,6 +49,11 @@ impl Wishes {
             only: first(&beside.only, &body.only, "provider.only")?,
             ignore: first(&beside.ignore, &body.ignore, "provider.ignore")?,
             no_fallbacks: beside.no_fallbacks || body.no_fallbacks,
+            hedge: beside
+                .hedge
+                .or(body.hedge)
+                .map(|millis| Duration::from_millis(u64::from(millis))),
+            direct: beside.direct || body.direct,
         })
     }
 

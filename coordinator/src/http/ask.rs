@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, Response};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use pinaivu_openai::{ApiError, Endpoint, Preferences};
 use pinaivu_protocol::commitment::Salt;
@@ -29,6 +29,8 @@ const MAX_PRICE_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-max-pric
 const SORT_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-sort");
 const ONLY_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-only");
 const IGNORE_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-ignore");
+const HEDGE_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-hedge-after-ms");
+const DIRECT_HEADER: HeaderName = HeaderName::from_static("x-pinaivu-direct");
 
 /// Serves one request. Dropping the future is the client going away.
 pub(super) async fn serve(
@@ -144,6 +146,8 @@ async fn answer(
             return Err(Failure { error, unread });
         }
     };
+    // What the node would say is a chat completion.
+    let redirectable = matches!(route, Route::Plain(_));
     let (endpoint, body, translated) = match route {
         Route::Plain(endpoint) => (endpoint, body, None),
         Route::Responses => {
@@ -151,7 +155,7 @@ async fn answer(
             (Endpoint::Chat, translated.chat.clone(), Some(translated))
         }
     };
-    let asked = Asked { endpoint, body, preferences };
+    let asked = Asked { endpoint, body, preferences, redirectable };
     let reply = app.engine.serve(id, caller, asked).await.map_err(of_request)?;
     Ok(match translated {
         None => success(reply),
@@ -179,6 +183,12 @@ fn preferences(headers: &HeaderMap) -> Result<Option<Preferences>, ApiError> {
     }
     if let Some(ignore) = text(IGNORE_HEADER, "x-pinaivu-ignore")? {
         read.ignore = Preferences::list(ignore, "x-pinaivu-ignore")?;
+    }
+    if let Some(millis) = text(HEDGE_HEADER, "x-pinaivu-hedge-after-ms")? {
+        read.set_hedge(millis, "x-pinaivu-hedge-after-ms")?;
+    }
+    if let Some(direct) = text(DIRECT_HEADER, "x-pinaivu-direct")? {
+        read.set_direct(direct, "x-pinaivu-direct")?;
     }
     Ok(Some(read).filter(|read| *read != Preferences::default()))
 }
@@ -216,8 +226,23 @@ fn success(Reply { request, salt, answer }: Reply) -> Response<ResponseBody> {
     let (body, content_type) = match answer {
         Answer::Whole(json) => (ResponseBody::full(json), "application/json"),
         Answer::Stream(stream) => (ResponseBody::Stream(stream), "text/event-stream"),
+        Answer::Elsewhere(url) => return redirect(request, &salt, &url),
     };
     respond(request, &salt, body, content_type)
+}
+
+/// Sends the client to the node with its method and body. The key stays here: clients leave it out when
+/// they are sent to another host.
+fn redirect(request: RequestId, salt: &Salt, url: &str) -> Response<ResponseBody> {
+    let body = ResponseBody::full("");
+    let mut response = respond(request, salt, body, "application/json");
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(url) = HeaderValue::from_str(url) {
+        headers.insert(LOCATION, url);
+    }
+    response
 }
 
 /// An answer that has begun.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pinaivu_auction::Terms;
@@ -21,14 +21,15 @@ use serde_json::json;
 use super::App;
 use super::error::of_store;
 use super::routes::Failure;
+use super::table::Table;
 use crate::store::StoreError;
 
 /// Most entries in one answer.
 const PAGE: u16 = 1_000;
 
 /// The routes of this module.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
+pub(super) fn routes() -> Table {
+    Table::default()
         .route("/v1/book/{book}", get(entries))
         .route("/v1/receipts/{request}/auction", get(auction))
 }
@@ -49,9 +50,11 @@ const fn first() -> u64 {
 
 async fn entries(
     State(app): State<Arc<App>>,
-    Path(book): Path<u64>,
+    Path(book): Path<String>,
     query: Result<Query<EntriesQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Failure> {
+    let book: u64 =
+        book.parse().map_err(|_| ApiError::not_found("GET", &format!("/v1/book/{book}")))?;
     let Query(EntriesQuery { from }) =
         query.map_err(|_| ApiError::invalid_value("from", "a version of the book"))?;
     let found = app

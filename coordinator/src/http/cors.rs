@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use super::body::ResponseBody;
 
 /// Views anybody may read from anywhere.
-const VIEWS: [&str; 8] = [
+const VIEWS: [&str; 9] = [
     "/v1/attestation",
     "/v1/receipts",
     "/v1/network",
@@ -20,6 +20,7 @@ const VIEWS: [&str; 8] = [
     "/v1/figures",
     "/v1/settlements",
     "/v1/book",
+    "/v1/openapi.json",
 ];
 
 /// What costs money, and is paid by the key in the request.
@@ -82,7 +83,8 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Option<Response<ResponseBody
         // With what official SDKs send from a browser. A wildcard would not cover `authorization`.
         HeaderValue::from_static(
             "authorization, content-type, x-pinaivu-provider, x-pinaivu-max-price, \
-             x-pinaivu-sort, openai-organization, openai-project, openai-beta, x-stainless-arch, \
+             x-pinaivu-sort, x-pinaivu-only, x-pinaivu-ignore, x-pinaivu-hedge-after-ms, \
+             x-pinaivu-direct, openai-organization, openai-project, openai-beta, x-stainless-arch, \
              x-stainless-lang, x-stainless-os, x-stainless-package-version, \
              x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, \
              x-stainless-timeout, x-stainless-helper-method, x-stainless-poll-helper",

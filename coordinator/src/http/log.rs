@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::{QueryRejection, StringRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -21,6 +20,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::error::of_store;
 use super::routes::Failure;
+use super::table::Table;
 use crate::receipts::{CosignatureError, EntryChunks, LogError};
 
 /// A tile or bundle is the same for ever.
@@ -32,8 +32,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
 /// The routes of this module.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/v1/log", get(logs)).route("/v1/log/{epoch}/{*path}", get(file)).route(
+pub(super) fn routes() -> Table {
+    Table::default().route("/v1/log", get(logs)).route("/v1/log/{epoch}/{*path}", get(file)).route(
         "/v1/log/{epoch}/cosignatures",
         post(cosignatures).layer(DefaultBodyLimit::max(MAX_NOTE_BYTES)),
     )
@@ -133,9 +133,12 @@ async fn file(
 /// A head of this log with a witness's line below it.
 async fn cosignatures(
     State(app): State<Arc<App>>,
-    Path(epoch): Path<u32>,
+    Path(epoch): Path<String>,
     body: Result<String, StringRejection>,
 ) -> Result<Json<Value>, Failure> {
+    let epoch: u32 = epoch
+        .parse()
+        .map_err(|_| ApiError::not_found("POST", &format!("/v1/log/{epoch}/cosignatures")))?;
     let refused = |why: &dyn std::fmt::Display| {
         let message = format!("The cosignature is refused: {why}.");
         Failure(ApiError::new(ErrorCode::InvalidValue, message))

@@ -4,6 +4,7 @@
 //! the same listener. Handlers parse, call and map: decisions are the engine's.
 
 mod account;
+mod addresses;
 mod ask;
 mod attestation;
 mod blobs;
@@ -20,9 +21,14 @@ mod receipts;
 mod responses;
 mod routes;
 mod server;
+mod table;
+mod tls;
 mod web;
 
+pub use addresses::Addresses;
+pub use routes::paths;
 pub use server::{ListenError, Listener};
+pub use tls::TlsError;
 pub use web::{Web, WebError};
 
 use std::net::SocketAddr;
@@ -104,6 +110,8 @@ pub struct App {
     pub store: Store,
     /// The connected nodes.
     pub nodes: Arc<Nodes>,
+    /// What addresses have used of what costs nothing.
+    pub addresses: Arc<Addresses>,
     /// Limits of requests.
     pub limits: Limits,
     /// Time limits.

@@ -20,6 +20,7 @@ use super::ask::authenticate;
 use super::error::{of_store, status};
 use super::query::{Extracted, Parameters};
 use super::responses::RESPONSES_PATH;
+use super::table::Table;
 use super::{App, account, blobs, figures, keys, nodes, receipts};
 use crate::receipts::ReceiptsView;
 use crate::store::{SettlementId, SettlementKind, SettlementRecord, SettlementState, StoreError};
@@ -50,9 +51,26 @@ impl IntoResponse for Failure {
     }
 }
 
+/// The document of all routes, as clients' tools read it.
+const DOCUMENT: &str = include_str!("../../openapi.json");
+
 /// The router.
 pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
+    table()
+        .into_router()
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+/// Every path there is, as axum writes them.
+#[must_use]
+pub fn paths() -> Vec<&'static str> {
+    table().paths()
+}
+
+fn table() -> Table {
+    Table::default()
         // Only reached with another method; what models serve is taken before the router.
         .route(Endpoint::Chat.path(), post(not_found))
         .route(Endpoint::Completions.path(), post(not_found))
@@ -91,10 +109,12 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .merge(super::log::routes())
         .merge(super::book::routes())
         .route("/v1/network", get(network))
+        .route("/v1/openapi.json", get(document))
         .route("/healthz", get(health))
-        .fallback(elsewhere)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(app)
+}
+
+async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)
 }
 
 /// The web application's files, and nothing else.
@@ -131,7 +151,7 @@ async fn check_given_key(app: &App, headers: &HeaderMap) -> Result<(), Failure> 
 }
 
 /// What features are called in lists.
-const FEATURES: [(Features, &str); 7] = [
+const FEATURES: [(Features, &str); 8] = [
     (Features::CHAT, "chat"),
     (Features::TOOLS, "tools"),
     (Features::STRUCTURED, "structured_outputs"),
@@ -139,6 +159,7 @@ const FEATURES: [(Features, &str); 7] = [
     (Features::IMAGES, "images"),
     (Features::EMBEDDINGS, "embeddings"),
     (Features::COMPLETIONS, "completions"),
+    (Features::CONTINUATION, "continuation"),
 ];
 
 fn names(features: Features) -> Vec<&'static str> {

@@ -1,19 +1,25 @@
-//! The listener: HTTP/1.1 and HTTP/2 without TLS (a proxy in front ends TLS), the hot route straight to
-//! its handler, everything else through the router.
+//! The listener: HTTP/1.1 and HTTP/2, with TLS where it is configured, the hot route straight to its
+//! handler, everything else through the router and within the limit of its address.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use http::header::{CACHE_CONTROL, HeaderValue, ORIGIN};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use pinaivu_openai::ApiError;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -21,7 +27,8 @@ use tower::ServiceExt as _;
 use super::ask::{self, Route};
 use super::body::ResponseBody;
 use super::cors::{self, Sharing};
-use super::error::{REQUEST_ID_HEADER, request_id};
+use super::error::{self, REQUEST_ID_HEADER, request_id};
+use super::tls::{self, TlsError};
 use super::{App, routes};
 use crate::tasks::Tasks;
 
@@ -50,6 +57,16 @@ pub struct ListenError {
 pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Acceptor>,
+}
+
+#[derive(Clone)]
+struct Acceptor(TlsAcceptor);
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
 }
 
 impl Listener {
@@ -61,7 +78,15 @@ impl Listener {
         let fail = |source| ListenError { address, source };
         let listener = TcpListener::bind(address).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, tls: None })
+    }
+
+    /// The same with TLS, by PEM files of a certificate chain and its key.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn with_tls(self, certificates: &Path, key: &Path) -> Result<Self, TlsError> {
+        Ok(Self { tls: Some(Acceptor(tls::acceptor(certificates, key)?)), ..self })
     }
 
     /// Where it listens.
@@ -73,7 +98,7 @@ impl Listener {
     /// Starts serving. When the task is told to end it accepts nothing more, lets running answers end for
     /// up to `drain`, and cuts the rest.
     pub fn serve(self, app: App, drain: Duration, tasks: &Tasks) {
-        tasks.spawn("http listener", |stop| accept(self.listener, app, drain, stop));
+        tasks.spawn("http listener", |stop| accept(self, app, drain, stop));
     }
 }
 
@@ -83,7 +108,8 @@ struct Gateway {
     router: Router,
 }
 
-async fn accept(listener: TcpListener, app: App, drain: Duration, stop: CancellationToken) {
+async fn accept(listener: Listener, app: App, drain: Duration, stop: CancellationToken) {
+    let Listener { listener, tls, .. } = listener;
     let app = Arc::new(app);
     let gateway = Gateway { router: routes::router(Arc::clone(&app)), app };
     let connections = TaskTracker::new();
@@ -95,11 +121,14 @@ async fn accept(listener: TcpListener, app: App, drain: Duration, stop: Cancella
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            // Refused by closing: there is no memory to say more with.
+            Ok((stream, _)) if connections.len() >= gateway.app.limits.connections => drop(stream),
+            Ok((stream, peer)) => {
                 let (gateway, finish, cut) = (gateway.clone(), finish.clone(), cut.clone());
+                let tls = tls.clone();
                 connections.spawn(async move {
                     tokio::select! {
-                        () = serve(stream, gateway, finish) => {}
+                        () = connect(stream, peer.ip(), tls, gateway, finish) => {}
                         () = cut.cancelled() => {}
                     }
                 });
@@ -120,10 +149,30 @@ async fn accept(listener: TcpListener, app: App, drain: Duration, stop: Cancella
     }
 }
 
-async fn serve(stream: TcpStream, gateway: Gateway, finish: CancellationToken) {
+async fn connect(
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: Option<Acceptor>,
+    gateway: Gateway,
+    finish: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let Some(Acceptor(acceptor)) = tls else { return serve(stream, peer, gateway, finish).await };
+    // Who is slow to shake hands is slow to send a head.
+    let limit = gateway.app.timeouts.request_head;
+    match tokio::time::timeout(limit, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, peer, gateway, finish).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client's TLS handshake failed"),
+        Err(_) => tracing::debug!("a client's TLS handshake took too long"),
+    }
+}
+
+async fn serve<S>(stream: S, peer: IpAddr, gateway: Gateway, finish: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let head = gateway.app.timeouts.request_head;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
@@ -132,14 +181,25 @@ async fn serve(stream: TcpStream, gateway: Gateway, finish: CancellationToken) {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(PING_INTERVAL);
+    let begun = Arc::new(AtomicBool::new(false));
+    let service_begun = Arc::clone(&begun);
     let service = service_fn(move |request| {
+        service_begun.store(true, Ordering::Relaxed);
         let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(gateway.call(request).await) }
+        async move { Ok::<_, Infallible>(gateway.call(peer, request).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    // A client that never says which protocol it speaks is not waited for by hyper's own time limit.
+    let silent = async {
+        tokio::time::sleep(head).await;
+        if begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silent => return tracing::debug!("a client connected and asked nothing"),
         () = finish.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -151,12 +211,23 @@ async fn serve(stream: TcpStream, gateway: Gateway, finish: CancellationToken) {
 }
 
 impl Gateway {
-    async fn call(self, request: Request<Incoming>) -> Response<ResponseBody> {
+    /// An error when the client's address has asked too often.
+    fn limit(&self, client: IpAddr) -> Result<(), ApiError> {
+        self.app.addresses.take(client, Instant::now()).map_err(ApiError::rate_limited)
+    }
+
+    async fn call(self, peer: IpAddr, request: Request<Incoming>) -> Response<ResponseBody> {
         let shared = request.headers().contains_key(ORIGIN);
         if request.method() == Method::POST
             && let Some(route) = Route::at(request.uri().path())
         {
+            let client = self.app.addresses.client(peer, request.headers());
             let mut response = ask::serve(&self.app, route, request).await;
+            if response.status() == StatusCode::UNAUTHORIZED
+                && let Err(error) = self.limit(client)
+            {
+                response = error::response(&error, self.app.engine.new_request());
+            }
             if shared {
                 cors::grant(response.headers_mut());
             }
@@ -166,6 +237,9 @@ impl Gateway {
             return response;
         }
         let id = self.app.engine.new_request();
+        if let Err(error) = self.limit(self.app.addresses.client(peer, request.headers())) {
+            return error::response(&error, id);
+        }
         let path = request.uri().path();
         let (api, sharing) = (path.starts_with("/v1/"), cors::sharing(path));
         let response = match self.router.oneshot(request).await {

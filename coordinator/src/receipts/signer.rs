@@ -205,6 +205,12 @@ impl Signer {
         ticket.issuer_mac = self.issuer_mac(ticket);
     }
 
+    /// Signs a ticket that a client carries to the node itself.
+    #[must_use]
+    pub fn sign_ticket(&self, ticket: Ticket) -> Signed<Ticket> {
+        self.key.sign(ticket)
+    }
+
     /// Whether this coordinator issued exactly this ticket.
     #[must_use]
     pub fn issued(&self, ticket: &Ticket) -> bool {

@@ -56,6 +56,8 @@ pub struct LiveNode {
     pub(super) since: UnixMillis,
     /// Its asks that were taken, by model, as it signed them.
     pub(super) asks: Mutex<BTreeMap<String, Signed<Ask>>>,
+    /// Where redirected clients reach it.
+    pub(super) address: Mutex<Option<Arc<str>>>,
     /// Why it is being stopped, to be said to it.
     pub(super) goodbye: Mutex<Option<Goodbye>>,
 }
@@ -76,6 +78,12 @@ impl LiveNode {
     #[must_use]
     pub const fn id(&self) -> NodeId {
         self.node
+    }
+
+    /// Where redirected clients reach it, if they do.
+    #[must_use]
+    pub fn address(&self) -> Option<Arc<str>> {
+        self.address.lock().clone()
     }
 
     /// Gives the node a request under a ticket; resolves when the head of its answer is here. Dropping

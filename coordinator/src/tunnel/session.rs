@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pinaivu_attestation::{Nonce, TUNNEL_ATTESTATION_PATH};
 use pinaivu_auction::AskEffect;
 use pinaivu_protocol::ids::PublicKey;
+use pinaivu_protocol::ticket::MAX_DOOR_LENGTH;
 use pinaivu_protocol::tunnel::{
     CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameError, FrameReader, GOODBYE_PATH, Goodbye,
     HELLO_PATH, Hello, HelloReply, NodeMessage, TunnelMac, binding, encode_frame,
@@ -187,6 +188,7 @@ async fn admit(
         software,
         since: door.clock.now(),
         asks: parking_lot::Mutex::default(),
+        address: parking_lot::Mutex::default(),
         stop: stop.child_token(),
         goodbye: parking_lot::Mutex::default(),
     });
@@ -260,6 +262,13 @@ async fn read_events(mut events: Incoming, live: &Arc<LiveNode>, door: &Arc<Door
 async fn receive(message: NodeMessage, live: &LiveNode, door: &Door, asks: &mut Bucket) {
     match message {
         NodeMessage::Heartbeat => {}
+        NodeMessage::Door(address) => {
+            let taken = is_address(&address);
+            if !taken && !address.is_empty() {
+                tracing::warn!(node = %live.node, "its address for clients is not taken");
+            }
+            *live.address.lock() = taken.then(|| address.trim_end_matches('/').into());
+        }
         NodeMessage::Ask(ask) => {
             let taken = match asks.take() {
                 true => door.nodes.apply(live, &ask),
@@ -301,6 +310,20 @@ async fn receive(message: NodeMessage, live: &LiveNode, door: &Door, asks: &mut 
             }
         }
     }
+}
+
+/// Whether clients may be sent to an address: by TLS, or to this very machine, and with nothing in it that
+/// would change where the path goes.
+fn is_address(address: &str) -> bool {
+    let Ok(uri) = address.parse::<http::Uri>() else { return false };
+    let local = matches!(uri.host(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    let scheme = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => local,
+        _ => false,
+    };
+    let bare = uri.query().is_none() && !uri.authority().is_some_and(|a| a.as_str().contains('@'));
+    scheme && bare && address.len() <= MAX_DOOR_LENGTH
 }
 
 /// Sends what is queued, all that is waiting in one request.
@@ -383,5 +406,29 @@ impl LiveNode {
     #[must_use]
     pub const fn signer(&self) -> PublicKey {
         self.signer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address;
+
+    #[test]
+    fn clients_are_sent_by_tls_or_to_this_machine_only() {
+        for good in
+            ["https://node.example.org", "https://[2001:db8::1]:8443/x", "http://127.0.0.1:1"]
+        {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in [
+            "http://node.example.org",
+            "ftp://127.0.0.1",
+            "https://a@b.example",
+            "node",
+            "",
+            "https://node.example.org/?x=1",
+        ] {
+            assert!(!is_address(bad), "{bad}");
+        }
     }
 }

@@ -1,31 +1,41 @@
-//! The official SDK against a whole coordinator with a scripted node. Needs a Python that has it, which
-//! `cargo xtask conformance` makes.
+//! A whole coordinator with a scripted node, served to clients outside of this process: official SDKs and
+//! other people's tools, which `cargo xtask conformance` runs against it.
+
+use std::io::Read as _;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
 
 use crate::support::world::PRICE;
 use crate::support::{MODEL, Script, World};
 
-/// The environment variable that names the interpreter.
-const PYTHON: &str = "PINAIVU_PYTHON";
+/// The environment variable that names the file to tell clients in where the gateway is.
+const READY_FILE: &str = "PINAIVU_READY_FILE";
 
 #[tokio::test]
-#[ignore = "needs the official SDK; run by `cargo xtask conformance`"]
-async fn official_python_sdk_works_unmodified() {
-    let python = std::env::var(PYTHON).unwrap();
+#[ignore = "serves clients outside of this process; run by `cargo xtask conformance`"]
+async fn gateway_is_served_to_clients_until_standard_input_ends() {
     let world = World::start().await;
-    let node = world.node(1, PRICE).await;
+    let node = world.able_node(1, PRICE).await;
     node.behave(Script::AsAsked);
-    let ended = tokio::process::Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/serving/conformance.py"))
-        .env("BASE_URL", &world.client.base_url)
-        .env("API_KEY", world.client.key.as_ref().unwrap())
-        .env("MODEL", MODEL)
-        .env("EXACT", "1")
-        .kill_on_drop(true)
-        .status()
+    node.open_door().await;
+    let ready = json!({
+        "base_url": world.client.base_url,
+        "api_key": world.client.key,
+        "model": MODEL,
+    });
+    let file = std::path::PathBuf::from(std::env::var_os(READY_FILE).unwrap());
+    // Renamed, so that what exists under the name is whole.
+    let partial = file.with_extension("partial");
+    std::fs::write(&partial, ready.to_string()).unwrap();
+    std::fs::rename(&partial, &file).unwrap();
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()))
         .await
+        .unwrap()
         .unwrap();
-    assert!(ended.success());
-    // Every answer was paid for.
+    // Everything the node answered was paid for, and nothing else.
     world.settled().await;
-    assert!(world.receipts().await >= 20);
+    let answered = node.shared.requests.lock().len();
+    assert_eq!(world.receipts().await, answered as u64);
+    assert_eq!(node.shared.leaked.load(Ordering::Relaxed), 0, "no key came to the node");
 }

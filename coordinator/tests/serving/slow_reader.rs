@@ -16,7 +16,8 @@ const SLOW_CLIENTS: usize = 32;
 
 async fn endless(world: &World) -> reqwest::Response {
     let mut request = Client::request(true);
-    request["max_tokens"] = json!(4_000);
+    // Far more than is read of it.
+    request["max_tokens"] = json!(100_000);
     let response = world.client.chat(&request).await;
     assert_eq!(response.status(), 200);
     response

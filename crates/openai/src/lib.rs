@@ -32,7 +32,7 @@ pub use event::{
 };
 pub use field::{NotAnObject, ObjectField, get_field, set_fields};
 pub use model::{Model, ModelList};
-pub use normalise::normalise_completion;
+pub use normalise::{Defaults, lacks_members, normalise_chunk, normalise_whole};
 pub use preferences::{Preferences, Sort};
 pub use request::{ChatRequest, MAX_CHOICES, OutputLimit};
 pub use upstream::UpstreamError;

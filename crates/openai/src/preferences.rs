@@ -12,6 +12,9 @@ use crate::error::ApiError;
 /// Most nodes a request may name.
 const MAX_NODES: usize = 64;
 
+/// Longest wait before a second node is asked: about as long as a first byte may take.
+const MAX_HEDGE_MILLIS: u32 = 60_000;
+
 /// In which order to try nodes that could serve the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -39,6 +42,10 @@ pub struct Preferences {
     pub ignore: Vec<String>,
     /// Whether another node may be tried when the first fails.
     pub no_fallbacks: bool,
+    /// After how many milliseconds without a first byte a second node is asked at the same time.
+    pub hedge: Option<u32>,
+    /// Whether the answer may come straight from the node, by a redirect.
+    pub direct: bool,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +61,10 @@ struct Wire<'a> {
     ignore: Option<&'a RawValue>,
     #[serde(borrow)]
     allow_fallbacks: Option<&'a RawValue>,
+    #[serde(borrow)]
+    hedge_after_ms: Option<&'a RawValue>,
+    #[serde(borrow)]
+    direct: Option<&'a RawValue>,
 }
 
 impl Preferences {
@@ -70,14 +81,37 @@ impl Preferences {
         }
         read.only = nodes(wire.only, "provider.only")?;
         read.ignore = nodes(wire.ignore, "provider.ignore")?;
-        read.no_fallbacks = match present(wire.allow_fallbacks).map(RawValue::get) {
-            None | Some("true") => false,
-            Some("false") => true,
-            Some(_) => {
-                return Err(ApiError::invalid_value("provider.allow_fallbacks", "a boolean"));
-            }
-        };
+        let fallbacks = boolean(wire.allow_fallbacks, "provider.allow_fallbacks")?;
+        read.no_fallbacks = fallbacks == Some(false);
+        if let Some(raw) = present(wire.hedge_after_ms) {
+            read.set_hedge(raw.get(), "provider.hedge_after_ms")?;
+        }
+        read.direct = boolean(wire.direct, "provider.direct")? == Some(true);
         Ok(read)
+    }
+
+    /// Sets after how long a second node is asked, from its digits.
+    ///
+    /// # Errors
+    /// `invalid_value` about `param`.
+    pub fn set_hedge(&mut self, digits: &str, param: &'static str) -> Result<(), ApiError> {
+        let millis = digits.trim().parse().ok().filter(|millis| *millis <= MAX_HEDGE_MILLIS);
+        let expected = "milliseconds, at most 60000";
+        self.hedge = Some(millis.ok_or_else(|| ApiError::invalid_value(param, expected))?);
+        Ok(())
+    }
+
+    /// Sets whether the answer may come straight from the node, from its name.
+    ///
+    /// # Errors
+    /// `invalid_value` about `param`.
+    pub fn set_direct(&mut self, name: &str, param: &'static str) -> Result<(), ApiError> {
+        self.direct = match name.trim() {
+            "true" => true,
+            "false" => false,
+            _ => return Err(ApiError::invalid_value(param, "true or false")),
+        };
+        Ok(())
     }
 
     /// Sets the limit from its digits.
@@ -117,6 +151,15 @@ impl Preferences {
         let names: Vec<String> =
             value.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
         check_length(names, param)
+    }
+}
+
+fn boolean(raw: Option<&RawValue>, param: &'static str) -> Result<Option<bool>, ApiError> {
+    match present(raw).map(RawValue::get) {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(ApiError::invalid_value(param, "a boolean")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is read of answers and model lists, as servers really write them.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use pinaivu_openai::{AnswerFacts, Model, ModelList, Usage};
+use pinaivu_openai::{AnswerFacts, Defaults, Endpoint, Model, ModelList, Usage, normalise_whole};
 use serde_json::json;
 
 fn facts(object: &str) -> AnswerFacts {
@@ -116,7 +116,9 @@ fn completion_gets_what_the_schema_requires_and_keeps_the_rest() {
         "choices": [{ "index": 0, "finish_reason": "tool_calls",
                       "message": { "role": "assistant", "tool_calls": [] } }],
     });
-    let whole = pinaivu_openai::normalise_completion(bare.to_string().as_bytes(), "m").unwrap();
+    let defaults = Defaults { id: "req_1", model: "m", created: 2 };
+    let normalise = |answer: &str| normalise_whole(Endpoint::Chat, answer.as_bytes(), defaults);
+    let whole = normalise(&bare.to_string()).unwrap();
     let whole: serde_json::Value = serde_json::from_slice(&whole).unwrap();
     assert_eq!(
         whole,
@@ -124,11 +126,38 @@ fn completion_gets_what_the_schema_requires_and_keeps_the_rest() {
             "id": "1", "created": 1, "timings": { "a": 1.5 },
             "object": "chat.completion", "model": "m",
             "choices": [{ "index": 0, "finish_reason": "tool_calls", "logprobs": null,
-                          "message": { "role": "assistant", "tool_calls": [], "content": null,
-                                       "refusal": null } }],
+                          "message": { "role": "assistant", "content": null, "refusal": null } }],
         })
     );
     let again = whole.to_string();
-    assert_eq!(pinaivu_openai::normalise_completion(again.as_bytes(), "m"), None);
-    assert_eq!(pinaivu_openai::normalise_completion(b"[1]", "m"), None);
+    assert_eq!(normalise(&again), None);
+    assert_eq!(normalise("[1]"), None);
+}
+
+#[test]
+fn answer_of_a_server_that_says_nearly_nothing_gets_what_is_known() {
+    let defaults = Defaults { id: "req_1", model: "m", created: 2 };
+    let bare = json!({
+        "choices": [{ "index": 0, "message": { "content": "Hi", "annotations": null } }],
+        "usage": { "prompt_tokens": 3, "completion_tokens": 2 },
+    });
+    let whole = normalise_whole(Endpoint::Chat, bare.to_string().as_bytes(), defaults).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&whole).unwrap(),
+        json!({
+            "choices": [{ "index": 0, "logprobs": null, "finish_reason": null,
+                          "message": { "content": "Hi", "refusal": null, "role": "assistant" } }],
+            "usage": { "prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5 },
+            "id": "req_1", "object": "chat.completion", "created": 2, "model": "m",
+        })
+    );
+    let text = json!({ "choices": [{ "index": 0, "text": "Hi", "finish_reason": "stop" }] });
+    let whole = normalise_whole(Endpoint::Completions, text.to_string().as_bytes(), defaults);
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&whole.unwrap()).unwrap(),
+        json!({
+            "choices": [{ "index": 0, "text": "Hi", "finish_reason": "stop", "logprobs": null }],
+            "id": "req_1", "object": "text_completion", "created": 2, "model": "m",
+        })
+    );
 }

@@ -33,6 +33,9 @@ impl Features {
     pub const EMBEDDINGS: Self = Self(1 << 5);
     /// `/v1/completions`: a prompt as it is, without a chat template.
     pub const COMPLETIONS: Self = Self(1 << 6);
+    /// Goes on with an assistant message that is not finished (`continue_final_message`): may take over
+    /// an answer that another node broke off.
+    pub const CONTINUATION: Self = Self(1 << 7);
 
     /// Both sets together.
     #[must_use]

@@ -165,6 +165,13 @@ impl RequestId {
         Self([a, b, c, d, e, f, r0, r1, r2, r3, r4, r5, r6, r7, r8, r9])
     }
 
+    /// When the request arrived.
+    #[must_use]
+    pub const fn arrived(&self) -> crate::units::UnixMillis {
+        let [a, b, c, d, e, f, ..] = self.0;
+        crate::units::UnixMillis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
     /// The raw bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

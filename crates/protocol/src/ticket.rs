@@ -16,6 +16,13 @@ use crate::units::{Tariff, TokenCount, UnixMillis};
 /// alphabet, no padding).
 pub const TICKET_HEADER: &str = "x-pinaivu-ticket";
 
+/// Query parameter that carries `base64url(borsh(Signed<Ticket>))`, without padding, of a client that was
+/// redirected to the node.
+pub const TICKET_PARAMETER: &str = "ticket";
+
+/// Longest address of a node for redirected clients, in bytes.
+pub const MAX_DOOR_LENGTH: usize = 256;
+
 /// Label of the TLS exporter (RFC 8446 section 7.5) whose 32 bytes key the tunnel's MACs; no context.
 pub const TUNNEL_EXPORTER_LABEL: &[u8] = b"EXPORTER-pinaivu-tunnel-mac-v1";
 

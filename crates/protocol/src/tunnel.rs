@@ -92,6 +92,9 @@ pub enum NodeMessage {
     Represent(Box<Represented>),
     /// Nothing to say; the connection lives.
     Heartbeat,
+    /// Where clients that were redirected reach the node: `https://` and what comes before `/v1/…`
+    /// (`http://` only for a node on the same machine). Replaces what was said before; empty: nowhere.
+    Door(String),
 }
 
 /// A proof whose receipt the node never saw: after a crash on either side, or after a cancelled

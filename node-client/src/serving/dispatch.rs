@@ -43,6 +43,8 @@ struct Running {
     hash: Hash32,
     ran: Ran,
     place: OwnedSemaphorePermit,
+    /// Whether the coordinator does not see the answer.
+    direct: bool,
 }
 
 pub(super) struct Dispatch {
@@ -57,8 +59,9 @@ impl Dispatch {
         hash: Hash32,
         ran: Ran,
         place: OwnedSemaphorePermit,
+        direct: bool,
     ) -> Self {
-        Self { running: Some(Running { server, counterparty, ticket, hash, ran, place }) }
+        Self { running: Some(Running { server, counterparty, ticket, hash, ran, place, direct }) }
     }
 
     /// No answer was begun: nothing to prove.
@@ -73,12 +76,14 @@ impl Dispatch {
         answer: &Answer,
         seen: u32,
     ) -> Option<Concluded> {
-        let Running { server, counterparty, ticket, hash, ran, place } = self.running.take()?;
+        let Running { server, counterparty, ticket, hash, ran, place, direct } =
+            self.running.take()?;
         let (input, output) = match answer.usage {
             Some(usage) => (usage.prompt_tokens, usage.completion_tokens),
             None => (TokenCount::ZERO, TokenCount(seen)),
         };
         let work = work(&server, (ticket, hash), &ran, answer, (input, output), outcome);
+        let work = Work { delivered: !direct, ..work };
         Some(Concluded { counterparty, work: Some(work), _place: place })
     }
 
@@ -100,7 +105,7 @@ impl Drop for Dispatch {
 
 impl Running {
     fn cancel(self, answer: Answer, seen: u32) {
-        let Self { server, counterparty, ticket, hash, ran, place } = self;
+        let Self { server, counterparty, ticket, hash, ran, place, .. } = self;
         let afterwork = server.afterwork.clone();
         let runtime = server.runtime.clone();
         let span = tracing::Span::current();

@@ -15,7 +15,7 @@ use pinaivu_attestation::{Attested, Expected, MAX_EVIDENCE_BYTES, TUNNEL_ATTESTA
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::tunnel::{
-    CONTROL_PATH, EVENTS_PATH, GOODBYE_PATH, Goodbye, HELLO_PATH, Hello, HelloReply,
+    CONTROL_PATH, EVENTS_PATH, GOODBYE_PATH, Goodbye, HELLO_PATH, Hello, HelloReply, NodeMessage,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,8 @@ pub(super) struct Door {
     /// Cancelled, for good, by a valid hello.
     pub(super) proven: CancellationToken,
     pub(super) goodbye: Mutex<Option<Goodbye>>,
+    /// Where clients reach this node, if they do.
+    pub(super) public: Option<Arc<str>>,
 }
 
 /// Why a hello does not prove anything.
@@ -92,7 +94,11 @@ impl Door {
             (&Method::POST, CONTROL_PATH) => self.control(request.into_body()).await,
             (&Method::POST, GOODBYE_PATH) => self.goodbye(request.into_body()).await,
             _ => {
-                let caller = Caller { counterparty: &self.counterparty, tickets: &self.keys.mac };
+                let caller = Caller {
+                    counterparty: &self.counterparty,
+                    tickets: &self.keys.mac,
+                    direct: false,
+                };
                 self.server.serve(&caller, request).await.map(TunnelBody::Answer)
             }
         }
@@ -106,6 +112,7 @@ impl Door {
                 if !self.proven.is_cancelled() {
                     tracing::info!(coordinator = %self.counterparty.id(), "tunnel open");
                 }
+                self.counterparty.proved(self.signer);
                 self.proven.cancel();
                 let reply = HelloReply {
                     node: self.identity.node,
@@ -184,6 +191,11 @@ impl Door {
 
     fn events(&self) -> Response<TunnelBody> {
         let (session, messages) = self.counterparty.open_session();
+        if let Some(address) = &self.public
+            && let Err(error) = session.try_send(&NodeMessage::Door(address.to_string()))
+        {
+            tracing::warn!(%error, "the coordinator was not told of the public address");
+        }
         Response::new(TunnelBody::Events(Events {
             messages,
             number: session.number(),

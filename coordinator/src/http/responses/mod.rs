@@ -144,6 +144,8 @@ pub(super) fn success(
             let events = ResponsesStream::new(stream, frame);
             (ResponseBody::Responses(Box::new(events)), "text/event-stream")
         }
+        // Not asked for: see `Asked::redirectable`.
+        Answer::Elsewhere(_) => return Err(ApiError::internal()),
     };
     Ok(respond(request, &salt, body, content_type))
 }

@@ -1,6 +1,7 @@
-//! Answers that fit their requests, for clients that check.
+//! Answers that fit their requests, for clients that check: the tool that is offered is called with
+//! arguments its schema allows, and structured output follows its schema.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::script::{Script, pieces};
 
@@ -28,7 +29,10 @@ fn embeddings(request: &Value) -> Value {
         Some("base64") => json!(base64::engine::general_purpose::STANDARD.encode(bytes)),
         _ => json!(vector),
     };
-    let count = request["input"].as_array().map_or(1, Vec::len);
+    let count = match request["input"].as_array() {
+        Some(inputs) if !inputs[0].is_number() => inputs.len(),
+        _ => 1,
+    };
     let data: Vec<Value> = (0..count)
         .map(|index| json!({ "object": "embedding", "index": index, "embedding": embedding }))
         .collect();
@@ -58,73 +62,169 @@ fn completion(request: &Value, streamed: bool) -> Script {
     Script::Chunks(chunks)
 }
 
-/// What the model says: a text, or a call.
-enum Said {
-    Text(&'static str),
-    Call,
+/// A value that a JSON schema allows: what a model says that follows it. `name` is the member it is for.
+fn value_for(schema: &Value, root: &Value, name: &str) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
+        return value_for(target, root, name);
+    }
+    if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
+        return first.clone();
+    }
+    if let Some(value) = schema.get("const") {
+        return value.clone();
+    }
+    if let Some(first) = schema["anyOf"].as_array().and_then(|schemas| schemas.first()) {
+        return value_for(first, root, name);
+    }
+    match schema["type"].as_str() {
+        Some("integer") => json!(36),
+        Some("number") => json!(1.5),
+        Some("boolean") => json!(true),
+        Some("null") => Value::Null,
+        Some("array") => json!([value_for(&schema["items"], root, name)]),
+        Some("string") => json!(match name {
+            "city" => "Paris",
+            "name" => "Ada",
+            _ => "text",
+        }),
+        _ => {
+            let members = schema["properties"].as_object().cloned().unwrap_or_default();
+            let filled: Map<String, Value> = members
+                .iter()
+                .map(|(name, member)| (name.clone(), value_for(member, root, name)))
+                .collect();
+            filled.into()
+        }
+    }
 }
 
-fn chat(request: &Value, streamed: bool) -> Script {
+/// What the model says: a text, or calls by name and arguments.
+enum Said {
+    Text(String),
+    Calls(Vec<(String, String)>),
+}
+
+fn said(request: &Value) -> Said {
     let answered = request["messages"]
         .as_array()
         .and_then(|messages| messages.last())
         .is_some_and(|message| message["role"] == "tool");
-    let offered = request["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-    let said = match request["response_format"]["type"].as_str() {
-        Some("json_schema") => Said::Text("{\"name\":\"Ada\",\"age\":36}"),
-        _ if offered && !answered => Said::Call,
-        _ => Said::Text(TEXT),
+    let format = &request["response_format"];
+    match format["type"].as_str() {
+        Some("json_schema") => {
+            let schema = &format["json_schema"]["schema"];
+            return Said::Text(value_for(schema, schema, "").to_string());
+        }
+        Some("json_object") => return Said::Text("{}".into()),
+        _ => {}
+    }
+    let tools: Vec<&Value> = request["tools"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|tool| &tool["function"])
+        .filter(|function| function["name"].is_string())
+        .collect();
+    if tools.is_empty() || answered || request["tool_choice"] == "none" {
+        return Said::Text(TEXT.into());
+    }
+    let wanted = &request["tool_choice"]["function"]["name"];
+    let first = tools.iter().find(|tool| tool["name"] == *wanted).unwrap_or(&tools[0]);
+    let called = match request["parallel_tool_calls"] == true {
+        true => tools.clone(),
+        false => vec![*first],
     };
+    let call = |function: &&Value| {
+        let parameters = &function["parameters"];
+        let name = function["name"].as_str().unwrap().to_owned();
+        (name, value_for(parameters, parameters, "").to_string())
+    };
+    Said::Calls(called.iter().map(call).collect())
+}
+
+/// Log-probabilities of one token, with as many alternatives as were asked for.
+fn logprobs(request: &Value) -> Value {
+    if request["logprobs"] != true {
+        return Value::Null;
+    }
+    let token = |text: &str| json!({ "token": text, "logprob": -0.5, "bytes": text.as_bytes() });
+    let mut first = token("Hello");
+    let count = request["top_logprobs"].as_u64().unwrap_or(0);
+    first["top_logprobs"] = (0..count).map(|_| token("Hello")).collect();
+    json!({ "content": [first], "refusal": null })
+}
+
+fn chat(request: &Value, streamed: bool) -> Script {
+    let said = said(request);
     let object = |kind: &str, choices: Value| {
         json!({ "id": "chatcmpl-1", "object": kind, "created": 1, "model": request["model"],
                 "choices": choices })
     };
-    let call = |arguments: &str| {
-        json!([{ "index": 0, "id": "call_1", "type": "function",
-                 "function": { "name": "weather", "arguments": arguments } }])
-    };
-    let arguments = "{\"city\":\"Paris\"}";
     if !streamed {
         let count = request["n"].as_u64().unwrap_or(1);
         let (message, finish) = match said {
             Said::Text(text) => (json!({ "role": "assistant", "content": text }), "stop"),
-            Said::Call => (
-                json!({ "role": "assistant", "content": null, "tool_calls": call(arguments) }),
-                "tool_calls",
-            ),
+            Said::Calls(calls) => {
+                let calls: Vec<Value> = calls
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (name, arguments))| {
+                        json!({ "id": format!("call_{at}"), "type": "function",
+                                "function": { "name": name, "arguments": arguments } })
+                    })
+                    .collect();
+                let message = json!({ "role": "assistant", "content": null, "tool_calls": calls });
+                (message, "tool_calls")
+            }
         };
         let choices: Vec<Value> = (0..count)
-            .map(|index| json!({ "index": index, "message": message, "finish_reason": finish }))
+            .map(|index| {
+                let mut choice =
+                    json!({ "index": index, "message": message, "finish_reason": finish });
+                if request["logprobs"] == true {
+                    choice["logprobs"] = logprobs(request);
+                }
+                choice
+            })
             .collect();
         let mut whole = object("chat.completion", choices.into());
         whole["usage"] = usage();
         return Script::Whole(whole);
     }
-    let chunk = |delta: Value, finish: Value| {
+    let count = request["n"].as_u64().unwrap_or(1);
+    let chunk = |index: u64, delta: Value, finish: Value| {
         object(
             "chat.completion.chunk",
-            json!([{ "index": 0, "delta": delta, "finish_reason": finish }]),
+            json!([{ "index": index, "delta": delta, "finish_reason": finish }]),
         )
     };
-    let mut chunks = vec![chunk(json!({ "role": "assistant", "content": null }), Value::Null)];
-    let finish = match said {
-        Said::Text(text) => {
-            for piece in pieces(text) {
-                chunks.push(chunk(json!({ "content": piece }), Value::Null));
+    let mut chunks = Vec::new();
+    for index in 0..count {
+        chunks.push(chunk(index, json!({ "role": "assistant", "content": null }), Value::Null));
+        let finish = match &said {
+            Said::Text(text) => {
+                for piece in pieces(text) {
+                    chunks.push(chunk(index, json!({ "content": piece }), Value::Null));
+                }
+                "stop"
             }
-            "stop"
-        }
-        Said::Call => {
-            chunks.push(chunk(json!({ "tool_calls": call("") }), Value::Null));
-            let (first, second) = arguments.split_at(5);
-            for piece in [first, second] {
-                let piece = json!([{ "index": 0, "function": { "arguments": piece } }]);
-                chunks.push(chunk(json!({ "tool_calls": piece }), Value::Null));
+            Said::Calls(calls) => {
+                for (at, (name, arguments)) in calls.iter().enumerate() {
+                    let begun = json!([{ "index": at, "id": format!("call_{at}"), "type": "function",
+                                         "function": { "name": name, "arguments": "" } }]);
+                    chunks.push(chunk(index, json!({ "tool_calls": begun }), Value::Null));
+                    let (first, second) = arguments.split_at(arguments.len() / 2);
+                    for piece in [first, second] {
+                        let piece = json!([{ "index": at, "function": { "arguments": piece } }]);
+                        chunks.push(chunk(index, json!({ "tool_calls": piece }), Value::Null));
+                    }
+                }
+                "tool_calls"
             }
-            "tool_calls"
-        }
-    };
-    chunks.push(chunk(json!({}), json!(finish)));
+        };
+        chunks.push(chunk(index, json!({}), json!(finish)));
+    }
     let mut last = object("chat.completion.chunk", json!([]));
     last["usage"] = usage();
     chunks.push(last);

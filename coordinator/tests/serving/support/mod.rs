@@ -2,7 +2,9 @@
 
 pub(crate) mod as_asked;
 pub(crate) mod chain;
+pub(crate) mod door;
 pub(crate) mod node;
+pub(crate) mod schema;
 pub(crate) mod script;
 pub(crate) mod world;
 

@@ -53,7 +53,8 @@ type NodeBody = UnsyncBoxBody<Bytes, std::io::Error>;
 /// A node under script. Dropping it cuts its connection.
 pub(crate) struct ScriptedNode {
     pub(crate) shared: Arc<Shared>,
-    _cut: DropGuard,
+    cut: CancellationToken,
+    _guard: DropGuard,
 }
 
 pub(crate) struct Shared {
@@ -62,7 +63,7 @@ pub(crate) struct Shared {
     mac: TunnelMac,
     /// The hello as it came, and whether it was good.
     hello: Mutex<Option<(Vec<u8>, bool)>>,
-    coordinator_signer: PublicKey,
+    pub(crate) coordinator_signer: PublicKey,
     exporter: [u8; 32],
     events: Mutex<Option<mpsc::UnboundedSender<Bytes>>>,
     pub(crate) messages: Mutex<Vec<CoordinatorMessage>>,
@@ -76,6 +77,9 @@ pub(crate) struct Shared {
     pub(crate) resets: AtomicUsize,
     /// Bytes of endless streams that were taken from us.
     pub(crate) sent: AtomicU64,
+    /// Requests of clients that were sent to it, and secrets among them.
+    pub(crate) fetched: AtomicUsize,
+    pub(crate) leaked: AtomicUsize,
     /// Presents cut-off answers again at once.
     pub(crate) represents: std::sync::atomic::AtomicBool,
     sequence: AtomicU64,
@@ -116,6 +120,8 @@ impl ScriptedNode {
             paths: Mutex::default(),
             resets: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
+            fetched: AtomicUsize::new(0),
+            leaked: AtomicUsize::new(0),
             represents: true.into(),
             sequence: AtomicU64::new(1),
         });
@@ -133,7 +139,12 @@ impl ScriptedNode {
                 () = stop.cancelled() => {}
             }
         });
-        Self { shared, _cut: cut.drop_guard() }
+        Self { shared, cut: cut.clone(), _guard: cut.drop_guard() }
+    }
+
+    /// Cancelled when it is dropped.
+    pub(crate) fn stopped(&self) -> CancellationToken {
+        self.cut.clone()
     }
 
     /// What it does with the next request; after those the default.
@@ -149,6 +160,17 @@ impl ScriptedNode {
     /// Offers `model` and waits for the answer.
     pub(crate) async fn offer(&self, model: &str, price: TokenPrice) -> CoordinatorMessage {
         let ask = self.shared.ask(model, price);
+        self.send_ask(self.shared.key.sign(ask)).await
+    }
+
+    /// The same with every feature there is.
+    pub(crate) async fn offer_everything(
+        &self,
+        model: &str,
+        price: TokenPrice,
+    ) -> CoordinatorMessage {
+        let mut ask = self.shared.ask(model, price);
+        ask.features = Features(u32::MAX);
         self.send_ask(self.shared.key.sign(ask)).await
     }
 
@@ -212,6 +234,16 @@ impl Shared {
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
             expires: UnixMillis(u64::MAX),
         }
+    }
+
+    /// Signs an ask with the node's key.
+    pub(crate) fn signed(&self, ask: Ask) -> Signed<Ask> {
+        self.key.sign(ask)
+    }
+
+    /// Whether the coordinator listens to messages.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.events.lock().is_some()
     }
 
     pub(crate) fn say(&self, message: &NodeMessage) {
@@ -312,6 +344,7 @@ impl Shared {
 
     fn unary(self: Arc<Self>, ticket: &Ticket, script: Script) -> Response<NodeBody> {
         let (pieces, cut) = match script {
+            Script::Bytes(_, bytes) => return full(StatusCode::OK, bytes.to_vec()),
             Script::Whole(object) => {
                 let answer = Answer::from_completion(&object).unwrap();
                 let trailers = self.prove(ticket, &answer, Outcome::Completed);
@@ -367,6 +400,20 @@ impl Shared {
             stream.data(Bytes::from_static(b"data: [DONE]\n\n")).await;
             let trailers = self.prove(&ticket, &stream.answer.finish(), Outcome::Completed);
             let _ = stream.out.send(Ok(Frame::trailers(trailers))).await;
+            return;
+        }
+        if let Script::Bytes(pieces, bytes) = &script {
+            for piece in pieces {
+                stream.chunk(&chunk(&model, piece)).await;
+            }
+            stream.data(Bytes::from_static(bytes)).await;
+            return;
+        }
+        if let Script::ChunksThenReset(chunks) = &script {
+            for chunk in chunks {
+                stream.chunk(chunk).await;
+            }
+            let _ = stream.out.send(Err(std::io::Error::other("told to"))).await;
             return;
         }
         let (pieces, usage) = match &script {
@@ -481,9 +528,14 @@ impl Shared {
         }
     }
 
-    /// Presents an answer with its proof.
+    /// Presents an answer that was cut off with its proof.
     pub(crate) fn present(&self, ticket: &Ticket, answer: &Answer) {
-        let proof = self.proof(ticket, answer, Outcome::Cancelled);
+        self.report(ticket, answer, Outcome::Cancelled);
+    }
+
+    /// Presents an answer with its proof.
+    pub(crate) fn report(&self, ticket: &Ticket, answer: &Answer, outcome: Outcome) {
+        let proof = self.proof(ticket, answer, outcome);
         let (root, tree) = self.root(&proof);
         let path = inclusion_proof(&tree, 0, 1).unwrap();
         let evidence = NodeEvidence { signer: self.key.public(), root, index: 0, path };

@@ -29,6 +29,10 @@ pub(crate) enum Script {
     Whole(Value),
     /// Streams these chunks and `[DONE]`.
     Chunks(Vec<Value>),
+    /// Streams these pieces and then these bytes, and ends.
+    Bytes(Vec<String>, &'static [u8]),
+    /// Streams these chunks, then resets the stream.
+    ChunksThenReset(Vec<Value>),
     /// Does what the request asks for, as a good model would: calls the tool, follows the schema.
     AsAsked,
     /// Leaves out the proof.

@@ -73,7 +73,12 @@ impl World {
             chain,
             allowance: AllowanceId([21; 32]),
             client: Client {
-                http: reqwest::Client::builder().no_proxy().build().unwrap(),
+                // Tests of TLS check certificates themselves.
+                http: reqwest::Client::builder()
+                    .no_proxy()
+                    .danger_accept_invalid_certs(true)
+                    .build()
+                    .unwrap(),
                 base_url: coordinator.report().base_url.clone(),
                 key: None,
             },
@@ -112,6 +117,14 @@ impl World {
     pub(crate) async fn node(&self, seed: u8, price: TokenPrice) -> ScriptedNode {
         let node = self.silent_node(seed).await;
         let answer = node.offer(MODEL, price).await;
+        assert!(matches!(answer, CoordinatorMessage::AskAccepted { .. }), "{answer:?}");
+        node
+    }
+
+    /// A registered and staked node that offers [`MODEL`] with every feature.
+    pub(crate) async fn able_node(&self, seed: u8, price: TokenPrice) -> ScriptedNode {
+        let node = self.silent_node(seed).await;
+        let answer = node.offer_everything(MODEL, price).await;
         assert!(matches!(answer, CoordinatorMessage::AskAccepted { .. }), "{answer:?}");
         node
     }
@@ -165,6 +178,25 @@ impl World {
         let receipt = Receipt::decode(&stored.bytes).unwrap();
         receipt.verify(&self.signer()).unwrap();
         receipt
+    }
+
+    /// Waits for all `count` receipts of a request, by segment.
+    pub(crate) async fn receipts_of(&self, request: &str, count: usize) -> Vec<Receipt> {
+        let id: RequestId = request.parse().unwrap();
+        let stored = wait_until("all receipts are there", PATIENCE, async || {
+            let found = self.coordinator.store().read(move |look| look.receipts_of(&id)).await;
+            Some(found.unwrap()).filter(|found| found.len() >= count)
+        })
+        .await;
+        assert_eq!(stored.len(), count);
+        stored
+            .iter()
+            .map(|stored| {
+                let receipt = Receipt::decode(&stored.bytes).unwrap();
+                receipt.verify(&self.signer()).unwrap();
+                receipt
+            })
+            .collect()
     }
 
     /// How many receipts there are.

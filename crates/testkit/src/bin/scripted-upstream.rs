@@ -6,7 +6,7 @@
 //! Prints `listening on http://127.0.0.1:PORT` when it is ready and runs until it is killed. A stream
 //! has `--chunks` events beside `[DONE]` (66 unless told otherwise), the usage chunk included when the
 //! request asks for it, `--every-ms` milliseconds apart; a request whose `user` is `every-ms=N` has its own
-//! pace.
+//! pace. A request that ends in a part of its answer (`continue_final_message`) gets the rest.
 
 use std::convert::Infallible;
 use std::io;
@@ -79,6 +79,8 @@ struct Replies {
     stream_with_usage: Arc<[Bytes]>,
     models: Bytes,
     props: Bytes,
+    /// The text of a stream after each of its events.
+    texts: Vec<String>,
     every: Duration,
 }
 
@@ -93,6 +95,12 @@ impl Replies {
             Ok(events.into())
         };
         let model = serde_json::Value::from(options.model.as_str());
+        let mut texts = vec![String::new()];
+        for at in 0..options.chunks {
+            // The pieces of `Answer::of_pieces`.
+            let text = texts.last().map_or_else(String::new, |text| format!("{text} token{at}"));
+            texts.push(text);
+        }
         Ok(Self {
             unary: unary_body(&Answer::default(), &options.model, Flavour::LlamaCpp).into(),
             stream: stream(false)?,
@@ -105,10 +113,30 @@ impl Replies {
                 r#"{{"default_generation_settings":{{"n_ctx":8192}},"total_slots":256,"model_alias":{model},"build_info":"b10434-scripted"}}"#
             )
             .into(),
+            texts,
             every: options.every,
         })
     }
 }
+
+impl Replies {
+    /// The event after the text that the request already has; the first one for most requests.
+    fn next_event(&self, body: &[u8]) -> usize {
+        let begun = || {
+            let request: serde_json::Value = serde_json::from_slice(body).ok()?;
+            let last = request["messages"].as_array()?.last()?;
+            let text = last["content"].as_str().filter(|_| last["role"] == "assistant")?;
+            self.texts.iter().position(|known| known == text)
+        };
+        match body.windows(CONTINUE.len()).any(|window| window == CONTINUE) {
+            true => begun().map_or(0, |event| event + 1),
+            false => 0,
+        }
+    }
+}
+
+/// The field of a request for the rest of an answer.
+const CONTINUE: &[u8] = b"\"continue_final_message\"";
 
 async fn run(options: Options) -> anyhow::Result<()> {
     let replies = Arc::new(Replies::new(&options)?);
@@ -149,11 +177,12 @@ async fn respond(request: Request<Incoming>, replies: &Replies) -> Response<Repl
             };
             let body = body.to_bytes();
             let every = || asked_pace(&body).unwrap_or(replies.every);
+            let next = replies.next_event(&body);
             match ChatRequest::parse(&body) {
                 Ok(chat) if chat.stream && chat.include_usage => {
-                    events(&replies.stream_with_usage, every())
+                    events(&replies.stream_with_usage, next, every())
                 }
-                Ok(chat) if chat.stream => events(&replies.stream, every()),
+                Ok(chat) if chat.stream => events(&replies.stream, next, every()),
                 Ok(_) => json(StatusCode::OK, replies.unary.clone()),
                 Err(error) => json(StatusCode::BAD_REQUEST, error.to_json().into()),
             }
@@ -178,9 +207,9 @@ fn json(status: StatusCode, body: Bytes) -> Response<Reply> {
     respond_with(status, "application/json", Reply::Whole(Some(body)))
 }
 
-fn events(events: &Arc<[Bytes]>, every: Duration) -> Response<Reply> {
+fn events(events: &Arc<[Bytes]>, next: usize, every: Duration) -> Response<Reply> {
     let pace = (!every.is_zero()).then(|| Box::pin(tokio::time::interval(every)));
-    let reply = Reply::Events { events: Arc::clone(events), next: 0, pace };
+    let reply = Reply::Events { events: Arc::clone(events), next, pace };
     respond_with(StatusCode::OK, "text/event-stream", reply)
 }
 

@@ -1,45 +1,16 @@
-"""The official OpenAI SDK against a running gateway: what a developer's code does, unmodified.
-
-Environment: BASE_URL, API_KEY, MODEL; EXACT=1 when the backend is scripted and its words are known; OUT for
-a JSON list of [case, outcome]. Prints one line for each case; exits with 1 when one fails."""
+"""The official OpenAI SDK for Python against a running gateway: what a developer's code does, unmodified."""
 
 import asyncio
 import json
-import os
-import sys
-import traceback
+from urllib.parse import urlsplit
 
 import openai
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-MODEL = os.environ["MODEL"]
-EXACT = os.environ.get("EXACT") == "1"
-MESSAGES = [{"role": "user", "content": "Say hello."}]
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather in a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
-        },
-    },
-}
-client = OpenAI(base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"], max_retries=0)
-CASES = []
+from cases import API_KEY, BASE_URL, EXACT, MESSAGES, MODEL, TEXT, TOOL, case, expect, main
 
-
-def case(run):
-    CASES.append(run)
-    return run
-
-
-def expect(condition, what):
-    if not condition:
-        raise AssertionError(what)
+client = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
 
 
 @case
@@ -58,7 +29,7 @@ def chat_completion():
     expect("refusal" in answer.choices[0].message.model_fields_set, "refusal is there, if null")
     expect(answer._request_id.startswith("req_"), "x-request-id")
     if EXACT:
-        expect(answer.choices[0].message.content == "Hello from the node", answer)
+        expect(answer.choices[0].message.content == TEXT, answer)
 
 
 @case
@@ -86,7 +57,7 @@ def chat_completion_stream_helper():
 def chat_completion_async():
     async def run():
         async with AsyncOpenAI(
-            base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"], max_retries=0
+            base_url=BASE_URL, api_key=API_KEY, max_retries=0
         ) as own:
             answers = await asyncio.gather(*[
                 own.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8)
@@ -214,6 +185,75 @@ def response_with_structure():
 
 
 @case
+def every_role_part_and_option():
+    picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+    parts = [{"type": "text", "text": "Say hello."}]
+    if EXACT:
+        parts.append({"type": "image_url", "image_url": {"url": picture, "detail": "low"}})
+    answer = client.chat.completions.create(
+        model=MODEL, max_completion_tokens=16, seed=7, stop=["###"], temperature=0.5, top_p=0.9,
+        presence_penalty=0.1, frequency_penalty=0.1, logit_bias={"15": -100}, user="somebody",
+        metadata={"a": "b"}, extra_body={"of_the_future": {"a": [1, 2]}},
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": "Hm?"},
+            {"role": "user", "content": "Hello?"},
+        ],
+    )
+    expect(answer.choices[0].message.role == "assistant", answer)
+
+
+@case
+def log_probabilities():
+    answer = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=4, logprobs=True, top_logprobs=2
+    )
+    first = answer.choices[0].logprobs.content[0]
+    expect(first.logprob <= 0 and len(first.top_logprobs) == 2, first)
+
+
+@case
+def tools_called_in_parallel():
+    second = {**TOOL, "function": {**TOOL["function"], "name": "time"}}
+    answer = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=64, tools=[TOOL, second], parallel_tool_calls=True
+    )
+    calls = answer.choices[0].message.tool_calls
+    if EXACT:
+        expect([call.function.name for call in calls] == ["weather", "time"], answer)
+        expect(len({call.id for call in calls}) == 2, answer)
+    if not calls:
+        return "served; the model called nothing"
+
+
+@case
+def tool_that_has_to_be_called():
+    answer = client.chat.completions.create(
+        model=MODEL, messages=MESSAGES, max_tokens=64, tools=[TOOL],
+        tool_choice={"type": "function", "function": {"name": "weather"}},
+    )
+    calls = answer.choices[0].message.tool_calls
+    if EXACT:
+        expect(json.loads(calls[0].function.arguments) == {"city": "Paris"}, answer)
+    if not calls:
+        return "served; the model called nothing"
+    expect(calls[0].function.name == "weather", calls)
+
+
+@case
+def answer_straight_from_the_node():
+    asked = client.with_options(default_headers={"x-pinaivu-direct": "true"})
+    raw = asked.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES, max_tokens=16)
+    expect(raw.parse().choices[0].message.content, "text")
+    stream = asked.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=16, stream=True)
+    expect("".join(c.choices[0].delta.content or "" for c in stream if c.choices), "text streamed")
+    if urlsplit(str(raw.http_response.url)).netloc == urlsplit(BASE_URL).netloc:
+        expect(not EXACT, "redirected")
+        return "served by the gateway; no node has a public address"
+
+
+@case
 def errors_are_the_sdks_own():
     for run, kind, code in [
         (lambda: client.chat.completions.create(model="no-such", messages=MESSAGES),
@@ -233,21 +273,4 @@ def errors_are_the_sdks_own():
             raise AssertionError(f"{code} was not raised")
 
 
-def main():
-    outcomes = []
-    for run in CASES:
-        try:
-            outcome = run() or "passes"
-        except Exception as error:  # a table row, whatever it is
-            traceback.print_exc()
-            outcome = f"FAILS: {type(error).__name__}"
-        name = run.__name__.replace("_", " ")
-        outcomes.append([name, outcome])
-        print(f"{outcome:45} {name}", flush=True)
-    if out := os.environ.get("OUT"):
-        with open(out, "w") as file:
-            json.dump({"sdk": f"openai (Python) {openai.__version__}", "cases": outcomes}, file)
-    sys.exit(any(outcome.startswith("FAILS") for _, outcome in outcomes))
-
-
-main()
+main(f"openai (Python) {openai.__version__}")
