@@ -246,7 +246,7 @@ fn peak_memory() -> Option<u64> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let asked = std::env::args().nth(1).map_or(1_000_000, |count| count.parse().unwrap());
+    let asked: u64 = std::env::args().nth(1).map_or(1_000_000, |count| count.parse().unwrap());
     let unit = BUNDLE * TURNS;
     let size = asked.div_ceil(unit).max(1) * unit;
     let log = Log::of(size);

@@ -18,6 +18,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
+use pinaivu_attestation::TUNNEL_ATTESTATION_PATH;
 use pinaivu_openai::encode_event;
 use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 use pinaivu_protocol::ask::{Ask, Features};
@@ -289,6 +290,8 @@ impl Shared {
                 }
                 full(StatusCode::OK, Vec::new())
             }
+            // Not every node is interested.
+            TUNNEL_ATTESTATION_PATH => full(StatusCode::FORBIDDEN, Vec::new()),
             GOODBYE_PATH => {
                 let bytes = body.collect().await.unwrap().to_bytes();
                 *self.goodbye.lock() = Some(Goodbye::try_from_slice(&bytes).unwrap());
