@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde_json::Value;
 
 use super::records::{
-    Address, BODY, HEAD, Hex, Integer, Layout, List, PROOF, PROOF_ROOT, Record, encode_record,
+    BODY, HEAD, Hex, Integer, Layout, List, PROOF, PROOF_ROOT, Record, encode_record,
 };
 use super::{Fields, read, sha256};
 
@@ -110,13 +110,4 @@ fn statements_contradict_where_the_documentation_says_so() {
         *(if ticket && !output { &mut with } else { &mut without }) += 1;
     }
     assert_eq!((with, without), (3, 7));
-}
-
-/// Addresses are encoded as themselves; a kind that nothing here uses would be a table that is wrong.
-#[test]
-fn tables_have_addresses_where_parties_are() {
-    let parties = [HEAD, PROOF].map(|layout| {
-        layout.iter().filter(|(_, kind)| matches!(kind, Address)).map(|(name, _)| *name).count()
-    });
-    assert_eq!(parties, [2, 2]);
 }

@@ -247,7 +247,8 @@ fn exit_of_money_that_was_debited_meanwhile_moves_nothing_and_counts_nowhere() {
     let market = it.world.market;
     let ledger: Ledger = it.world.read(&market.ledger);
     let escrow: pinaivu::state::Escrow = it.world.read(&it.escrow);
-    it.world.ok(&it.exit(Some(tokens)), &[]);
+    let meta = it.world.ok(&it.exit(Some(tokens)), &[]);
+    assert!(events::<AllowanceExpired>(&meta).is_empty());
     assert_eq!(it.world.read::<Ledger>(&market.ledger), ledger);
     assert_eq!(it.world.read::<pinaivu::state::Escrow>(&it.escrow), escrow);
     assert!(!it.stored().pending_release.is_pending());

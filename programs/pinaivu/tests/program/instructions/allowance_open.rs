@@ -174,3 +174,15 @@ fn allowance_opened_twice_in_a_slot_is_refused() {
     );
     world.fails(&again, &[&alice.key], custom(ALREADY_IN_USE));
 }
+
+#[test]
+fn escrow_of_one_market_reserves_for_no_coordinator_of_another() {
+    let mut it = setting(100);
+    let other = it.world.open_market(CLASSIC);
+    let coordinator = it.world.coordinator_in(other).address;
+    let (slot, expiry) = (it.world.slot(), it.world.time() + 3_600);
+    let owner = it.alice.address();
+    let (_, open) =
+        it.world.allowance_open(&other, &owner, &it.escrow, &coordinator, slot, 10, expiry);
+    it.world.fails(&open, &[&it.alice.key], PinaivuError::WrongMarket);
+}

@@ -127,3 +127,15 @@ fn proposal_of_another_market_of_the_same_governance_is_refused_everywhere() {
     world.fails(&world.proposal_apply(&market, &ruling, None), &[], wrong);
     world.fails(&world.proposal_cancel(&market, &ruling), &[&governance], wrong);
 }
+
+#[test]
+fn proposal_of_a_measurement_is_not_opened_in_a_market_of_another_version() {
+    let mut world = World::new();
+    let (market, governance) = (world.market, world.governance.insecure_clone());
+    let mut account = world.svm.get_account(&market.address).unwrap();
+    account.data[8] += 1;
+    world.set_account(market.address, account);
+    let (_, open) = world.proposal_open(&market, 0, Change::MeasurementAllowed(MEASURED));
+    let failure = world.send_unchecked(&[open], &[&governance]).unwrap_err();
+    assert_eq!(Refusal(refusal(&failure)), Refusal::from(PinaivuError::InvariantBroken));
+}
