@@ -184,7 +184,7 @@ async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Documen
     let network = Network::open(context).await?;
     let coordinator = network.coordinator().await?;
     let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
-    let document = with_path(&network, receipt, coordinator.log.size).await?;
+    let mut document = with_path(&network, receipt, coordinator.log.size).await?;
     let (mut nodes, mut former_keys) = (Vec::new(), Vec::new());
     for entry in &document.entries {
         let id = entry.receipt.head.record.node;

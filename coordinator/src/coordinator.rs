@@ -18,7 +18,9 @@ use crate::attestation::{Attestation, bound_configuration};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
-use crate::http::{Addresses, App, ListenError, Listener, Network, TlsError, Web, WebError};
+use crate::http::{
+    Addresses, App, ListenError, Listener, Network, TlsError as ApiTlsError, Web, WebError,
+};
 use crate::receipts::{
     KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer, WitnessDesk,
     archive, submit,
@@ -99,9 +101,9 @@ pub enum StartError {
     /// The API cannot be served.
     #[error(transparent)]
     Http(#[from] ListenError),
-    /// TLS cannot be offered.
+    /// The API cannot offer TLS.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    ApiTls(#[from] ApiTlsError),
     /// The process is ending.
     #[error("interrupted while starting")]
     Interrupted,

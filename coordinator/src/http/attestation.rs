@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use pinaivu_attestation::Nonce;
 use pinaivu_openai::ApiError;
 use pinaivu_protocol::hash::Hash32;
@@ -18,13 +18,14 @@ use serde_json::{Value, json};
 use super::App;
 use super::query::{Extracted, Parameters};
 use super::routes::Failure;
+use super::table::Table;
 use crate::attestation::{Attestation, AttestationError};
 
 const NONCE: &str = "64 hexadecimal digits that you made up";
 
 /// The routes of this module.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/v1/attestation", get(fresh)).route("/v1/attestation/{hash}", get(kept))
+pub(super) fn routes() -> Table {
+    Table::default().route("/v1/attestation", get(fresh)).route("/v1/attestation/{hash}", get(kept))
 }
 
 /// What `/v1/network` shows of it.

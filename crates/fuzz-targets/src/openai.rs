@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use pinaivu_openai::{
-    AnswerFacts, ChatRequest, Endpoint, EventSplitter, ModelList, UpstreamError, get_field,
-    normalise_completion, set_fields,
+    AnswerFacts, ChatRequest, Defaults, Endpoint, EventSplitter, ModelList, UpstreamError,
+    get_field, normalise_chunk, normalise_whole, set_fields,
 };
 use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 use pinaivu_protocol::jcs;
@@ -15,7 +15,11 @@ pub(crate) fn body(bytes: &[u8]) {
     }
     let _ = ModelList::parse(bytes);
     let _ = UpstreamError::read(500, bytes);
-    let _ = normalise_completion(bytes, "model");
+    for endpoint in [Endpoint::Chat, Endpoint::Completions, Endpoint::Embeddings] {
+        let defaults = || Defaults { id: "id", model: "model", created: 1 };
+        let _ = normalise_whole(endpoint, bytes, defaults());
+        let _ = normalise_chunk(endpoint, bytes, defaults());
+    }
     let _ = AnswerFacts::parse(bytes);
     let _ = get_field(bytes, "model");
     if let Ok(with) = set_fields(bytes, &[("stream", "true")]) {

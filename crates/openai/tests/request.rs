@@ -283,7 +283,7 @@ fn prompts_are_counted_with_their_alternatives() {
 fn provider_says_where_to_go_and_its_faults_are_named() {
     let provider = json!({
         "max_price": 250000, "sort": "latency", "only": ["a"], "ignore": ["b", "c"],
-        "allow_fallbacks": false, "data_collection": "deny",
+        "allow_fallbacks": false, "data_collection": "deny", "hedge_after_ms": 250, "direct": true,
     });
     let request = parse(&with(&json!({ "provider": provider })));
     assert_eq!(
@@ -294,6 +294,8 @@ fn provider_says_where_to_go_and_its_faults_are_named() {
             only: vec!["a".into()],
             ignore: vec!["b".into(), "c".into()],
             no_fallbacks: true,
+            hedge: Some(250),
+            direct: true,
         }
     );
     for (provider, param) in [
@@ -304,6 +306,8 @@ fn provider_says_where_to_go_and_its_faults_are_named() {
         (json!({ "only": "a" }), "provider.only"),
         (json!({ "ignore": [1] }), "provider.ignore"),
         (json!({ "allow_fallbacks": 1 }), "provider.allow_fallbacks"),
+        (json!({ "hedge_after_ms": "1" }), "provider.hedge_after_ms"),
+        (json!({ "direct": 1 }), "provider.direct"),
     ] {
         let (code, found, _) = refused_with(&json!({ "provider": provider }));
         assert_eq!((code, found.as_deref()), (ErrorCode::InvalidValue, Some(param)));

@@ -5,10 +5,9 @@
  */
 
 import { Book, BookProblem, type Offer, tieBreak } from "./book.ts";
-import { decode } from "./borsh.ts";
 import { FormatError, fromBase58, toHex } from "./bytes.ts";
 import type { Receipt } from "./receipt.ts";
-import { Terms } from "./records.ts";
+import { decodeTerms, type Terms } from "./records.ts";
 
 /** Most candidates a clearing ranks. */
 const MAX_RANKED = 8;
@@ -141,7 +140,7 @@ export function replayAuction({ head, body }: Receipt, evidence: AuctionEvidence
   let terms: Terms;
   let book: Book;
   try {
-    terms = decode(Terms, evidence.terms);
+    terms = decodeTerms(evidence.terms);
     book = new Book(evidence.entries);
   } catch (error) {
     if (error instanceof FormatError) return fails(`the terms: ${error.message}`);

@@ -3,6 +3,7 @@ import {
   address,
   bool,
   bytes16,
+  decode,
   hash,
   list,
   type Of,
@@ -150,8 +151,14 @@ export const BookEntry = union({
 });
 export type BookEntry = Of<typeof BookEntry>;
 
-/** What a clearing was asked; unsigned, the coordinator's word. */
-export const Terms = record({
+/** In which order the client wanted those who won to be tried; it never changes a price. */
+export const Wish = record({
+  order: variant("auction", "price", "latency", "throughput"),
+  first_only: bool,
+});
+export type Wish = Of<typeof Wish>;
+
+const terms = {
   request: requestId,
   model: string,
   input_tokens: u32,
@@ -162,8 +169,28 @@ export const Terms = record({
   pinned: option(address),
   now: u64,
   busy: list(u32),
-});
+};
+
+/** What a clearing was asked; unsigned, the coordinator's word. */
+export const Terms = record({ ...terms, wish: Wish });
 export type Terms = Of<typeof Terms>;
+
+/** Terms as they were stored before wishes were part of them. */
+const TermsWithoutWish = record(terms);
+
+/** Reads terms; those stored before wishes were part of them had none. */
+export function decodeTerms(bytes: Uint8Array): Terms {
+  try {
+    return decode(Terms, bytes);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    try {
+      return { ...decode(TermsWithoutWish, bytes), wish: { order: "auction", first_only: false } };
+    } catch {
+      throw error;
+    }
+  }
+}
 
 /** What a wallet may want done with its keys. */
 export type KeyAction =

@@ -87,6 +87,15 @@ test("a book without its beginning, or with two, is none", () => {
   expect(() => new v.Book([...entries, ...entries.slice(0, 1)])).toThrow(v.BookProblem);
 });
 
+test("terms that were stored before wishes were part of them had none", () => {
+  const [first] = (books[0]?.["cases"] as Json[]).map((c) => v.fromHex(c["terms"]));
+  if (!first) throw new Error("no case");
+  const whole = v.decodeTerms(first);
+  expect(whole.wish).toEqual({ order: "auction", first_only: false });
+  expect(v.decodeTerms(first.slice(0, -2))).toEqual(whole);
+  expect(() => v.decodeTerms(first.slice(0, -1))).toThrow(v.FormatError);
+});
+
 /** A receipt of the first case's winner, with what a replay looks at. */
 function receiptOf(book: Json, c: Json): v.Receipt {
   const terms = v.decode(v.Terms, v.fromHex(c["terms"]));

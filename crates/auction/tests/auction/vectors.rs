@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pinaivu_auction::{Clearing, NoWinner, Terms, next_head};
+use pinaivu_auction::{Clearing, NoWinner, Order, Terms, Wish, next_head};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::RequestId;
@@ -28,6 +28,7 @@ fn terms(request: u8) -> Terms {
         pinned: None,
         now: NOW,
         busy: Vec::new(),
+        wish: Wish::default(),
     }
 }
 
@@ -146,6 +147,11 @@ fn vectors() -> Value {
             &eventful,
             "only one has the context",
             &Terms { input_tokens: TokenCount(9_000), ..terms(7) },
+        ),
+        case(
+            &eventful,
+            "the client wished for the lowest price",
+            &Terms { wish: Wish { order: Order::Price, first_only: true }, ..terms(11) },
         ),
         case(&eventful, "all asks have ended", &Terms { now: LATER, ..terms(8) }),
     ];
