@@ -109,7 +109,13 @@ async fn node_killed_mid_answer_is_taken_over_by_another_and_each_is_paid_its_pa
     let whole: String = (0..60).map(|at| format!(" token{at}")).collect();
     assert_eq!(text_of(&events), whole);
     assert!(events.iter().all(|event| event["error"].is_null()));
-    let all = receipts(&network.receipt(&request).await.unwrap());
+    // The broken segment's receipt waits a while for the proof that its node cannot send.
+    let all = eventually("a receipt of each segment", Duration::from_secs(60), async || {
+        let all = receipts(&network.receipt(&request).await?);
+        Ok((all.len() > 1).then_some(all))
+    })
+    .await
+    .unwrap();
     let nodes = network.nodes().unwrap();
     let served: Vec<_> =
         all.iter().map(|receipt| (receipt.head.record.node, receipt.body.outcome)).collect();

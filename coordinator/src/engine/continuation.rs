@@ -110,14 +110,14 @@ impl Continuation {
         let errand = self.errand_for_the_rest()?;
         let engine = self.engine.clone();
         let book = engine.nodes.book();
-        for candidate in std::mem::take(&mut self.candidates) {
+        // The others stay for when this one breaks off too.
+        for candidate in self.candidates.clone() {
             let left = self.attempts < engine.limits.attempts && Instant::now() < errand.deadline;
             let offer = book
                 .model(&errand.facts.model)
                 .and_then(|model| model.offers().find(|offer| offer.node == candidate.node));
             let able = offer.is_some_and(|offer| offer.features.contains(Features::CONTINUATION));
             if !left || !able || self.tried.contains(&candidate.node) {
-                self.candidates.push(candidate);
                 continue;
             }
             let Some((node, seat)) = engine.nodes.seat(&candidate) else { continue };

@@ -4,15 +4,26 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pinaivu_protocol::proof::Outcome;
+use pinaivu_protocol::tunnel::CoordinatorMessage;
 use pinaivu_testkit::{PATIENCE, wait_until};
 use serde_json::json;
 
 use crate::support::node::SHORT;
-use crate::support::world::{PRICE, request_id};
-use crate::support::{Client, Script, World};
+use crate::support::world::{MODEL, PRICE, request_id};
+use crate::support::{Client, Script, ScriptedNode, World};
 
 /// As many slow clients at once as killed a tunnel with HTTP/2's default windows.
 const SLOW_CLIENTS: usize = 32;
+
+/// A node with room for answers that are far longer than anybody reads.
+async fn roomy(world: &World) -> ScriptedNode {
+    let node = world.silent_node(1).await;
+    let mut ask = node.shared.ask(MODEL, PRICE);
+    ask.context_length = 1_000_000;
+    let answer = node.send_ask(node.shared.signed(ask)).await;
+    assert!(matches!(answer, CoordinatorMessage::AskAccepted { .. }), "{answer:?}");
+    node
+}
 
 async fn endless(world: &World) -> reqwest::Response {
     let mut request = Client::request(true);
@@ -24,7 +35,7 @@ async fn endless(world: &World) -> reqwest::Response {
 }
 
 /// Waits until the node cannot send any more: back-pressure has reached it.
-async fn until_held_back(world: &World, node: &crate::support::ScriptedNode) -> u64 {
+async fn until_held_back(world: &World, node: &ScriptedNode) -> u64 {
     wait_until("the node is held back", PATIENCE, async || {
         let before = node.shared.sent.load(Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -39,7 +50,7 @@ async fn until_held_back(world: &World, node: &crate::support::ScriptedNode) -> 
 #[tokio::test]
 async fn slow_clients_hold_back_their_own_streams_and_no_others() {
     let world = World::start().await;
-    let node = world.node(1, PRICE).await;
+    let node = roomy(&world).await;
     // Small pieces: each is a frame of its own that waits unread.
     node.behave(Script::Endless(4));
     let mut slow = Vec::new();
@@ -68,7 +79,7 @@ async fn slow_clients_hold_back_their_own_streams_and_no_others() {
 #[tokio::test]
 async fn client_that_never_reads_is_cut_off_and_the_node_freed() {
     let world = World::start_with(|config| config.timeouts.client_stall = SHORT).await;
-    let node = world.node(1, PRICE).await;
+    let node = roomy(&world).await;
     node.enqueue(Script::Endless(64));
     let response = endless(&world).await;
     let id = request_id(&response);
