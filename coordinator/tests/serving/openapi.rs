@@ -229,7 +229,7 @@ async fn chat_completions_are_openais_whatever_the_server_does() {
         let response = world.client.chat(&Client::request(false)).await;
         assert_eq!(response.status(), 200, "{name}");
         let answer: Value = response.json().await.unwrap();
-        println!("{name}");
+        eprintln!("{name}");
         assert_is("ChatCompletion", &answer);
         for include_usage in [false, true] {
             node.enqueue(Script::Chunks(chunks.clone()));
