@@ -105,8 +105,11 @@ fn find_browser() -> Option<PathBuf> {
         clippy::disallowed_methods,
         reason = "the build tool has the real environment; where the browser is can be said there"
     )]
-    let chosen = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    chosen.into_iter().chain(BROWSERS.map(PathBuf::from)).find(|browser| {
+    let (chosen, path) = (std::env::var_os("CHROMIUM"), std::env::var_os("PATH"));
+    // Playwright wants the file, not a name.
+    let places: Vec<PathBuf> = path.iter().flat_map(|path| std::env::split_paths(path)).collect();
+    let named = BROWSERS.iter().flat_map(|name| places.iter().map(move |place| place.join(name)));
+    chosen.map(PathBuf::from).into_iter().chain(named).find(|browser| {
         let mut command = Command::new(browser);
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())

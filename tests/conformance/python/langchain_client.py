@@ -3,6 +3,7 @@
 import asyncio
 from importlib.metadata import version
 
+import httpx
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAI, OpenAIEmbeddings
@@ -12,7 +13,13 @@ from cases import API_KEY, BASE_URL, EXACT, MODEL, TEXT, case, expect, main
 
 
 def chat(**options):
-    options = {"max_tokens": 64, "max_retries": 0, **options}
+    # A client of its own: the one LangChain keeps belongs to the event loop that used it first.
+    options = {
+        "max_tokens": 64,
+        "max_retries": 0,
+        "http_async_client": httpx.AsyncClient(),
+        **options,
+    }
     return ChatOpenAI(model=MODEL, base_url=BASE_URL, api_key=API_KEY, **options)
 
 
