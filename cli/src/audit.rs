@@ -9,12 +9,12 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pinaivu_log::audit::{self, AuditError, Evidence, OwnerRecord, Report};
 use pinaivu_log::checkpoint::Checkpoint;
-use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{NodeId, PublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::context::ContextArgs;
+use crate::hash::parse_hash;
 use crate::log::{HttpLog, RpcReader};
 use crate::network::Network;
 use crate::output::{Failure, Printer};
@@ -80,7 +80,7 @@ pub(crate) async fn run(
     let mut state = arguments.state.as_deref().map(read_state).transpose()?.unwrap_or_default();
     let mut evidence = Evidence::default();
     for seen in state.heads.iter().filter(|head| head.coordinator == coordinator.to_string()) {
-        let root = parse_root(&seen.root)?;
+        let root = parse_hash(&seen.root).context("a root in the state is not a hash")?;
         evidence.heads.push((seen.epoch, seen.size, root, "an earlier audit".to_owned()));
     }
     for path in &arguments.held {
@@ -166,12 +166,6 @@ fn read_state(path: &Path) -> anyhow::Result<State> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-}
-
-fn parse_root(text: &str) -> anyhow::Result<Hash32> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).context("a root in the state is not a hash")?;
-    Ok(Hash32(bytes))
 }
 
 /// Adds the heads of an audit that found nothing; the newest of each epoch replaces older ones, which it

@@ -18,6 +18,7 @@ use pinaivu_protocol::units::{Amount, Bps};
 use serde::Serialize;
 
 use crate::context::ContextArgs;
+use crate::hash::parse_hash;
 use crate::money::{Usdc, show};
 use crate::network::{
     Network, NetworkInfo, chain_failure, coordinators_of, ensure_keypair, http_client, public,
@@ -158,13 +159,6 @@ fn amount(given: Option<Usdc>) -> Amount {
     given.map_or(Amount::ZERO, |given| given.0)
 }
 
-fn parse_hash(text: &str) -> Result<Hash32, String> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes)
-        .map_err(|_| "expected 64 hexadecimal digits".to_owned())?;
-    Ok(Hash32(bytes))
-}
-
 fn choose(own: Vec<Coordinator>, which: Option<CoordinatorId>) -> anyhow::Result<Coordinator> {
     let several = own.len() > 1 && which.is_none();
     let mut matching = own.into_iter().filter(|own| which.is_none_or(|which| which == own.id));
@@ -254,18 +248,4 @@ fn describe(report: &Report) -> String {
         }
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_hash;
-    use pinaivu_protocol::hash::Hash32;
-
-    #[test]
-    fn hash_is_64_hexadecimal_digits() {
-        assert_eq!(parse_hash(&"0a".repeat(32)), Ok(Hash32([10; 32])));
-        for wrong in ["", "0a", &"0a".repeat(33), &"0g".repeat(32)] {
-            assert!(parse_hash(wrong).is_err(), "{wrong}");
-        }
-    }
 }

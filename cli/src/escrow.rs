@@ -161,14 +161,14 @@ impl Purse<'_> {
                 show(allowance.debited),
                 allowance.coordinator.to_address(),
             ));
+            if now.unix >= allowance.expiry {
+                text.push_str(", expired");
+            }
             if let Some(vouchers) = &allowance.vouchers {
                 text.push_str(&format!(
                     "\n           vouchers let {} be spent",
                     show(vouchers.limit)
                 ));
-            }
-            if now.unix >= allowance.expiry {
-                text.push_str(", expired");
             }
             if let Some(release) = &allowance.pending_release {
                 let state =

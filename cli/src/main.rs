@@ -12,6 +12,7 @@ mod context;
 mod coordinator;
 mod escrow;
 mod guard;
+mod hash;
 mod key;
 mod log;
 mod money;

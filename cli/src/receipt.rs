@@ -19,6 +19,7 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 
 use crate::context::ContextArgs;
+use crate::hash::parse_hash;
 use crate::log::HttpLog;
 use crate::money::show;
 use crate::network::{Network, chain_failure, get_json};
@@ -74,14 +75,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "KEY", num_args = 1..)]
     witness: Vec<WitnessKey>,
     /// Measurements of code that you accept, for --offline; with the chain, the market's list is used.
-    #[arg(long, value_name = "HASH", num_args = 1.., value_parser = measurement)]
+    #[arg(long, value_name = "HASH", num_args = 1.., value_parser = parse_hash)]
     measurement: Vec<Hash32>,
-}
-
-fn measurement(text: &str) -> Result<Hash32, String> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).map_err(|_| "expected 64 hexadecimal digits")?;
-    Ok(Hash32(bytes))
 }
 
 /// A witness as it is written.

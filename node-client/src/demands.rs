@@ -163,7 +163,9 @@ impl Demands {
             return Ok(());
         }
         let overdue = arrears.is_overdue(payout, promised, now, self.policy.patience);
-        if now < arrears.paused || (payout.demand.is_none() && !overdue) {
+        // Nothing to ask the chain's clock for.
+        let idle = payout.demand.is_none() && (!overdue || payout.capacity() == Amount::ZERO);
+        if idle || now < arrears.paused {
             return Ok(());
         }
         let (liveness, chain_now) = self.chain.liveness(self.node).await?;

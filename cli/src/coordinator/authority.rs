@@ -126,24 +126,20 @@ impl Authority {
         if payout.is_none() {
             instructions.push(build.payout_open(&found.id, &node, &who));
         }
-        let lowered = payout.as_ref().and_then(|payout| payout.lowering);
-        match lowered {
-            Some(lowering)
-                if lowering.guarantee == amount
-                    && wait_for_delay(
-                        &self.network,
-                        self.printer,
-                        self.network.market.guarantee_delay,
-                        lowering.requested,
-                        false,
-                    )
-                    .await? =>
-            {
-                instructions.push(build.guarantee_lower(&found.id, &node));
+        let asked_before = payout
+            .and_then(|payout| payout.lowering)
+            .filter(|lowering| lowering.guarantee == amount);
+        instructions.push(match asked_before {
+            None => build.guarantee_set(&found.id, &who, &node, amount),
+            Some(lowering) => {
+                let delay = self.network.market.guarantee_delay;
+                let start = lowering.requested;
+                if !wait_for_delay(&self.network, self.printer, delay, start, false).await? {
+                    return Ok(());
+                }
+                build.guarantee_lower(&found.id, &node)
             }
-            Some(lowering) if lowering.guarantee == amount => return Ok(()),
-            _ => instructions.push(build.guarantee_set(&found.id, &who, &node, amount)),
-        }
+        });
         let what = format!("guaranteeing {} for node {node}", show(amount));
         self.send(&what, &instructions).await
     }

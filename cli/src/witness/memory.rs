@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use pinaivu_log::note::Note;
 use pinaivu_log::witness::Observed;
-use pinaivu_protocol::hash::Hash32;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
+
+use crate::hash::parse_hash;
 
 /// The file.
 pub(super) struct Memory {
@@ -70,9 +71,8 @@ impl Locked<'_> {
         let Some(seen) = self.state.logs.iter().find(|log| log.origin == origin) else {
             return Ok(Observed::default());
         };
-        let mut root = [0; 32];
-        hex::decode_to_slice(&seen.root, &mut root).context("a root in the state is no hash")?;
-        Ok(Observed { size: seen.size, root: Hash32(root) })
+        let root = parse_hash(&seen.root).context("a root in the state is no hash")?;
+        Ok(Observed { size: seen.size, root })
     }
 
     /// Keeps both sides of a contradiction beside the memory, for whoever wants to see them.
