@@ -234,7 +234,8 @@ fn market_of_a_token_2022_mint_that_only_describes_itself_takes_every_flow() {
     // A metadata pointer: type 18, 64 bytes.
     account.data.extend_from_slice(&18_u16.to_le_bytes());
     account.data.extend_from_slice(&64_u16.to_le_bytes());
-    account.data.resize(account.data.len() + 64, 0);
+    // Its value, and room for more, which begins with an empty type.
+    account.data.resize(account.data.len() + 64 + 6, 0);
     world.set_account(mint, account);
     let market = Market::of(mint, TOKEN_2022);
     let deployer = world.deployer.insecure_clone();

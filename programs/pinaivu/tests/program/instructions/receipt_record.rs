@@ -2,7 +2,7 @@
 
 use pinaivu::error::PinaivuError;
 use pinaivu::event::ReceiptRecorded;
-use pinaivu::state::ReceiptRecord;
+use pinaivu::state::{MAX_MODEL_LEN, ReceiptRecord};
 use pinaivu_protocol::evidence::LoggedReceipt;
 use pinaivu_protocol::hash::Hash32;
 
@@ -57,6 +57,29 @@ fn record_says_what_the_receipt_says() {
     assert_eq!((stored.input_weight, stored.output_weight, stored.outcome), (1, 3, 1));
     assert_eq!((stored.amount, stored.fee, stored.attestation), (7_000, 700, [0; 32]));
     assert_eq!((stored.created, stored.recorded_slot), (1_700_000_000_123, it.world.slot()));
+}
+
+#[test]
+fn model_name_fills_the_record_and_no_more() {
+    for (len, fits) in [(MAX_MODEL_LEN, true), (MAX_MODEL_LEN + 1, false)] {
+        let mut it = setting();
+        let mut receipt = it.receipt(0, 25);
+        receipt.body.model = "m".repeat(len);
+        receipt.head.body = receipt.body.hash();
+        it.log(std::slice::from_ref(&receipt), 0);
+        if fits {
+            let address = it.record(&receipt);
+            let record: ReceiptRecord = it.world.read(&address);
+            assert_eq!(record.model, receipt.body.model);
+            continue;
+        }
+        let evidence = it.logged(&receipt);
+        let (market, coordinator) = (it.market, it.coordinator.address);
+        let (address, record) =
+            it.world.receipt_record(&market, &coordinator, (0, 0), None, &evidence);
+        it.world.fails(&record, &[], PinaivuError::ModelTooLong);
+        assert!(!it.world.exists(&address));
+    }
 }
 
 #[test]
