@@ -171,6 +171,32 @@ fn retired_key_can_be_held_to_account_as_long_as_stake_waits() {
     later.refuses(&with, &[], PinaivuError::EvidenceTooOld);
 }
 
+/// Otherwise anyone could retire a key of a coordinator of their own and sign with it for this one.
+#[test]
+fn key_that_another_coordinator_retired_says_nothing_for_this_one() {
+    let mut it = setting();
+    let one = it.head(10);
+    let other = ReceiptHead { body: Hash32([0; 32]), ..one };
+    let rival = it.world.coordinator();
+    let next = it.world.key();
+    let rotate = it.world.coordinator_rotate_signer(&rival, &next.pubkey());
+    it.world.ok(&rotate, &[&rival.authority.key, &next]);
+    let theirs = retired_signer(&rival.address, &rival.signer.pubkey());
+    let forged = report_with(&it, &rival.signer, [&one, &other], Some(theirs));
+    it.world.refuses(&forged, &[], PinaivuError::WrongSignerKey);
+    // Nor does a key of nobody's beside the record of this one's own.
+    let (old, fresh, stranger) =
+        (it.coordinator.signer.insecure_clone(), it.world.key(), it.world.key());
+    let rotate = it.world.coordinator_rotate_signer(&it.coordinator, &fresh.pubkey());
+    it.world.ok(&rotate, &[&it.coordinator.authority.key, &fresh]);
+    let own = retired_signer(&it.coordinator.address, &old.pubkey());
+    for key in [&stranger, &rival.signer] {
+        let forged = report_with(&it, key, [&one, &other], Some(own));
+        it.world.refuses(&forged, &[], PinaivuError::WrongSignerKey);
+    }
+    assert!(!it.coordinator().slashed);
+}
+
 #[test]
 fn coordinator_that_reports_itself_loses_at_least_half() {
     let mut it = setting();

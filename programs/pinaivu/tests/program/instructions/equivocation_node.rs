@@ -10,6 +10,8 @@ use pinaivu_protocol::proof::{Outcome, ProofOfInference, ProofRoot};
 use pinaivu_protocol::units::{TokenCount, UnixMillis};
 use solana_instruction::Instruction;
 use solana_keypair::Keypair;
+use solana_pubkey::Pubkey;
+use solana_signer::Signer as _;
 
 use crate::harness::*;
 use crate::settings::served::*;
@@ -83,11 +85,21 @@ fn report(
     roots: &[&ProofRoot],
     key: &Keypair,
 ) -> Vec<Instruction> {
+    report_with(it, pair, roots, key, None)
+}
+
+fn report_with(
+    it: &mut Setting,
+    pair: &ProofPair,
+    roots: &[&ProofRoot],
+    key: &Keypair,
+    retired: Option<Pubkey>,
+) -> Vec<Instruction> {
     let evidence = it.evidence(pair);
     let signed: Vec<(&Keypair, &ProofRoot)> = roots.iter().map(|root| (key, *root)).collect();
     let tokens = it.alice.tokens;
     let node = it.node.address;
-    let slash = it.world.equivocation_node(&it.market, &node, None, &evidence, &tokens);
+    let slash = it.world.equivocation_node(&it.market, &node, retired, &evidence, &tokens);
     vec![verify_records(&signed), slash]
 }
 
@@ -174,4 +186,19 @@ fn proofs_not_under_the_nodes_signed_root_are_refused() {
     it.world.refuses(&transaction, &[], PinaivuError::WrongNode);
     let transaction = report(&mut it, &good, &[&root, &root, &root], &signer);
     it.world.refuses(&transaction, &[], PinaivuError::SignatureMalformed);
+}
+
+#[test]
+fn key_that_somebody_else_retired_says_nothing_for_this_node() {
+    let mut it = staked();
+    let rival = it.world.coordinator();
+    let next = it.world.key();
+    let rotate = it.world.coordinator_rotate_signer(&rival, &next.pubkey());
+    it.world.ok(&rotate, &[&rival.authority.key, &next]);
+    let theirs = retired_signer(&rival.address, &rival.signer.pubkey());
+    let (one, other) = (proof(&it, 1), proof(&it, 2));
+    let (root, [first, second]) = rooted(&it, [&one, &other]);
+    let pair = ProofPair { first, second };
+    let transaction = report_with(&mut it, &pair, &[&root], &rival.signer, Some(theirs));
+    it.world.refuses(&transaction, &[], PinaivuError::WrongSignerKey);
 }

@@ -3,6 +3,7 @@
 use pinaivu::error::PinaivuError;
 use pinaivu::instructions::{CoordinatorRegisterArgs, CoordinatorUpdateArgs};
 use pinaivu::state::{Change, Coordinator as CoordinatorAccount, Measurement};
+use solana_instruction::{AccountMeta, Instruction};
 use solana_signer::Signer as _;
 
 use crate::harness::*;
@@ -90,6 +91,45 @@ fn measurement_revoked_can_no_longer_be_named() {
     // It can be listed again.
     listed(&mut world, 2, MEASURED);
     world.ok(&update, &[&coordinator.authority.key]);
+}
+
+#[test]
+fn measurement_on_another_markets_list_is_not_on_this_one() {
+    let mut world = World::new();
+    let (market, governance) = (world.market, world.governance.insecure_clone());
+    let other = world.open_market(CLASSIC);
+    let (proposal, open) =
+        world.proposal_open(&other, 0, Change::MeasurementAllowed(MEASURED));
+    world.ok(&open, &[&governance]);
+    world.pass(GOVERNANCE_SLOTS, GOVERNANCE_SECONDS);
+    world.ok(&world.measurement_allow(&other, &proposal, &MEASURED), &[]);
+
+    let [ours, theirs] = [&market, &other].map(|market| measurement_entry(market, &MEASURED));
+    let place = |instruction: &Instruction| {
+        let is_ours = |account: &AccountMeta| Some(account.pubkey) == ours;
+        instruction.accounts.iter().position(is_ours).unwrap()
+    };
+    let coordinator = world.coordinator();
+    let args =
+        CoordinatorUpdateArgs { endpoint: None, measurement: Some(MEASURED), evidence_hash: None };
+    let mut update = world.coordinator_update(&coordinator, args);
+    let entry = place(&update);
+    update.accounts[entry].pubkey = theirs.unwrap();
+    world.fails(&update, &[&coordinator.authority.key], PinaivuError::WrongMarket);
+
+    let (authority, signer) = (world.actor(0), world.key());
+    let args = CoordinatorRegisterArgs {
+        opening_slot: world.slot(),
+        endpoint: "x".to_owned(),
+        fee_bps: 0,
+        measurement: MEASURED,
+    };
+    let (address, mut register) =
+        world.coordinator_register_as(&market, &authority.address(), &signer.pubkey(), args);
+    let entry = place(&register);
+    register.accounts[entry].pubkey = theirs.unwrap();
+    world.fails(&register, &[&authority.key, &signer], PinaivuError::WrongMarket);
+    assert!(!world.exists(&address));
 }
 
 #[test]
