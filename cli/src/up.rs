@@ -142,9 +142,12 @@ async fn start(
 ) -> anyhow::Result<Ready> {
     printer.step("starting the local chain …");
     let chain = start_chain(arguments, directory, supervisor).await?;
-    let backend = match &arguments.backend {
-        Some(url) => url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
-        None => start_inference(printer, supervisor).await?,
+    let (backend, weights) = match &arguments.backend {
+        Some(url) => (url.trim_end_matches('/').trim_end_matches("/v1").to_owned(), None),
+        None => {
+            let (url, weights) = start_inference(printer, supervisor).await?;
+            (url, Some(weights))
+        }
     };
 
     printer.step("opening accounts and funding the wallet …");
@@ -155,7 +158,12 @@ async fn start(
 
     printer.step("starting the coordinator and the nodes …");
     let listen = config::Ports::choose(directory, arguments.port)?;
-    start_coordinator(arguments, directory, supervisor, &chain, &accounts, &listen).await?;
+    let app = arguments.app.as_deref();
+    let mut document = config::coordinator(directory, &chain, &accounts, &listen, app);
+    if let Some(weights) = weights {
+        document = config::counting(document, inference::MODEL, &weights);
+    }
+    start_coordinator(arguments, directory, supervisor, document).await?;
     start_nodes(arguments, directory, supervisor, &chain, &accounts, &listen, &backend)?;
     let url = format!("http://127.0.0.1:{}", listen.http);
     let model = wait_for_nodes(supervisor, &url, &accounts).await?;
@@ -240,7 +248,11 @@ async fn start_chain(
     serde_json::from_value(value).context("the chain's ready file is not as expected")
 }
 
-async fn start_inference(printer: Printer, supervisor: &mut Supervisor) -> anyhow::Result<String> {
+/// The server's URL and the file of its model.
+async fn start_inference(
+    printer: Printer,
+    supervisor: &mut Supervisor,
+) -> anyhow::Result<(String, PathBuf)> {
     let cache = std::env::home_dir().context("no home directory")?.join(".cache/pinaivu");
     let inference = inference::ensure(printer, &cache).await?;
     let port = config::free_port()?;
@@ -255,20 +267,16 @@ async fn start_inference(printer: Printer, supervisor: &mut Supervisor) -> anyho
     let url = format!("http://127.0.0.1:{port}");
     inference::wait_healthy(&url, Duration::from_secs(60)).await?;
     supervisor.check("llama-server")?;
-    Ok(url)
+    Ok((url, inference.model))
 }
 
 async fn start_coordinator(
     arguments: &UpArgs,
     directory: &Path,
     supervisor: &mut Supervisor,
-    chain: &ChainReady,
-    accounts: &Accounts,
-    ports: &config::Ports,
+    document: toml::Table,
 ) -> anyhow::Result<()> {
     let file = directory.join("run/coordinator.toml");
-    let app = arguments.app.as_deref();
-    let document = config::coordinator(directory, chain, accounts, ports, app);
     config::write(&file, document, &arguments.coordinator_overrides)?;
     let ready = directory.join("run/coordinator.json");
     supervisor.start(ProcessSpec {

@@ -323,6 +323,9 @@ pub struct Models {
     pub default: Weights,
     /// By model name.
     pub named: BTreeMap<String, Weights>,
+    /// By model name: a GGUF file of it, or a directory with its `tokenizer.json`. What nodes count for
+    /// these models is counted again.
+    pub tokenizers: BTreeMap<String, PathBuf>,
 }
 
 impl Models {

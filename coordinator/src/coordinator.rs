@@ -25,6 +25,7 @@ use crate::receipts::{
     KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer, WitnessDesk,
     archive, submit,
 };
+use crate::recount::Tokenizers;
 use crate::settlement::{ChainObserver, Settlement, SettlementConfig, SettlementError};
 use crate::store::{Identity, Store, StoreConfig, StoreError};
 use crate::tasks::{TaskEnded, Tasks};
@@ -95,6 +96,9 @@ pub enum StartError {
     /// The configuration has no canonical form to be bound in.
     #[error("the configuration cannot be hashed")]
     Configuration(#[from] pinaivu_protocol::jcs::JsonError),
+    /// A model's tokenizer that was configured is not there.
+    #[error("cannot count tokens (models.tokenizers)")]
+    Tokenizer(#[from] pinaivu_tokenizer::LoadError),
     /// There is no certificate for the tunnel.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -298,12 +302,14 @@ async fn start(
         keys: keys.clone(),
         nodes: Arc::clone(&nodes),
     });
+    let tokenizers = Tokenizers::load(&config.models)?;
     let (receipts, pipeline) = Receipts::start(
         ReceiptsConfig {
             capacity: config.limits.concurrent_requests,
             evidence_wait: config.receipts.evidence_wait,
             commit_interval: config.receipts.group_interval,
             attestation: attestation.named(),
+            tokenizers: tokenizers.clone(),
             ..ReceiptsConfig::default()
         },
         identity,
@@ -329,6 +335,7 @@ async fn start(
         accounts: accounts.clone(),
         receipts: receipts.clone(),
         nodes: Arc::clone(&nodes),
+        tokenizers,
         limits: config.limits.clone(),
         timeouts: config.timeouts,
         interrupted_wait: config.receipts.interrupted_wait,

@@ -17,6 +17,7 @@ pub mod coordinator;
 pub mod engine;
 pub mod http;
 pub mod receipts;
+pub mod recount;
 pub mod settlement;
 pub mod store;
 pub mod tasks;

@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pinaivu-chain", &["pinaivu-protocol"]),
     ("pinaivu-log", &["pinaivu-protocol"]),
     ("pinaivu-attestation", &["pinaivu-protocol"]),
+    ("pinaivu-tokenizer", &[]),
     ("pinaivu-program", &["pinaivu-protocol", "pinaivu-rules"]),
     ("pinaivu-localnet", &["pinaivu-protocol", "pinaivu-chain"]),
     (
@@ -42,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "pinaivu-chain",
             "pinaivu-log",
             "pinaivu-attestation",
+            "pinaivu-tokenizer",
         ],
     ),
     (

@@ -32,7 +32,7 @@ pub(crate) fn cache() -> Result<PathBuf> {
 /// The target directory that clones share.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     for name in ["PINAIVU_TARGET_DIR", "CARGO_TARGET_DIR"] {
-        if let Some(directory) = std::env::var_os(name) {
+        if let Some(directory) = std::env::var_os(name).filter(|name| !name.is_empty()) {
             return Ok(PathBuf::from(directory));
         }
     }

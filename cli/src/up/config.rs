@@ -147,6 +147,11 @@ pub(crate) fn coordinator(
     }
 }
 
+/// The coordinator's configuration with the file that tokens of `model` are counted by.
+pub(crate) fn counting(document: Table, model: &str, weights: &Path) -> Table {
+    document.with(&["models", "tokenizers", model], text(weights.display()))
+}
+
 /// One node's configuration; the further down the list, the dearer.
 pub(crate) fn node(
     directory: &Path,

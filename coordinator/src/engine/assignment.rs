@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pinaivu_auction::{Candidate, Seat};
+use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::Segment;
@@ -25,6 +26,7 @@ use super::admit::Admitted;
 use super::meter::{Bounds, Counted, Delivered};
 use crate::accounts::Hold;
 use crate::receipts::{Billing, Draft, Flight, Metered};
+use crate::recount::Tokenizers;
 use crate::tunnel::{LiveNode, Sample};
 
 /// What is needed to make a draft of an answer.
@@ -35,9 +37,27 @@ pub(super) struct Claim {
     pub(super) bounds: Bounds,
     pub(super) hold: Arc<Hold>,
     pub(super) flight: Flight,
+    pub(super) tokenizers: Tokenizers,
 }
 
 impl Claim {
+    /// What may be charged for an answer with this text.
+    pub(super) fn bounds_of(&self, answer: &Answer) -> Bounds {
+        let most = self.tokenizers.most_output(&self.ticket.model, answer);
+        Bounds { output: self.bounds.output.min(most), ..self.bounds }
+    }
+
+    /// Whether a node's own count of an answer is beyond what it can have been by ours.
+    fn is_overcounted(&self, answer: &Answer) -> bool {
+        let Some(usage) = answer.usage.filter(|_| self.tokenizers.knows(&self.ticket.model)) else {
+            return false;
+        };
+        // Whoever goes on with an answer reads what there is of it besides the prompt.
+        let first = self.ticket.segment == Segment(0);
+        let most = self.tokenizers.most_output(&self.ticket.model, answer);
+        (first && usage.prompt_tokens > self.bounds.input) || usage.completion_tokens > most
+    }
+
     pub(super) const fn salt(&self) -> Salt {
         Salt(self.ticket.salt)
     }
@@ -156,7 +176,9 @@ impl Assignment {
         };
         let hash = ticket.hash();
         let Means { hold, flight } = means;
-        let claim = Claim { ticket, hash, digest, bounds: request.bounds, hold, flight };
+        let tokenizers = engine.tokenizers.clone();
+        let bounds = request.bounds;
+        let claim = Claim { ticket, hash, digest, bounds, hold, flight, tokenizers };
         Self {
             engine: engine.clone(),
             node,
@@ -221,15 +243,25 @@ impl Assignment {
     /// The whole answer has passed.
     pub(super) fn complete(mut self, delivered: &Delivered, proof: Option<ProofOfInference>) {
         let Some(claim) = self.claim.take() else { return };
-        let metered = delivered.completed(claim.bounds, &claim.salt());
+        let bounds = claim.bounds_of(&delivered.answer);
+        let metered = delivered.completed(bounds, &claim.salt());
         let proof = matching(&claim, proof, &metered);
         let now = Instant::now();
         let first_byte = self.first_byte.unwrap_or(now);
         if self.rated {
-            let sample = Sample::Served {
-                first_byte: first_byte.duration_since(self.dispatched),
-                streaming: now.duration_since(first_byte).max(Duration::from_micros(1)),
-                output: metered.output_tokens,
+            let sample = if claim.is_overcounted(&delivered.answer) {
+                tracing::warn!(
+                    node = %claim.ticket.node, request = %claim.ticket.request,
+                    usage = ?delivered.answer.usage, ?bounds,
+                    "the node counts more tokens than the model's tokenizer"
+                );
+                Sample::Failed
+            } else {
+                Sample::Served {
+                    first_byte: first_byte.duration_since(self.dispatched),
+                    streaming: now.duration_since(first_byte).max(Duration::from_micros(1)),
+                    output: metered.output_tokens,
+                }
             };
             self.engine.nodes.record(self.node.id(), &claim.ticket.model, sample);
         }
@@ -275,7 +307,7 @@ impl Assignment {
                     output: proof.output_tokens,
                     all_delivered: true,
                 };
-                let (bounds, salt) = (claim.bounds, claim.salt());
+                let (bounds, salt) = (claim.bounds_of(&delivered.answer), claim.salt());
                 let metered = delivered.interrupted(outcome, Some(counted), bounds, &salt);
                 self.engine.submit(claim.draft(metered, Some(proof)));
             }

@@ -120,7 +120,8 @@ impl Waiting {
     fn without_count(self) -> Option<Draft> {
         let Self { claim, answer, .. } = self;
         let Passed::Here(delivered, outcome) = answer else { return None };
-        let metered = delivered.interrupted(outcome, None, claim.bounds, &claim.salt());
+        let bounds = claim.bounds_of(&delivered.answer);
+        let metered = delivered.interrupted(outcome, None, bounds, &claim.salt());
         Some(claim.draft(metered, None))
     }
 
@@ -142,7 +143,6 @@ impl Waiting {
             return None;
         }
         let answer = Answer::from_completion_json(answer_json).ok()?;
-        let bounds = self.claim.bounds;
         let mut counted =
             Counted { input: proof.input_tokens, output: proof.output_tokens, all_delivered: true };
         let metered = match &self.answer {
@@ -151,9 +151,11 @@ impl Waiting {
                     return None;
                 }
                 counted.all_delivered = answer.choices() == delivered.answer.choices();
+                let bounds = self.claim.bounds_of(&delivered.answer);
                 delivered.interrupted(*outcome, Some(counted), bounds, &salt)
             }
             Passed::Elsewhere(_) => {
+                let bounds = self.claim.bounds_of(&answer);
                 Delivered::reported(&answer, proof.outcome, counted, commitment, bounds)
             }
         };

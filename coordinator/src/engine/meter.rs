@@ -2,7 +2,8 @@
 //!
 //! The node's own count is believed up to bounds that the forwarded text implies: no more prompt tokens
 //! than the body has bytes (plus the template's), no more generated tokens than the text has bytes
-//! (plus the end of each choice), and never more than the ticket allows. An answer that was cut off
+//! (plus the end of each choice), never more than the ticket allows, and no more than
+//! [`recount`](crate::recount) leaves where the model's tokenizer is there. An answer that was cut off
 //! has no count; then each piece that was delivered counts as one token, which no server exceeds by
 //! much, and the node's own count may only lower it.
 
@@ -12,7 +13,8 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::units::TokenCount;
 
-use crate::receipts::{Metered, output_bound};
+use crate::receipts::Metered;
+use crate::recount::output_bound;
 
 /// What one ticket may be charged for at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,6 +44,7 @@ use crate::accounts::Accounts;
 use crate::clock::SharedClock;
 use crate::config::{Limits, Timeouts};
 use crate::receipts::{Draft, InvalidDraft, Receipts, Signer};
+use crate::recount::Tokenizers;
 use crate::tasks::Tasks;
 use crate::tunnel::Nodes;
 
@@ -61,6 +62,8 @@ pub struct Parts {
     pub receipts: Receipts,
     /// The connected nodes and their book.
     pub nodes: Arc<Nodes>,
+    /// For counting again what nodes count.
+    pub tokenizers: Tokenizers,
     /// What one request may ask for.
     pub limits: Limits,
     /// How long things may take.

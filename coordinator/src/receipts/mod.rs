@@ -50,7 +50,6 @@ pub use named_evidence::NamedEvidence;
 pub use pinaivu_log::audit::{OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG};
 pub use pipeline::{Pipeline, Receipts};
 pub use public_log::{CosignatureError, EntryChunks, LogError, PublicLog};
-pub use represent::output_bound;
 pub use signer::{Billing, KeyFileError, Signer};
 pub use submission::{WitnessDesk, submit};
 pub use view::{
@@ -66,6 +65,7 @@ use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::FineAmount;
 
+use crate::recount::Tokenizers;
 use crate::store::ApiKeyId;
 
 /// How receipts are made.
@@ -83,6 +83,8 @@ pub struct ReceiptsConfig {
     pub represent_window: Duration,
     /// The attestation evidence that receipts name.
     pub attestation: NamedEvidence,
+    /// For counting again what nodes count.
+    pub tokenizers: Tokenizers,
 }
 
 impl Default for ReceiptsConfig {
@@ -94,6 +96,7 @@ impl Default for ReceiptsConfig {
             max_batch: 1_024,
             represent_window: Duration::from_secs(7 * 24 * 60 * 60),
             attestation: NamedEvidence::default(),
+            tokenizers: Tokenizers::default(),
         }
     }
 }

@@ -22,14 +22,6 @@ use super::pipeline::{self, Inner, mismatch};
 use super::{Metered, Receipts, RepresentOutcome, RepresentRefusal};
 use crate::store::{Billed, StoreError};
 
-/// The most generated tokens that this much text can be: every token of a byte-level vocabulary leaves
-/// at least one byte, but for the one that ends each choice.
-#[must_use]
-pub fn output_bound(output_bytes: usize, choices: usize) -> TokenCount {
-    let bound = output_bytes.saturating_add(choices.max(1));
-    TokenCount(u32::try_from(bound).unwrap_or(u32::MAX))
-}
-
 /// What the store knows of a ticket.
 enum Known {
     Receipted(Box<Signed<ReceiptHead>>),
@@ -185,7 +177,7 @@ fn check(
     let output = proof
         .output_tokens
         .min(ticket.max_output)
-        .min(output_bound(answer.output_bytes(), answer.choices().len()));
+        .min(inner.config.tokenizers.most_output(&ticket.model, &answer));
     let delivered = answer.output_bytes() > 0;
     let (input_tokens, output_tokens) = if proof.outcome == Outcome::Failed && !delivered {
         // It failed before it said anything: nothing to pay for.

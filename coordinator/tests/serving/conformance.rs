@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -15,7 +16,13 @@ const READY_FILE: &str = "PINAIVU_READY_FILE";
 #[tokio::test]
 #[ignore = "serves clients outside of this process; run by `cargo xtask conformance`"]
 async fn gateway_is_served_to_clients_until_standard_input_ends() {
-    let world = World::start().await;
+    // Some ask for an answer straight from the node and never fetch it: its money is held until its time
+    // is over, which is to be soon after they left.
+    let world = World::start_with(|config| {
+        config.timeouts.total = Duration::from_secs(15);
+        config.timeouts.report = Duration::from_secs(2);
+    })
+    .await;
     let node = world.able_node(1, PRICE).await;
     node.behave(Script::AsAsked);
     node.open_door().await;

@@ -26,6 +26,7 @@ mod nodes;
 mod openapi;
 mod preferences;
 mod queue;
+mod recount;
 mod serving;
 mod slow_reader;
 mod support;

@@ -11,7 +11,7 @@ use super::world::{NOW, World};
 use crate::receipts::fixtures::{
     evidence, identity, metered, node, node_key, proof, request, seal, ticket,
 };
-use crate::receipts::{RepresentOutcome, RepresentRefusal, output_bound};
+use crate::receipts::{RepresentOutcome, RepresentRefusal};
 
 const ANSWER: &str = r#"{"choices":[{"finish_reason":"stop","index":0,"message":{"content":"Hello","role":"assistant"}}]}"#;
 
@@ -117,14 +117,6 @@ async fn claims_beyond_what_can_be_checked_are_cut() {
     let greedy = presented_with(&short, |proof| proof.output_tokens = TokenCount(5));
     present(&world, greedy).await;
     assert_eq!(world.receipt(request(2)).await.body.output_tokens, TokenCount(3));
-}
-
-#[test]
-fn output_bound_is_a_token_a_byte_and_one_for_each_end() {
-    assert_eq!(output_bound(0, 0), TokenCount(1));
-    assert_eq!(output_bound(5, 1), TokenCount(6));
-    assert_eq!(output_bound(5, 3), TokenCount(8));
-    assert_eq!(output_bound(usize::MAX, 3), TokenCount(u32::MAX));
 }
 
 #[tokio::test]

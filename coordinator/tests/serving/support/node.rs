@@ -346,7 +346,7 @@ impl Shared {
     }
 
     fn unary(self: Arc<Self>, ticket: &Ticket, script: Script) -> Response<NodeBody> {
-        let (pieces, cut) = match script {
+        let (pieces, cut, usage) = match script {
             Script::Bytes(_, bytes) => return full(StatusCode::OK, bytes.to_vec()),
             Script::Whole(object) => {
                 let answer = Answer::from_completion(&object).unwrap();
@@ -358,12 +358,16 @@ impl Shared {
                 let body = StreamBody::new(futures::stream::iter(frames));
                 return Response::new(UnsyncBoxBody::new(body));
             }
-            Script::Answer(pieces) => (pieces, false),
-            Script::ResetAfter(pieces) => (pieces, true),
+            Script::Answer(pieces) => (pieces, false, None),
+            Script::Miscount { pieces, prompt, completion } => {
+                (pieces, false, Some((prompt, completion)))
+            }
+            Script::ResetAfter(pieces) => (pieces, true, None),
             script => panic!("not a unary script: {script:?}"),
         };
         let count = u32::try_from(pieces.len()).unwrap() + 1;
-        let object = completion(&ticket.model, &pieces.concat(), PROMPT_TOKENS, count);
+        let (prompt, count) = usage.unwrap_or((PROMPT_TOKENS, count));
+        let object = completion(&ticket.model, &pieces.concat(), prompt, count);
         let json = Bytes::from(object.to_string());
         let answer = Answer::from_completion(&object).unwrap();
         let trailers = self.prove(ticket, &answer, Outcome::Completed);

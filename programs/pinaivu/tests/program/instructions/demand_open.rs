@@ -120,6 +120,10 @@ fn signature_over_anything_but_one_head_is_refused() {
     }
     let two = verify_records(&[(&signer, &head), (&signer, &other)]);
     it.world.refuses(&[two, open.clone()], &[&owner], PinaivuError::SignatureMalformed);
+    // The byte after the count, which the runtime does not look at.
+    let mut padded = verify.clone();
+    padded.data[1] = 1;
+    it.world.refuses(&[padded, open.clone()], &[&owner], PinaivuError::SignatureMalformed);
     // No signature at all, or behind another instruction: the first is not the Ed25519 program's.
     it.world.refuses(std::slice::from_ref(&open), &[&owner], PinaivuError::SignatureMissing);
     it.world.refuses(&[open.clone(), verify.clone()], &[&owner], PinaivuError::SignatureMissing);
