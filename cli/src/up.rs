@@ -143,7 +143,10 @@ async fn start(
     printer.step("starting the local chain …");
     let chain = start_chain(arguments, directory, supervisor).await?;
     let backend = match &arguments.backend {
-        Some(url) => url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
+        Some(url) => config::Backend {
+            url: url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
+            bundled: false,
+        },
         None => start_inference(printer, supervisor).await?,
     };
 
@@ -240,7 +243,10 @@ async fn start_chain(
     serde_json::from_value(value).context("the chain's ready file is not as expected")
 }
 
-async fn start_inference(printer: Printer, supervisor: &mut Supervisor) -> anyhow::Result<String> {
+async fn start_inference(
+    printer: Printer,
+    supervisor: &mut Supervisor,
+) -> anyhow::Result<config::Backend> {
     let cache = std::env::home_dir().context("no home directory")?.join(".cache/pinaivu");
     let inference = inference::ensure(printer, &cache).await?;
     let port = config::free_port()?;
@@ -255,7 +261,7 @@ async fn start_inference(printer: Printer, supervisor: &mut Supervisor) -> anyho
     let url = format!("http://127.0.0.1:{port}");
     inference::wait_healthy(&url, Duration::from_secs(60)).await?;
     supervisor.check("llama-server")?;
-    Ok(url)
+    Ok(config::Backend { url, bundled: true })
 }
 
 async fn start_coordinator(
@@ -294,7 +300,7 @@ fn start_nodes(
     chain: &ChainReady,
     accounts: &Accounts,
     ports: &config::Ports,
-    backend: &str,
+    backend: &config::Backend,
 ) -> anyhow::Result<()> {
     for (place, node) in accounts.nodes.iter().enumerate() {
         let file = directory.join(format!("run/{}.toml", node.name));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { accessible, json, misbehaving, picture, setting, shots, verdict, visit } from "./setting.mjs";
+import { accessible, json, misbehaving, picture, setting, shots, until, verdict, visit } from "./setting.mjs";
 import { ask } from "./stage.mjs";
 
 describe("explorer", () => {
@@ -23,7 +23,14 @@ describe("explorer", () => {
 
   test("a receipt is verified in the browser, request and answer included", { timeout: 60_000 }, async () => {
     const page = await visit(`/receipts/${setting.served.id}`);
-    await page.getByLabel("Request body").fill(setting.served.request);
+    // The request is dropped as a file, the answer is pasted.
+    const dropped = await page.evaluateHandle((text) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([text], "request.json", { type: "application/json" }));
+      return transfer;
+    }, setting.served.request);
+    await page.getByLabel("Request body").dispatchEvent("drop", { dataTransfer: dropped });
+    await until(async () => (await page.getByLabel("Request body").inputValue()) === setting.served.request);
     await page.getByPlaceholder("The completion as JSON").fill(setting.served.answer);
     // The chain's log follows within the settlement interval; until then that check is open, not passed.
     for (;;) {

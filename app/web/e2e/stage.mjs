@@ -51,6 +51,8 @@ async function network() {
     "0",
     "--exit-delay",
     "4",
+    "--unbond-delay",
+    "20",
     "--ready-file",
     readyFile,
     "--data-dir",

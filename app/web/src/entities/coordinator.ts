@@ -252,7 +252,8 @@ export const useNodeInfo = (node: string) =>
   useQuery({
     queryKey: ["node-info", node],
     queryFn: ({ signal }) => getJson(`/v1/nodes/${encodeURIComponent(node)}`, NodeInfo, { signal }),
-    refetchInterval: every(5_000),
+    // Here a 404 speaks of the node, not of the route: it is known as soon as it dials in.
+    refetchInterval: 5_000,
   });
 
 const NodeList = z.object({ data: z.array(NodeInfo) });
