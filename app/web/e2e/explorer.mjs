@@ -1,6 +1,7 @@
 /** Journeys through what is public. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { accessible, json, misbehaving, picture, setting, shots, until, verdict, visit } from "./setting.mjs";
@@ -242,13 +243,88 @@ describe("explorer", () => {
       evidence: null,
     };
     assert.equal(await asked({ "/v1/attestation": unattested }), "It says itself that it is unattested");
-    // Evidence that somebody else was given: it does not answer the nonce of this page.
-    const binding = { deployment: "d", coordinator: "c", signer: "s", configuration: "f" };
-    const stale = { ...unattested, state: "evidence", evidence: { kind: "nitro", nonce: "00", binding } };
-    assert.equal(
-      await asked({ "/v1/attestation": stale }),
-      "Its evidence answers another question than ours",
-    );
+    // Evidence that is none: its form is all that is looked at.
+    const nonsense = { ...unattested, state: "evidence", evidence: { kind: "nitro", nonce: "00" } };
+    assert.equal(await asked({ "/v1/attestation": nonsense }), "Its evidence does not hold");
+  });
+
+  test("documents of real machines are checked here to their makers' roots, and what they are not about", {
+    timeout: 90_000,
+  }, async () => {
+    const read = (name) =>
+      readFile(new URL(`../../../crates/attestation/tests/attestation/fixtures/${name}`, import.meta.url));
+    const { base_url, coordinator } = setting.stage.ready;
+    const network = await (await fetch(`${base_url}/network`)).json();
+    const binding = {
+      deployment: network.deployment,
+      coordinator,
+      signer: network.signer,
+      tls_key: "05".repeat(32),
+      configuration: "06".repeat(32),
+    };
+    const given = async (kind, document, at) => {
+      const reply = (path) =>
+        path === "/v1/attestation"
+          ? json({
+              state: "evidence",
+              kind,
+              evidence: {
+                format: "pinaivu-attestation/v1",
+                kind,
+                binding,
+                nonce: "07".repeat(32),
+                document: document.toString("base64"),
+              },
+            })
+          : null;
+      return misbehaving({ reply }, async () => {
+        const page = await visit("/coordinator");
+        // Certificates of such machines last for hours: the page is looked at when they were made.
+        await page.clock.setFixedTime(at);
+        await page.getByRole("button", { name: "Ask for fresh evidence" }).click();
+        await page.getByText("Its evidence does not hold").waitFor();
+        const names = await page.locator(".check-name").allTextContents();
+        await accessible(page);
+        await picture(page, `coordinator-${kind}`);
+        await page.close();
+        return Object.fromEntries(
+          names.map((text) => /^(.*?)(Passed|Failed|Not checked)$/.exec(text).slice(1)),
+        );
+      });
+    };
+    // Neither was made for this coordinator or for a nonce of ours, and that alone is wrong with them.
+    assert.deepEqual(await given("nitro", await read("nitro/document.cose"), new Date(1_743_806_208_770)), {
+      "Form of the document": "Passed",
+      "Chain to the maker": "Passed",
+      "Maker's signature": "Passed",
+      "Made when": "Passed",
+      "Closed to its host": "Passed",
+      "Answers our question": "Failed",
+      "About this coordinator": "Passed",
+      "Signed along": "Failed",
+      Code: "Not checked",
+      "TLS key": "Not checked",
+      Configuration: "Not checked",
+    });
+    assert.deepEqual(await given("tdx", await read("tdx/quote.bin"), new Date("2025-07-01")), {
+      "Form of the document": "Passed",
+      "Chain to the maker": "Passed",
+      "Maker's signature": "Passed",
+      "Quoting enclave": "Passed",
+      "Made when": "Not checked",
+      "Closed to its host": "Passed",
+      "State of the platform": "Not checked",
+      "Answers our question": "Failed",
+      "About this coordinator": "Passed",
+      "Signed along": "Failed",
+      Code: "Not checked",
+      "TLS key": "Not checked",
+      Configuration: "Not checked",
+    });
+    // A day later AWS's certificate is over.
+    const late = await given("nitro", await read("nitro/document.cose"), new Date(1_743_892_608_770));
+    assert.equal(late["Chain to the maker"], "Failed");
+    assert.equal(late["Maker's signature"], "Not checked");
   });
 
   test("nobody there is said as such, and what is known stays", { timeout: 60_000 }, async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   AttestationProblem,
   checkEvidence,
+  checkReceiptEvidence,
   type EvidenceReport,
   INTEL_ROOT,
   NITRO_ROOT,
@@ -11,7 +12,7 @@ import {
   verifyNitro,
   verifyTdx,
 } from "../src/attestation/index.ts";
-import { fromBase64, sha256, toBase64, toHex } from "../src/index.ts";
+import { fromBase64, sha256, toBase64, toHex, utf8 } from "../src/index.ts";
 import { vectors } from "./vectors.ts";
 
 const fixture = (name: string) =>
@@ -202,6 +203,33 @@ describe("evidence", () => {
       const report = judged(good, unknown);
       expect([report.failed, report.standing], JSON.stringify(unknown)).toEqual([0, "open"]);
     }
+  });
+
+  test("what a receipt names is checked at its own time, and its bytes are the ones named", () => {
+    const bytes = utf8(good.evidence);
+    const named = toHex(sha256(bytes));
+    const known = {
+      ...good.expected,
+      measurement: good.measurement,
+      now: good.now,
+      roots: { nitro: fromBase64(good.root) },
+    };
+    const verdict = (changes: object = {}, given = bytes) =>
+      checkReceiptEvidence(named, given, { ...known, ...changes }).verdict;
+    expect(verdict()).toBe("passed");
+    expect(verdict({}, utf8(`${good.evidence} `))).toBe("failed");
+    expect(verdict({ now: good.now + 4 * HOUR })).toBe("failed");
+    expect(verdict({ signer: known.coordinator })).toBe("failed");
+    expect(verdict({ signer: null })).toBe("not_checked");
+    expect(verdict({ measurement: "09".repeat(32) })).toBe("not_checked");
+    expect(verdict({ measurement: null })).toBe("not_checked");
+    const twice = utf8(good.evidence.replace("{", '{"kind":"nitro",'));
+    expect(checkReceiptEvidence(toHex(sha256(twice)), twice, known)).toEqual({
+      verdict: "failed",
+      detail: "the evidence is not JSON",
+    });
+    const development = utf8(evidence.find((one: Case) => one.outcome === "Development").evidence);
+    expect(checkReceiptEvidence(toHex(sha256(development)), development, known).verdict).toBe("not_checked");
   });
 
   test("under AWS's own root nothing of the tests' is accepted", () => {
