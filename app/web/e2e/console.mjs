@@ -176,7 +176,7 @@ describe("console", () => {
     await page.getByRole("button", { name: "Disconnect" }).click();
     await page.getByRole("button", { name: "Connect a wallet" }).click();
     await page.getByText("local chain only").waitFor();
-    const chooser = page.getByLabel("Key file of the demo wallet");
+    const chooser = page.getByLabel("Open a key file");
     await chooser.setInputFiles({
       name: "wrong.json",
       mimeType: "application/json",

@@ -153,8 +153,9 @@ describe("operator", () => {
       card.locator(".figure").filter({ hasText: name }).filter({ hasText: value }).waitFor();
     await figure("Earned", shown);
     await figure("To claim", shown);
-    await card.getByText("of the last", { exact: false }).first().waitFor();
-    await card.getByText("0 of", { exact: false }).first().waitFor();
+    await card.getByText(/the last (hour|\d+ hours)/).waitFor();
+    await card.getByText(/^0 of \d+ requests/).waitFor();
+    await card.getByText(`${shown} USDC can be claimed`).waitFor();
     await accessible(page);
     await picture(page, "console-operator-earned");
     const before = await tokens();

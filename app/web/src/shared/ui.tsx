@@ -250,6 +250,25 @@ export function Field({
   );
 }
 
+/** The browser's chooser of files, behind a button like the others. Its text is the input's name. */
+export function FileButton({ children, onFile }: { children: ReactNode; onFile: (file: File) => void }) {
+  return (
+    <label className="file-button">
+      <Icon name="file" /> {children}
+      <input
+        type="file"
+        accept="application/json,.json"
+        onChange={(event) => {
+          const [file] = event.target.files ?? [];
+          if (file) onFile(file);
+          // So that the same file can be chosen again.
+          event.target.value = "";
+        }}
+      />
+    </label>
+  );
+}
+
 export function Dialog({
   open,
   onOpenChange,

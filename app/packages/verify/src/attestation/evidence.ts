@@ -22,17 +22,17 @@ const FORMAT = "pinaivu-attestation/v1";
 
 /** The steps, in the order they are made. */
 export const EVIDENCE_CHECKS = {
-  form: "Form of the document",
-  chain: "Chain to the maker",
+  form: "Document",
+  chain: "Certificate chain",
   signature: "Maker's signature",
   enclave: "Quoting enclave",
-  time: "Made when",
-  mode: "Closed to its host",
-  platform: "State of the platform",
-  fresh: "Answers our question",
-  party: "About this coordinator",
-  bound: "Signed along",
-  code: "Code",
+  time: "Time",
+  mode: "Debug mode",
+  platform: "Platform's updates",
+  fresh: "Nonce",
+  party: "Identity",
+  bound: "Binding",
+  code: "Measurement",
   tls: "TLS key",
   configuration: "Configuration",
 } as const;

@@ -134,7 +134,7 @@ function Answer({ asked }: { asked: Asked }) {
             }))}
           />
           <p className="quiet">
-            This page came from the coordinator too. To trust it for nothing:{" "}
+            The coordinator served this page too. To check without it:{" "}
             <code>pinaivu attest {location.origin}</code>
           </p>
         </>

@@ -91,7 +91,7 @@ export default function Front() {
             name="First token"
             value={totals?.first_token_ms ? count(totals.first_token_ms.p50) : "–"}
             unit="ms"
-            note="median, as measured by the coordinator"
+            note="the coordinator's median"
           />
         )}
       </dl>

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { ApiFailure, fetchReceipts, type ServedReceipts } from "../../entities/coordinator.ts";
-import { Button, Card, Copy, Notice, Skeleton, useTitle } from "../../shared/ui.tsx";
+import { Button, Card, Copy, FileButton, Notice, Skeleton, useTitle } from "../../shared/ui.tsx";
 import { Slip } from "./slip.tsx";
 import { Verification } from "./verification.tsx";
 
@@ -120,8 +120,7 @@ function Found({ id, served, given = false }: { id: string; served: ServedReceip
 export function DropBundle() {
   const [bundle, setBundle] = useState<ServedReceipts | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const open = async (file: File | undefined) => {
-    if (!file) return;
+  const open = async (file: File) => {
     try {
       const value = JSON.parse(await file.text()) as ServedReceipts;
       readDocument(value);
@@ -137,12 +136,7 @@ export function DropBundle() {
       title="Have a bundle?"
       about="A file from “Download bundle” or from pinaivu receipt show --json is checked without the coordinator."
     >
-      <input
-        type="file"
-        accept="application/json,.json"
-        aria-label="Open a bundle"
-        onChange={(event) => void open(event.target.files?.[0])}
-      />
+      <FileButton onFile={(file) => void open(file)}>Open a bundle</FileButton>
       {problem && (
         <p className="field-about wrong" role="alert">
           {problem}
