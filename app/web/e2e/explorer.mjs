@@ -104,6 +104,77 @@ describe("explorer", () => {
     await page.close();
   });
 
+  test("a receipt that was recorded on chain is read from there, with and against the coordinator", {
+    timeout: 90_000,
+  }, async () => {
+    const { ready } = setting.stage;
+    const { id } = setting.served;
+    const where = ["--url", new URL(ready.base_url).origin, "--rpc", ready.rpc_url, "--wallet", ready.wallet];
+    const first = await visit(`/receipts/${id}`);
+    await first.getByText("It has no account of its own on chain").waitFor();
+    await first.close();
+    await until(
+      () => spawnSync(setting.stage.binary, ["receipt", "record", id, "--json", ...where]).status === 0,
+    );
+    const page = await visit(`/receipts/${id}`);
+    const card = page.locator(".card", { has: page.getByRole("heading", { name: "Recorded on chain" }) });
+    await card.getByText("same as this receipt").waitFor();
+    await accessible(page);
+    await picture(page, "receipt-recorded");
+    await page.close();
+    // Gone at the coordinator, and there all the same.
+    const absent = (path) =>
+      path === `/v1/receipts/${id}`
+        ? { ...json({ error: { message: "no", code: "receipt_not_found" } }), status: 404 }
+        : null;
+    await misbehaving({ reply: absent }, async () => {
+      const gone = await visit(`/receipts/${id}`);
+      await gone.getByText("has no receipt of that request").waitFor();
+      await gone.getByText(/^\d+ in, \d+ out$/).waitFor();
+      await gone.getByText(ready.model).waitFor();
+      await accessible(gone);
+      await gone.close();
+    });
+    // Another receipt at the same place of the log is called what it is.
+    const lie = (path, body) => {
+      if (!path.startsWith("/v1/receipts/")) return body;
+      const document = JSON.parse(body);
+      for (const entry of document.receipts ?? []) {
+        const bytes = Buffer.from(entry.bytes, "base64");
+        bytes[280] ^= 1;
+        entry.bytes = bytes.toString("base64");
+      }
+      return JSON.stringify(document);
+    };
+    await misbehaving({ change: lie }, async () => {
+      const lying = await visit(`/receipts/${id}`);
+      await lying.getByText("The chain has another receipt at this place of the log").waitFor();
+      await lying.close();
+    });
+  });
+
+  test("search leads from every id to its page", { timeout: 60_000 }, async () => {
+    const { ready } = setting.stage;
+    const page = await visit("/");
+    await page.getByText("Log grew from").first().waitFor();
+    const href = await page.locator('a[href^="/transactions/"]').first().getAttribute("href");
+    const search = async (text, path, says) => {
+      await page.keyboard.press("/");
+      await page.keyboard.insertText(text);
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`**${path}`);
+      await page.getByText(says).first().waitFor();
+    };
+    await search(ready.nodes[1], `/nodes/${ready.nodes[1]}`, "Operator");
+    await search(href.replace("/transactions/", ""), href, "What it did");
+    await search(ready.coordinator, "/coordinator", "adds up");
+    await search(setting.wallet.address, `/wallets/${setting.wallet.address}`, "Reservations");
+    await accessible(page);
+    await picture(page, "wallet");
+    await search(setting.served.id.slice(4).toUpperCase(), `/receipts/${setting.served.id}`, "Served by");
+    await page.close();
+  });
+
   test("a receipt with one changed byte is called a lie", { timeout: 60_000 }, async () => {
     setting.stage.web.control.change = (path, body) => {
       if (!path.startsWith("/v1/receipts/")) return body;

@@ -5,6 +5,7 @@ import { useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { ApiFailure, fetchReceipts, type ServedReceipts } from "../../entities/coordinator.ts";
 import { Button, Card, Copy, FileButton, Notice, Skeleton, useTitle } from "../../shared/ui.tsx";
+import { Recorded } from "./record.tsx";
 import { Slip } from "./slip.tsx";
 import { Verification } from "./verification.tsx";
 
@@ -64,6 +65,7 @@ function Missing({ id, error, retry }: { id: string; error: Error; retry: () => 
           ? "Check the id. A request that failed before its first byte costs nothing and leaves no receipt."
           : error.message}
       </Notice>
+      <Recorded id={id} receipts={null} />
       <DropBundle />
     </>
   );
@@ -107,6 +109,7 @@ function Found({ id, served, given = false }: { id: string; served: ServedReceip
               replay={entry === document.entries[0] ? replay : null}
             />
           ))}
+          <Recorded id={id} receipts={document.entries.map(({ receipt }) => receipt)} />
         </div>
         <div className="stack">
           <Verification id={id} served={served} given={given} onReplay={setReplay} />
