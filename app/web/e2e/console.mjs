@@ -1,5 +1,6 @@
 /** Journeys of people with money, keys and nodes. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { accessible, picture, setting, signTransaction, until, visit } from "./setting.mjs";
@@ -67,8 +68,17 @@ describe("console", () => {
     await assert.rejects(ask({ ...setting.stage.ready, api_key: key }, "Hi."), /budget/);
 
     await page.getByRole("tab", { name: "Snippets" }).click();
+    await page.getByLabel("Your key").fill(setting.stage.ready.api_key);
+    // Pasted into a shell, it works as it is.
+    const pasted = spawnSync("bash", ["-c", await page.locator(".snippet pre").first().textContent()], {
+      encoding: "utf8",
+    });
+    assert.equal(JSON.parse(pasted.stdout).choices.length, 1, pasted.stdout + pasted.stderr);
     await page.getByLabel("Your key").fill(key);
-    assert.ok((await page.locator(".snippet pre").first().textContent()).includes(key));
+    for (const language of ["Python", "Node"]) {
+      await page.getByRole("tab", { name: language }).click();
+      assert.ok((await page.locator(".snippet pre").first().textContent()).includes(key));
+    }
     await page.getByRole("tab", { name: "Usage" }).click();
     await page.getByText("All that was ever debited from your limit").waitFor();
     await page.getByRole("img", { name: "Charged" }).waitFor();
