@@ -158,6 +158,26 @@ describe("chat", () => {
     }
   });
 
+  test("a connection that breaks within an answer leaves what came, says so, and can be tried again", {
+    timeout: 60_000,
+  }, async () => {
+    const chunk = { choices: [{ index: 0, delta: { content: "Once upon a time" } }] };
+    const body = `data: ${JSON.stringify(chunk)}\n\n`;
+    const reply = (path) =>
+      path === "/v1/chat/completions" ? { type: "text/event-stream", body, cut: true } : null;
+    const chat = await chatWithKey();
+    await misbehaving({ reply }, async () => {
+      await askInChat(chat, "Tell me a story.");
+      await chat.getByText("The connection broke in the middle of the answer.").first().waitFor();
+      await chat.locator(".answer .markdown", { hasText: "Once upon a time" }).waitFor();
+      await accessible(chat);
+    });
+    await chat.getByRole("button", { name: "Try again" }).click();
+    await chat.locator(".receipt-badge", { hasText: "verified" }).waitFor();
+    await chat.getByText("2 / 2").waitFor();
+    await chat.close();
+  });
+
   test("a wrong key and a coordinator that is down are said in words", { timeout: 60_000 }, async () => {
     const chat = await chatWithKey();
     setting.stage.web.control.down = true;
