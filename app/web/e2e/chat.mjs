@@ -163,13 +163,20 @@ describe("chat", () => {
   }, async () => {
     const chunk = { choices: [{ index: 0, delta: { content: "Once upon a time" } }] };
     const body = `data: ${JSON.stringify(chunk)}\n\n`;
+    let breaks = () => undefined;
+    const cut = new Promise((resolve) => {
+      breaks = resolve;
+    });
     const reply = (path) =>
-      path === "/v1/chat/completions" ? { type: "text/event-stream", body, cut: true } : null;
+      path === "/v1/chat/completions" ? { type: "text/event-stream", body, cut } : null;
     const chat = await chatWithKey();
     await misbehaving({ reply }, async () => {
-      await askInChat(chat, "Tell me a story.");
+      await askInChat(chat, "Say yes.");
+      const came = chat.locator(".answer .markdown", { hasText: "Once upon a time" });
+      await came.waitFor();
+      breaks();
       await chat.getByText("The connection broke in the middle of the answer.").first().waitFor();
-      await chat.locator(".answer .markdown", { hasText: "Once upon a time" }).waitFor();
+      await came.waitFor();
       await accessible(chat);
     });
     await chat.getByRole("button", { name: "Try again" }).click();

@@ -86,7 +86,7 @@ async function bodyOf(stream) {
 /**
  * Serves `dist` as the coordinator does, and passes its routes on. What a dishonest or dead coordinator
  * would do is set in `control`: `down`, `change(path, body)` of answers, whole `answers` by path, and
- * `reply(path, body)` to requests, which gives `{ type, body }` or nothing; with `cut`, the connection breaks behind it. `seen` has what asked for blobs.
+ * `reply(path, body)` to requests, which gives `{ type, body }` or nothing; with a promise as `cut`, the connection breaks when that comes true. `seen` has what asked for blobs.
  */
 async function serve(coordinator) {
   const csp = await policy();
@@ -101,8 +101,8 @@ async function serve(coordinator) {
     const reply = control.reply?.(path, sent.toString("utf8"));
     if (reply?.cut) {
       to.writeHead(200, { "content-type": reply.type });
-      // Gone when the page has it, before its end.
-      return to.write(reply.body, () => to.destroy());
+      to.write(reply.body);
+      return reply.cut.then(() => to.destroy());
     }
     if (reply) return to.writeHead(reply.status ?? 200, { "content-type": reply.type }).end(reply.body);
     const upstream = request(
