@@ -3,6 +3,7 @@ import { begin } from "./setting.mjs";
 
 begin();
 await import("./explorer.mjs");
+await import("./attestation.mjs");
 await import("./console.mjs");
 await import("./operator.mjs");
 await import("./chat.mjs");
