@@ -142,12 +142,12 @@ async fn start(
 ) -> anyhow::Result<Ready> {
     printer.step("starting the local chain …");
     let chain = start_chain(arguments, directory, supervisor).await?;
-    let (backend, weights) = match &arguments.backend {
-        Some(url) => (url.trim_end_matches('/').trim_end_matches("/v1").to_owned(), None),
-        None => {
-            let (url, weights) = start_inference(printer, supervisor).await?;
-            (url, Some(weights))
-        }
+    let backend = match &arguments.backend {
+        Some(url) => config::Backend {
+            url: url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
+            weights: None,
+        },
+        None => start_inference(printer, supervisor).await?,
     };
 
     printer.step("opening accounts and funding the wallet …");
@@ -160,8 +160,8 @@ async fn start(
     let listen = config::Ports::choose(directory, arguments.port)?;
     let app = arguments.app.as_deref();
     let mut document = config::coordinator(directory, &chain, &accounts, &listen, app);
-    if let Some(weights) = weights {
-        document = config::counting(document, inference::MODEL, &weights);
+    if let Some(weights) = &backend.weights {
+        document = config::counting(document, inference::MODEL, weights);
     }
     start_coordinator(arguments, directory, supervisor, document).await?;
     start_nodes(arguments, directory, supervisor, &chain, &accounts, &listen, &backend)?;
@@ -248,11 +248,10 @@ async fn start_chain(
     serde_json::from_value(value).context("the chain's ready file is not as expected")
 }
 
-/// The server's URL and the file of its model.
 async fn start_inference(
     printer: Printer,
     supervisor: &mut Supervisor,
-) -> anyhow::Result<(String, PathBuf)> {
+) -> anyhow::Result<config::Backend> {
     let cache = std::env::home_dir().context("no home directory")?.join(".cache/pinaivu");
     let inference = inference::ensure(printer, &cache).await?;
     let port = config::free_port()?;
@@ -267,7 +266,7 @@ async fn start_inference(
     let url = format!("http://127.0.0.1:{port}");
     inference::wait_healthy(&url, Duration::from_secs(60)).await?;
     supervisor.check("llama-server")?;
-    Ok((url, inference.model))
+    Ok(config::Backend { url, weights: Some(inference.model) })
 }
 
 async fn start_coordinator(
@@ -302,7 +301,7 @@ fn start_nodes(
     chain: &ChainReady,
     accounts: &Accounts,
     ports: &config::Ports,
-    backend: &str,
+    backend: &config::Backend,
 ) -> anyhow::Result<()> {
     for (place, node) in accounts.nodes.iter().enumerate() {
         let file = directory.join(format!("run/{}.toml", node.name));

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { figures } from "./figures.mjs";
-import { setting, shots, visit } from "./setting.mjs";
+import { accessible, picture, setting, shots, visit } from "./setting.mjs";
 import { policy } from "./stage.mjs";
 
 describe("the application", () => {
@@ -65,6 +65,51 @@ describe("the application", () => {
       assert.equal(file.headers.get("content-encoding"), encoding);
       assert.match(file.headers.get("cache-control"), /immutable/);
     }
+  });
+
+  test("fits a narrow screen on every page, in the dark as well", { timeout: 120_000 }, async () => {
+    const { ready } = setting.stage;
+    const transaction = async () => {
+      const page = await visit("/");
+      await page.getByText("Log grew from").first().waitFor();
+      const href = await page.locator('a[href^="/transactions/"]').first().getAttribute("href");
+      await page.close();
+      return href;
+    };
+    const fits = async (page, what) => {
+      await accessible(page);
+      const [content, screen] = await page.evaluate(() => [
+        document.documentElement.scrollWidth,
+        document.documentElement.clientWidth,
+      ]);
+      assert.ok(content <= screen, `${what}: ${content} of ${screen}`);
+      await picture(page, `narrow-${what}`);
+    };
+    const pages = {
+      front: ["/", (page) => page.getByText("Log grew from").first()],
+      receipt: [`/receipts/${setting.served.id}`, (page) => page.getByText("Served by")],
+      node: [`/nodes/${ready.nodes[0]}`, (page) => page.getByText("Operator")],
+      coordinator: ["/coordinator", (page) => page.getByText("adds up")],
+      settlement: [await transaction(), (page) => page.getByText("What it did")],
+      wallet: [`/wallets/${setting.wallet.address}`, (page) => page.getByText("Reservations").first()],
+      nothing: ["/no/such/page", (page) => page.locator("h1")],
+      chat: ["/chat", (page) => page.getByRole("heading", { name: "Ask the network." })],
+    };
+    for (const [what, [path, shown]] of Object.entries(pages)) {
+      const page = await visit(path, { narrow: true, dark: true });
+      await page.setViewportSize({ width: 360, height: 740 });
+      await shown(page).waitFor();
+      await fits(page, what);
+      await page.close();
+    }
+    const console = await visit("/console", { narrow: true });
+    await console.setViewportSize({ width: 360, height: 740 });
+    await console.getByText("Free in escrow").waitFor();
+    for (const tab of ["Funds", "Keys", "Usage", "Snippets", "Operator"]) {
+      await console.getByRole("tab", { name: tab }).click();
+      await fits(console, `console-${tab.toLowerCase()}`);
+    }
+    await console.close();
   });
 
   test("is drawn soon and stays where it is", { timeout: 90_000 }, async () => {

@@ -13,6 +13,7 @@ import {
   setting,
   streamed,
   unlock,
+  verdict,
   visit,
 } from "./setting.mjs";
 
@@ -155,6 +156,33 @@ describe("chat", () => {
     } finally {
       setting.stage.web.control.change = null;
     }
+  });
+
+  test("a connection that breaks within an answer leaves what came, says so, and can be tried again", {
+    timeout: 60_000,
+  }, async () => {
+    const chunk = { choices: [{ index: 0, delta: { content: "Once upon a time" } }] };
+    const body = `data: ${JSON.stringify(chunk)}\n\n`;
+    let breaks = () => undefined;
+    const cut = new Promise((resolve) => {
+      breaks = resolve;
+    });
+    const reply = (path) =>
+      path === "/v1/chat/completions" ? { type: "text/event-stream", body, cut } : null;
+    const chat = await chatWithKey();
+    await misbehaving({ reply }, async () => {
+      await askInChat(chat, "Say yes.");
+      const came = chat.locator(".answer .markdown", { hasText: "Once upon a time" });
+      await came.waitFor();
+      breaks();
+      await chat.getByText("The connection broke in the middle of the answer.").first().waitFor();
+      await came.waitFor();
+      await accessible(chat);
+    });
+    await chat.getByRole("button", { name: "Try again" }).click();
+    await chat.locator(".receipt-badge", { hasText: "verified" }).waitFor();
+    await chat.getByText("2 / 2").waitFor();
+    await chat.close();
   });
 
   test("a wrong key and a coordinator that is down are said in words", { timeout: 60_000 }, async () => {
@@ -319,6 +347,59 @@ describe("chat", () => {
       await chat.evaluate(() => localStorage.removeItem("pinaivu.chat.memory"));
       await chat.close();
     });
+  });
+
+  test("memories are placed by embeddings that a node served, was paid for, and has receipts of", {
+    timeout: 180_000,
+  }, async () => {
+    const facts = [
+      "my dog is called Brunhilde",
+      "I work as a nurse at the city hospital",
+      "I am allergic to peanuts and shellfish",
+      "my sister lives in Lisbon with her husband",
+      "I play the cello in an orchestra on Thursdays",
+      "I write Rust and Python for a living",
+    ];
+    const { ready } = setting.stage;
+    const chat = await chatWithKey();
+    const calls = [];
+    chat.on("response", async (response) => {
+      if (!response.url().endsWith("/v1/embeddings")) return;
+      const id = response.headers()["x-request-id"];
+      calls.push({ id, input: response.request().postDataJSON().input, answer: await response.json() });
+    });
+    await chat.getByRole("button", { name: "Memory", exact: true }).click();
+    await chat.getByText(`by meaning (${ready.model})`).waitFor();
+    for (const fact of facts) {
+      await chat.getByLabel("Something to remember").fill(fact);
+      await chat.getByRole("button", { name: "Remember", exact: true }).click();
+      await chat.getByRole("button", { name: `Forget: ${fact}` }).waitFor();
+    }
+    await chat.getByRole("button", { name: "Close" }).click();
+    // Not one word of it is in any of the facts.
+    await askInChat(chat, "Recommend a snack without nuts.");
+    await answered(chat).waitFor({ timeout: 60_000 });
+    await chat.getByRole("button", { name: /^\d remembered$/ }).click();
+    const used = chat.getByLabel("Sent along with the question");
+    await used.getByText("I am allergic to peanuts and shellfish", { exact: true }).waitFor();
+    assert.equal(await used.getByText("Brunhilde").count(), 0);
+    await chat.keyboard.press("Escape");
+    assert.equal(calls.length, 1);
+    const [{ id, input, answer }] = calls;
+    assert.deepEqual([...input].sort(), ["Recommend a snack without nuts.", ...facts].sort());
+    assert.deepEqual(
+      answer.data.map(({ embedding }) => embedding.length),
+      Array.from({ length: 7 }, () => 576),
+    );
+    await chat.close();
+    // Paid and receipted like any answer.
+    const page = await visit(`/receipts/${id}`);
+    await page.getByPlaceholder("The completion as JSON").fill(JSON.stringify(answer));
+    await page.getByRole("button", { name: "Check against the commitments" }).click();
+    await page.getByText("This receipt holds").waitFor();
+    for (const name of ["Coordinator's signature", "Node's signature", "Your answer"])
+      assert.match(await verdict(page, name).getAttribute("class"), /passed/, name);
+    await page.close();
   });
 
   test("what a person says of themselves is kept, and shown where it was said", {

@@ -1,8 +1,9 @@
 /** Journeys of people with money, keys and nodes. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { accessible, picture, setting, until, visit } from "./setting.mjs";
+import { accessible, picture, setting, signTransaction, until, visit } from "./setting.mjs";
 import { ask } from "./stage.mjs";
 
 describe("console", () => {
@@ -11,13 +12,6 @@ describe("console", () => {
     await page.getByRole("button", { name: "Test Wallet" }).click();
     await page.getByRole("tab", { name: "Funds" }).waitFor();
   };
-  const sign = async (page) => {
-    await page.getByText("The simulation succeeded").waitFor();
-    await page.getByRole("button", { name: "Sign with Test Wallet" }).click();
-    await page.getByText("Confirmed by the cluster").waitFor();
-    await page.getByRole("button", { name: "Done" }).click();
-  };
-
   test("deposit, refuse, limit, key, exit and take out", { timeout: 180_000 }, async () => {
     const page = await visit("/console");
     await page.getByRole("button", { name: "Disconnect" }).click();
@@ -38,12 +32,12 @@ describe("console", () => {
     await page.getByText("The wallet did not sign").waitFor();
     setting.wallet.refuse = false;
     await page.getByRole("button", { name: "Try again" }).click();
-    await sign(page);
+    await signTransaction(page);
 
     const limit = page.locator(".card", { has: page.getByRole("heading", { name: "Limit" }) });
     await limit.getByLabel("Raise by").fill("1");
     await limit.getByRole("button", { name: "Raise the limit" }).click();
-    await sign(page);
+    await signTransaction(page);
 
     await page.getByRole("tab", { name: "Keys" }).click();
     await page.getByLabel("Label").fill("from the browser");
@@ -74,8 +68,17 @@ describe("console", () => {
     await assert.rejects(ask({ ...setting.stage.ready, api_key: key }, "Hi."), /budget/);
 
     await page.getByRole("tab", { name: "Snippets" }).click();
+    await page.getByLabel("Your key").fill(setting.stage.ready.api_key);
+    // Pasted into a shell, it works as it is.
+    const pasted = spawnSync("bash", ["-c", await page.locator(".snippet pre").first().textContent()], {
+      encoding: "utf8",
+    });
+    assert.equal(JSON.parse(pasted.stdout).choices.length, 1, pasted.stdout + pasted.stderr);
     await page.getByLabel("Your key").fill(key);
-    assert.ok((await page.locator(".snippet pre").first().textContent()).includes(key));
+    for (const language of ["Python", "Node"]) {
+      await page.getByRole("tab", { name: language }).click();
+      assert.ok((await page.locator(".snippet pre").first().textContent()).includes(key));
+    }
     await page.getByRole("tab", { name: "Usage" }).click();
     await page.getByText("All that was ever debited from your limit").waitFor();
     await page.getByRole("img", { name: "Charged" }).waitFor();
@@ -97,11 +100,11 @@ describe("console", () => {
       const withdraw = page.locator(".card", { has: page.getByRole("heading", { name: "Withdraw" }) });
       await withdraw.getByLabel("Amount").fill("1");
       await withdraw.getByRole("button", { name: "Withdraw" }).click();
-      await sign(page);
+      await signTransaction(page);
       const exit = page.locator(".card", { has: page.getByRole("heading", { name: "Exit" }) });
       await exit.getByLabel("Ask back").fill("3");
       await exit.getByRole("button", { name: "Ask for it back" }).click();
-      await sign(page);
+      await signTransaction(page);
       await exit.getByRole("timer").waitFor();
       await picture(page, "console-exit");
       const takeOut = exit.getByRole("button", { name: "Take it out" });
@@ -115,7 +118,7 @@ describe("console", () => {
           { timeout: 60_000 },
         );
         await takeOut.click();
-        await sign(page);
+        await signTransaction(page);
         await exit.getByLabel("Ask back").waitFor();
       }
     } finally {
@@ -128,7 +131,7 @@ describe("console", () => {
     const page = await visit("/console");
     const card = page.locator(".card", { has: page.getByRole("heading", { name: "Deposit address" }) });
     await card.getByRole("button", { name: "Open a deposit address" }).click();
-    await sign(page);
+    await signTransaction(page);
     await card.getByText("Nothing has arrived").waitFor();
     await accessible(page);
     // A plain transfer by somebody who knows the escrow's address and nothing else.
@@ -141,7 +144,7 @@ describe("console", () => {
     assert.ok(sent.ok, await sent.text());
     await card.getByText("3.25 USDC arrived").waitFor();
     await card.getByRole("button", { name: "Credit it to the escrow" }).click();
-    await sign(page);
+    await signTransaction(page);
     await card.getByText("Nothing has arrived").waitFor();
     await page.close();
   });
@@ -161,15 +164,15 @@ describe("console", () => {
     await accessible(page);
     await page.getByRole("button", { name: "Register the node" }).click();
     await page.getByText("is registered with your wallet as its operator").waitFor();
-    await sign(page);
+    await signTransaction(page);
     await until(async () => (await nodes.count()) === before + 1);
     const node = nodes.filter({ hasText: "stake too low" }).first();
     await node.getByLabel("Amount").fill("1");
     await node.getByRole("button", { name: "Stake", exact: true }).click();
-    await sign(page);
+    await signTransaction(page);
     await node.locator(".figure", { hasText: "1.00" }).first().waitFor();
     await node.getByRole("button", { name: "Ask stake back" }).click();
-    await sign(page);
+    await signTransaction(page);
     await node.getByText("1.00 USDC of stake can leave in").waitFor();
     await accessible(page);
     await picture(page, "console-operator");
@@ -183,7 +186,7 @@ describe("console", () => {
     await page.getByRole("button", { name: "Disconnect" }).click();
     await page.getByRole("button", { name: "Connect a wallet" }).click();
     await page.getByText("local chain only").waitFor();
-    const chooser = page.getByLabel("Key file of the demo wallet");
+    const chooser = page.getByLabel("Open a key file");
     await chooser.setInputFiles({
       name: "wrong.json",
       mimeType: "application/json",

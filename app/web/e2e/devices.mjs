@@ -111,9 +111,8 @@ describe("devices", () => {
     const theirs = await visit("/chat", { context: stranger });
     const before = stage.web.control.seen.length;
     await unlock(theirs);
-    await until(() => stage.web.control.seen.length > before);
-    const asked = stage.web.control.seen.slice(before).filter(({ path }) => !path.includes(namespace));
-    assert.ok(asked.length > 0, "another wallet asks for another namespace");
+    // The first page goes on with its own meanwhile: what counts is that this one asks for another.
+    await until(() => stage.web.control.seen.slice(before).some(({ path }) => !path.includes(namespace)));
     assert.equal(await theirs.getByText("Xylophon").count(), 0);
     await theirs.getByText("No conversations yet").waitFor();
     await stranger.close();

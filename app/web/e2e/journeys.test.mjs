@@ -3,7 +3,9 @@ import { begin } from "./setting.mjs";
 
 begin();
 await import("./explorer.mjs");
+await import("./attestation.mjs");
 await import("./console.mjs");
+await import("./operator.mjs");
 await import("./chat.mjs");
 await import("./devices.mjs");
 await import("./application.mjs");

@@ -100,6 +100,14 @@ export async function until(what, limit = 30_000) {
   }
 }
 
+/** Signs what the dialog shows, and waits until the cluster has confirmed it. */
+export async function signTransaction(page) {
+  await page.getByText("The simulation succeeded").waitFor();
+  await page.getByRole("button", { name: "Sign with Test Wallet" }).click();
+  await page.getByText("Confirmed by the cluster").waitFor();
+  await page.getByRole("button", { name: "Done" }).click();
+}
+
 /** The chat with a key in it. */
 export async function chatWithKey(options = {}) {
   const page = await visit("/chat", options);

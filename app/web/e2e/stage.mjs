@@ -51,6 +51,8 @@ async function network() {
     "0",
     "--exit-delay",
     "4",
+    "--unbond-delay",
+    "20",
     "--ready-file",
     readyFile,
     "--data-dir",
@@ -84,7 +86,7 @@ async function bodyOf(stream) {
 /**
  * Serves `dist` as the coordinator does, and passes its routes on. What a dishonest or dead coordinator
  * would do is set in `control`: `down`, `change(path, body)` of answers, whole `answers` by path, and
- * `reply(path, body)` to requests, which gives `{ type, body }` or nothing. `seen` has what asked for blobs.
+ * `reply(path, body)` to requests, which gives `{ type, body }` or nothing; with a promise as `cut`, the connection breaks when that comes true. `seen` has what asked for blobs.
  */
 async function serve(coordinator) {
   const csp = await policy();
@@ -97,6 +99,11 @@ async function serve(coordinator) {
     if (path.startsWith("/v1/blobs/"))
       control.seen.push({ method: from.method, path, headers: { ...from.headers }, body: sent });
     const reply = control.reply?.(path, sent.toString("utf8"));
+    if (reply?.cut) {
+      to.writeHead(200, { "content-type": reply.type });
+      to.write(reply.body);
+      return reply.cut.then(() => to.destroy());
+    }
     if (reply) return to.writeHead(reply.status ?? 200, { "content-type": reply.type }).end(reply.body);
     const upstream = request(
       new URL(from.url, coordinator),

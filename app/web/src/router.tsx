@@ -6,9 +6,16 @@ import { Button, Notice } from "./shared/ui.tsx";
 const root = createRootRoute({
   component: Layout,
   notFoundComponent: () => (
-    <Notice icon="search" title="There is no such page" action={<Link to="/">To the front page</Link>}>
-      Check the address, or search for an id.
-    </Notice>
+    <>
+      <header className="page-head">
+        <h1>There is no such page</h1>
+      </header>
+      <Notice
+        icon="search"
+        title="Check the address, or search for an id"
+        action={<Link to="/">To the front page</Link>}
+      />
+    </>
   ),
   errorComponent: ({ error, reset }) => (
     <Notice

@@ -1,6 +1,6 @@
 //! The configuration files that `up` writes, and the ports in them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::ChainReady;
 use super::bootstrap::{Accounts, NodeAccount};
+use super::inference;
 use crate::output::Failure;
 
 /// What the first node asks for a million weighted tokens, in millionths of a USDC.
@@ -57,6 +58,16 @@ impl Override {
         table.insert(last.clone(), self.value.clone());
         Ok(())
     }
+}
+
+/// The inference server behind the nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend {
+    /// Without `/v1`.
+    pub url: String,
+    /// The model's file, where the server is the one that `up` starts itself, so that it is known what it
+    /// does. Of any other the nodes assume what its kind is known for.
+    pub weights: Option<PathBuf>,
 }
 
 /// The ports of the coordinator. Kept across starts, so that addresses stay what they were.
@@ -158,7 +169,7 @@ pub(crate) fn node(
     chain: &ChainReady,
     coordinator: CoordinatorId,
     ports: &Ports,
-    backend: &str,
+    backend: &Backend,
     place: usize,
     node: &NodeAccount,
 ) -> Table {
@@ -168,7 +179,7 @@ pub(crate) fn node(
     let mut listed = Table::new();
     listed.insert("id".to_owned(), text(coordinator));
     listed.insert("endpoint".to_owned(), text(format_args!("127.0.0.1:{}", ports.tunnel)));
-    toml::toml! {
+    let document = toml::toml! {
         [chain]
         poll_seconds = 1
         [backend]
@@ -182,9 +193,17 @@ pub(crate) fn node(
     .with(&["data_dir"], text(directory.join(&node.name).display()))
     .with(&["chain", "rpc_url"], text(&chain.rpc_url))
     .with(&["chain", "program"], text(chain.program_id))
-    .with(&["backend", "url"], text(backend))
+    .with(&["backend", "url"], text(&backend.url))
     .with(&["pricing", "usdc_per_million_tokens"], text(price))
-    .with(&["coordinators"], Value::Array(vec![Value::Table(listed)]))
+    .with(&["coordinators"], Value::Array(vec![Value::Table(listed)]));
+    if backend.weights.is_none() {
+        return document;
+    }
+    let features = inference::FEATURES.iter().map(text).collect();
+    let model = Table::new()
+        .with(&["name"], text(inference::MODEL))
+        .with(&["features"], Value::Array(features));
+    document.with(&["models"], Value::Array(vec![Value::Table(model)]))
 }
 
 /// Applies the overrides and writes the file.
@@ -236,6 +255,8 @@ impl With for Table {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use pinaivu_protocol::ids::{MarketId, NodeId, ProgramId, PublicKey};
+
     use super::*;
 
     #[test]
@@ -257,6 +278,30 @@ mod tests {
         for wrong in ["", "settlement.interval", "=1", "a..b=1", ".a=1"] {
             assert!(wrong.parse::<Override>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn node_offers_embeddings_of_the_bundled_server_and_assumes_nothing_of_another() {
+        let chain = ChainReady {
+            rpc_url: "http://127.0.0.1:1".to_owned(),
+            ws_url: "ws://127.0.0.1:2".to_owned(),
+            faucet_url: "http://127.0.0.1:3".to_owned(),
+            program_id: ProgramId([1; 32]),
+            mint: PublicKey([2; 32]),
+            market: MarketId([3; 32]),
+        };
+        let account = NodeAccount { id: NodeId([4; 32]), name: "node-1".to_owned() };
+        let of = |weights| {
+            let backend = Backend { url: "http://127.0.0.1:4".to_owned(), weights };
+            let (ports, id) = (Ports { http: 5, tunnel: 6 }, CoordinatorId([5; 32]));
+            node(Path::new("/data"), &chain, id, &ports, &backend, 0, &account)
+        };
+        let models = of(Some("/model.gguf".into()))["models"].as_array().unwrap().clone();
+        assert_eq!(models.len(), 1);
+        assert_eq!(models[0]["name"].as_str(), Some(inference::MODEL));
+        let features = models[0]["features"].as_array().unwrap();
+        assert!(features.contains(&text("embeddings")) && features.contains(&text("chat")));
+        assert!(of(None).get("models").is_none());
     }
 
     #[test]

@@ -17,6 +17,11 @@ use crate::output::{Failure, Printer};
 /// The model's name as clients use it.
 pub(crate) const MODEL: &str = "smollm2-135m-instruct";
 
+/// What [`arguments`] has the server do, by the names that a node's configuration has for it. llama.cpp says
+/// nothing of embeddings itself, since they depend on how it was started.
+pub(crate) const FEATURES: [&str; 7] =
+    ["chat", "tools", "structured", "logprobs", "completions", "continuation", "embeddings"];
+
 /// One archive: what it is called in the registry and what its bytes must be.
 struct Archive {
     requirement: &'static str,
@@ -83,6 +88,10 @@ pub(crate) fn arguments(inference: &Inference, port: u16) -> Vec<String> {
         "--no-webui",
         "-ngl",
         "0",
+        // Beside chat: the mean of what the model makes of each token of a text.
+        "--embeddings",
+        "--pooling",
+        "mean",
     ]
     .map(str::to_owned)
     .to_vec();

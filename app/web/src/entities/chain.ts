@@ -18,6 +18,7 @@ import {
   getMarketDecoder,
   getNodeDecoder,
   getPayoutDecoder,
+  getReceiptRecordDecoder,
   ledgerAddress,
   type Market,
   NODE_DISCRIMINATOR,
@@ -25,8 +26,11 @@ import {
   PAYOUT_DISCRIMINATOR,
   type Payout,
   type ProgramEvent,
+  RECEIPT_RECORD_DISCRIMINATOR,
+  type ReceiptRecord,
   stakeVaultAddress,
 } from "@pinaivu/program";
+import { fromHex } from "@pinaivu/verify";
 import {
   type Address,
   address,
@@ -160,6 +164,15 @@ export const listPayoutsOf = (chain: Chain, node: string): Promise<Located<Payou
   listAccounts(chain, PAYOUT_DISCRIMINATOR, getPayoutDecoder(), [42, node]);
 export const listPayouts = (chain: Chain): Promise<Located<Payout>[]> =>
   listAccounts(chain, PAYOUT_DISCRIMINATOR, getPayoutDecoder(), [10, chain.place.coordinator]);
+/** Receipts of a request that somebody recorded in accounts of their own. */
+export const listReceiptRecords = (chain: Chain, request: string): Promise<Located<ReceiptRecord>[]> =>
+  listAccounts(
+    chain,
+    RECEIPT_RECORD_DISCRIMINATOR,
+    getReceiptRecordDecoder(),
+    [10, chain.place.coordinator],
+    [86, getBase58Decoder().decode(fromHex(request.replace(/^req_/, ""), 16))],
+  );
 
 /** Balance of a token account; 0 for one that does not exist. */
 export const tokenBalance = async (chain: Chain, account: Address): Promise<bigint> =>

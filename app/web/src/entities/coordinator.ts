@@ -252,7 +252,8 @@ export const useNodeInfo = (node: string) =>
   useQuery({
     queryKey: ["node-info", node],
     queryFn: ({ signal }) => getJson(`/v1/nodes/${encodeURIComponent(node)}`, NodeInfo, { signal }),
-    refetchInterval: every(5_000),
+    // Here a 404 speaks of the node, not of the route: it is known as soon as it dials in.
+    refetchInterval: 5_000,
   });
 
 const NodeList = z.object({ data: z.array(NodeInfo) });
@@ -323,18 +324,8 @@ const Attestation = z.looseObject({
   state: z.string(),
   kind: z.string().nullish(),
   configuration: z.string().nullish(),
-  evidence: z
-    .looseObject({
-      kind: z.string(),
-      nonce: z.string(),
-      binding: z.looseObject({
-        deployment: z.string(),
-        coordinator: z.string(),
-        signer: z.string(),
-        configuration: z.string(),
-      }),
-    })
-    .nullish(),
+  // Read where it is checked: every field of it is evidence.
+  evidence: z.unknown(),
 });
 export type Attestation = z.infer<typeof Attestation>;
 
@@ -342,6 +333,17 @@ export type Attestation = z.infer<typeof Attestation>;
 export async function fetchAttestation(nonce: string): Promise<Attestation | null> {
   try {
     return await getJson(`/v1/attestation?nonce=${nonce}`, Attestation);
+  } catch (error) {
+    if (error instanceof ApiFailure && error.kind === "absent") return null;
+    throw error;
+  }
+}
+
+/** The evidence of that hash, byte for byte; `null` when the coordinator does not have it. */
+export async function fetchKeptEvidence(hash: string): Promise<Uint8Array | null> {
+  try {
+    const response = await request(`/v1/attestation/${encodeURIComponent(hash)}`);
+    return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
     if (error instanceof ApiFailure && error.kind === "absent") return null;
     throw error;

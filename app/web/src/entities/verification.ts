@@ -6,6 +6,7 @@ import { payoutAddress } from "@pinaivu/program";
 import {
   type AuctionEvidence,
   type ChainFacts,
+  type Check,
   deploymentId,
   type Evidence,
   fromBase64,
@@ -19,7 +20,7 @@ import {
 } from "@pinaivu/verify";
 import { address } from "@solana/kit";
 import { type Chain, readCoordinator, readHistory, readMarket, readNode, readPayout } from "./chain.ts";
-import { fetchAuction, fetchReceipts, type ServedReceipts } from "./coordinator.ts";
+import { fetchAuction, fetchKeptEvidence, fetchReceipts, type ServedReceipts } from "./coordinator.ts";
 
 /** How far a running verification has come. */
 export type Progress = (step: string) => void;
@@ -128,6 +129,51 @@ async function gatherAuction(id: string): Promise<AuctionEvidence | { missing: s
   }
 }
 
+/** What the receipts' evidence of attestation comes to, instead of that it was not looked at. */
+async function withAttestation(
+  report: Report,
+  document: ReceiptDocument,
+  chain: Chain | null,
+  facts: ChainFacts | null,
+): Promise<Report> {
+  const named = document.entries.filter(({ receipt }) => receipt.body.attestation !== null);
+  if (named.length === 0) return report;
+  const [{ checkReceiptEvidence }, account] = await Promise.all([
+    // Two curves more than receipts need: loaded when there is something to check with them.
+    import("@pinaivu/verify/attestation"),
+    chain ? readCoordinator(chain).catch(() => null) : null,
+  ]);
+  const measurement = account ? toHex(Uint8Array.from(account.measurement)) : null;
+  const found = new Map<number, Pick<Check, "verdict" | "detail">>();
+  for (const { receipt } of named) {
+    const hash = receipt.body.attestation ?? "";
+    const bytes = await fetchKeptEvidence(hash).catch(() => null);
+    found.set(
+      receipt.head.segment,
+      bytes
+        ? checkReceiptEvidence(hash, bytes, {
+            deployment: facts?.deployment ?? null,
+            coordinator: facts?.coordinator?.address ?? null,
+            signer: account?.signer ?? null,
+            measurement,
+            now: Number(receipt.body.created),
+          })
+        : { verdict: "not_checked", detail: `the coordinator did not give the evidence ${hash}` },
+    );
+  }
+  const checks = report.checks.map((check) =>
+    check.id === "attestation" ? { ...check, ...found.get(check.segment) } : check,
+  );
+  const number = (verdict: Check["verdict"]) => checks.filter((check) => check.verdict === verdict).length;
+  return {
+    ...report,
+    checks,
+    failed: number("failed"),
+    passed: number("passed"),
+    not_checked: number("not_checked"),
+  };
+}
+
 const nodesOf = (document: ReceiptDocument) => [
   ...new Set(document.entries.map((entry) => entry.receipt.head.node)),
 ];
@@ -193,6 +239,8 @@ export async function verifyRequest(
       chainProblem = "the RPC keeps no history to look for earlier keys in";
     }
   }
+  progress("Checking the machine's evidence");
+  report = await withAttestation(report, document, chain, facts);
   const [first] = document.entries;
   const published = evidence.auction && "entries" in evidence.auction ? evidence.auction : null;
   const replay = first && published ? replayAuction(first.receipt, published) : null;

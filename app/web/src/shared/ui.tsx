@@ -250,6 +250,36 @@ export function Field({
   );
 }
 
+/** A table that scrolls by itself where the screen is narrow, by keyboard too. */
+export function TableBox({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms
+    <div className="table-box" role="group" aria-label={label} tabIndex={0}>
+      {children}
+    </div>
+  );
+}
+
+/** The browser's chooser of files, behind a button like the others. Its text is the input's name. */
+export function FileButton({ children, onFile }: { children: ReactNode; onFile: (file: File) => void }) {
+  return (
+    <label className="file-button">
+      <Icon name="file" /> {children}
+      <input
+        type="file"
+        accept="application/json,.json"
+        onChange={(event) => {
+          const [file] = event.target.files ?? [];
+          if (file) onFile(file);
+          // So that the same file can be chosen again.
+          event.target.value = "";
+        }}
+      />
+    </label>
+  );
+}
+
 export function Dialog({
   open,
   onOpenChange,

@@ -8,3 +8,4 @@ mod nitro;
 mod parties;
 mod producing;
 mod tdx;
+mod vectors;

@@ -11,6 +11,7 @@ import rehypeKatex from "rehype-katex";
 import remarkGfm from "remark-gfm";
 import remarkMath from "remark-math";
 import { Icon } from "../../shared/icons.tsx";
+import { TableBox } from "../../shared/ui.tsx";
 
 function Code({ children }: { children?: ReactNode }) {
   const block = useRef<HTMLPreElement>(null);
@@ -49,9 +50,9 @@ const components: Components = {
     </a>
   ),
   table: ({ children }) => (
-    <div className="table-box">
+    <TableBox label="Table">
       <table className="table">{children}</table>
-    </div>
+    </TableBox>
   ),
 };
 

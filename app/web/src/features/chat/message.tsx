@@ -142,8 +142,16 @@ function Answer(props: Props) {
   return (
     <article className="answer" aria-label="Answer" aria-busy={streaming}>
       {message.reasoning && (
-        <details className="reasoning" open={streaming && message.content === ""}>
-          <summary>{streaming && message.content === "" ? "Thinking…" : "Reasoning"}</summary>
+        <details className="reasoning">
+          <summary>
+            {streaming && message.content === "" ? (
+              <>
+                <span className="spinner" aria-hidden /> Thinking…
+              </>
+            ) : (
+              "Reasoning"
+            )}
+          </summary>
           <p>{message.reasoning}</p>
         </details>
       )}

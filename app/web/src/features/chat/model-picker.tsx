@@ -85,7 +85,7 @@ export function ModelPicker({
         </DropdownMenu.Portal>
       </DropdownMenu.Root>
       <span className="quiet price-now">
-        {price ? `${price.input} in · ${price.output} out` : "no ask"} ·{" "}
+        {price ? `${price.input} in · ${price.output} out, USDC a million tokens` : "no ask"} ·{" "}
         {speedWords(speedOf(chosen.id, nodes))}
       </span>
     </div>

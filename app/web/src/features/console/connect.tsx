@@ -5,7 +5,7 @@ import { useNetwork } from "../../entities/coordinator.ts";
 import { useRpcUrl } from "../../entities/settings.ts";
 import { useWallet, useWallets } from "../../entities/wallet.tsx";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Button, Dialog, Notice } from "../../shared/ui.tsx";
+import { Badge, Button, Dialog, FileButton, Notice } from "../../shared/ui.tsx";
 
 /** A chain on this machine: only there may a key be given to a page. */
 export function useLocalChain(): boolean {
@@ -71,15 +71,11 @@ function Choices({ onDone }: { onDone: () => void }) {
             Opens a Solana key file, such as the one that <code>pinaivu up</code> prints. The key stays in
             this tab's memory; never use one that holds real money.
           </p>
-          <input
-            type="file"
-            accept="application/json,.json"
-            aria-label="Key file of the demo wallet"
-            onChange={(event) => {
-              const file = event.target.files?.[0];
-              if (file) void attempt(file.text().then(connectDemo));
-            }}
-          />
+          <div>
+            <FileButton onFile={(file) => void attempt(file.text().then(connectDemo))}>
+              Open a key file
+            </FileButton>
+          </div>
         </div>
       )}
       {problem && (

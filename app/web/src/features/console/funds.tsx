@@ -21,6 +21,7 @@ import {
 } from "../../shared/ui.tsx";
 import type { Setting } from "./plans.ts";
 import * as plans from "./plans.ts";
+import { usePosition } from "./position.ts";
 import { useSend } from "./send.tsx";
 
 export const remains = (allowance: Allowance): bigint =>
@@ -317,15 +318,6 @@ function Withdraw({ setting, escrow }: Pick<Props, "setting" | "escrow">) {
 }
 
 /** Slot and time of the chain, both of which the delay counts in. */
-function usePosition(setting: Setting, wanted: boolean) {
-  return useQuery({
-    queryKey: ["chain", "position", setting.chain.url],
-    queryFn: async () => setting.chain.rpc.getSlot({ commitment: "confirmed" }).send(),
-    refetchInterval: 2_000,
-    enabled: wanted,
-  });
-}
-
 function Exit({ setting, allowance }: Pick<Props, "setting" | "allowance">) {
   const send = useSend();
   const now = useNow();

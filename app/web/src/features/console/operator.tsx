@@ -20,6 +20,7 @@ import {
 } from "../../shared/ui.tsx";
 import type { Setting } from "./plans.ts";
 import * as plans from "./plans.ts";
+import { usePosition } from "./position.ts";
 import { Register } from "./register.tsx";
 import { useSend } from "./send.tsx";
 
@@ -84,7 +85,11 @@ function Standing({ info }: { info: NodeInfo }) {
           {info.connected && info.since ? `for ${duration((now - info.since) / 1000)}` : "no"}
         </Fact>
         <Fact name="Served in" help="Hours of the last seven days with at least one answer.">
-          {since === 0 ? "no hour of the last 7 days" : `${served} of the last ${since} hours`}
+          {since === 0
+            ? "no hour of the last 7 days"
+            : since === 1
+              ? "the last hour"
+              : `${served} of the last ${since} hours`}
         </Fact>
         <Fact name="Failed">
           {requests + failed === 0
@@ -130,9 +135,15 @@ function NodeCard({ node, setting }: { node: Located<Node>; setting: Setting }) 
   const amount = parseUsdc(text);
   const enough = node.stake >= setting.market.minStake;
   const unbonding = node.unbonding.amount > 0n ? node.unbonding : null;
+  const slot = usePosition(setting, unbonding !== null);
   const left = unbonding
     ? Number(unbonding.requestedTime + setting.market.unbondDelaySeconds) - now / 1000
     : 0;
+  const slots =
+    unbonding && slot.data !== undefined
+      ? unbonding.requestedSlot + setting.market.unbondDelaySlots - slot.data
+      : 0n;
+  const waiting = left > 0 || slots > 0n;
   const sum = (of: (payout: Payout) => bigint) =>
     payouts.data?.reduce((total, payout) => total + of(payout), 0n);
   return (
@@ -167,7 +178,24 @@ function NodeCard({ node, setting }: { node: Located<Node>; setting: Setting }) 
             : "How it does is not known while the coordinator cannot be reached."}
         </p>
       ) : null}
-      <div className="stack tight operator-actions">
+      {payouts.data
+        ?.filter((payout) => payout.credited > payout.paid)
+        .map((payout) => (
+          <Notice
+            key={payout.address}
+            tone="good"
+            icon="check"
+            title={`${usdc(payout.credited - payout.paid)} USDC can be claimed`}
+            action={
+              <Button tone="primary" onClick={() => send(() => plans.claim(setting, payout))}>
+                Claim {usdc(payout.credited - payout.paid)} USDC
+              </Button>
+            }
+          >
+            Credited by coordinator <Id id={payout.coordinator} />, and final.
+          </Notice>
+        ))}
+      <div className="stack tight operator-actions stake-form">
         <Field
           label="Amount"
           inputMode="decimal"
@@ -187,30 +215,21 @@ function NodeCard({ node, setting }: { node: Located<Node>; setting: Setting }) 
           >
             Ask stake back
           </Button>
-          {payouts.data
-            ?.filter((payout) => payout.credited > payout.paid)
-            .map((payout) => (
-              <Button
-                key={payout.address}
-                tone="primary"
-                onClick={() => send(() => plans.claim(setting, payout))}
-              >
-                Claim {usdc(payout.credited - payout.paid)} USDC
-              </Button>
-            ))}
         </div>
-        {unbonding && (
+      </div>
+      {unbonding && (
+        <div className="operator-actions">
           <Notice
             tone="wait"
-            title={`${usdc(unbonding.amount)} USDC of stake ${left > 0 ? `can leave in ${duration(left)}` : "can leave now"}`}
+            title={`${usdc(unbonding.amount)} USDC of stake ${waiting ? `can leave in ${left > 0 ? duration(left) : `${slots} slots`}` : "can leave now"}`}
             action={
-              <Button disabled={left > 0} onClick={() => send(() => plans.takeStake(setting, node))}>
+              <Button disabled={waiting} onClick={() => send(() => plans.takeStake(setting, node))}>
                 Take it out
               </Button>
             }
           />
-        )}
-      </div>
+        </div>
+      )}
     </Card>
   );
 }

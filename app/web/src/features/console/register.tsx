@@ -5,7 +5,7 @@ import { useState } from "react";
 import { saveFile } from "../../shared/download.ts";
 import { usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Button, Card, Copy, Notice } from "../../shared/ui.tsx";
+import { Button, Card, Copy, FileButton, Notice } from "../../shared/ui.tsx";
 import type { Setting } from "./plans.ts";
 import * as plans from "./plans.ts";
 import { useSend } from "./send.tsx";
@@ -37,8 +37,7 @@ export function Register({ setting, first }: { setting: Setting; first: boolean 
     setProblem(null);
     setKey(await hotKeyOf(bytes, "made here, and downloaded as node-key.json"));
   };
-  const open = async (file: File | undefined) => {
-    if (!file) return;
+  const open = async (file: File) => {
     try {
       const numbers: unknown = JSON.parse(await file.text());
       if (!Array.isArray(numbers) || numbers.length !== 64) throw new Error();
@@ -87,15 +86,7 @@ export function Register({ setting, first }: { setting: Setting; first: boolean 
             <Button tone="primary" icon="key" onClick={() => void make()}>
               Make a hot key
             </Button>
-            <label className="file-button">
-              or open one
-              <input
-                type="file"
-                accept="application/json,.json"
-                aria-label="Key file of the node"
-                onChange={(event) => void open(event.target.files?.[0])}
-              />
-            </label>
+            <FileButton onFile={(file) => void open(file)}>Open a key file</FileButton>
           </div>
         )}
         {problem && (

@@ -13,7 +13,7 @@ import { type HistoryItem, type Located, readHistory, useChainQuery } from "../.
 import { BarChart } from "../../shared/charts.tsx";
 import { ago, count, fine, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Button, Card, Figure, Notice, Skeleton, useNow } from "../../shared/ui.tsx";
+import { Badge, Button, Card, Figure, Notice, Skeleton, TableBox, useNow } from "../../shared/ui.tsx";
 import { entriesOf } from "../explorer/history.tsx";
 import { SignIn } from "./sign-in.tsx";
 
@@ -157,7 +157,7 @@ function ByKey({ figures }: { figures: OwnFigures }) {
       {rows.length === 0 ? (
         <Notice title="Nothing was spent in this time" />
       ) : (
-        <div className="table-box">
+        <TableBox label="Charged by key">
           <table className="table">
             <thead>
               <tr>
@@ -176,7 +176,7 @@ function ByKey({ figures }: { figures: OwnFigures }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableBox>
       )}
     </Card>
   );
@@ -199,13 +199,17 @@ function OwnReceipts({ allowance }: { allowance: string }) {
       ) : receipts.data.data.length === 0 ? (
         <Notice icon="file" title="No receipts yet" />
       ) : (
-        <div className="table-box">
+        <TableBox label="Your receipts">
           <table className="table">
             <thead>
               <tr>
                 <th scope="col">Request</th>
-                <th scope="col">Model</th>
-                <th scope="col">Key</th>
+                <th scope="col" className="words">
+                  Model
+                </th>
+                <th scope="col" className="words">
+                  Key
+                </th>
                 <th scope="col">Tokens</th>
                 <th scope="col">USDC</th>
                 <th scope="col">So far</th>
@@ -231,7 +235,7 @@ function OwnReceipts({ allowance }: { allowance: string }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableBox>
       )}
       <div className="button-row end">
         {trail.length > 0 && (

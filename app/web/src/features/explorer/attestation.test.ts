@@ -1,45 +1,32 @@
+import type { EvidenceReport } from "@pinaivu/verify/attestation";
 import { expect, test } from "vitest";
-import type { Attestation } from "../../entities/coordinator.ts";
-import { type Expected, standingOf } from "./attestation.tsx";
+import { standingOf } from "./attestation.tsx";
 
-const expected: Expected = {
-  nonce: "ab".repeat(32),
-  deployment: "d",
-  coordinator: "c",
-  signer: "s",
-  measured: true,
-};
-const answer = (binding: object = {}, fields: object = {}): Attestation => ({
-  state: "evidence",
-  kind: "nitro",
-  evidence: {
-    kind: "nitro",
-    nonce: "AB".repeat(32),
-    binding: { deployment: "d", coordinator: "c", signer: "s", configuration: "f", ...binding },
-    ...fields,
-  },
+const said = { state: "evidence", kind: "nitro" };
+const report = (
+  standing: EvidenceReport["standing"],
+  kind: EvidenceReport["kind"] = "nitro",
+): EvidenceReport => ({
+  kind,
+  standing,
+  checks: [],
+  measurement: null,
+  failed: standing === "failed" ? 1 : 0,
 });
 
-test("evidence that names what is on chain is not called bad, nor is it called good", () => {
-  expect(standingOf(answer(), expected)).toEqual({
-    tone: "wait",
-    title: expect.stringContaining("still to be checked"),
+test("evidence is called good only when the maker's signatures, key and code all hold", () => {
+  expect(standingOf({ said, report: report("attested") })).toEqual({
+    tone: "good",
+    title: "AWS vouches for the code on chain",
   });
-  expect(standingOf(answer(), { ...expected, measured: false }).title).toContain("no measurement");
-});
-
-test("evidence for anything else is called so", () => {
-  for (const wrong of [
-    answer({ signer: "x" }),
-    answer({ coordinator: "x" }),
-    answer({ deployment: "x" }),
-    answer({}, { nonce: "cd".repeat(32) }),
-  ])
-    expect(standingOf(wrong, expected).tone).toBe("bad");
+  // What Intel says of the platform is not evaluated here.
+  expect(standingOf({ said, report: report("attested", "tdx") }).tone).toBe("wait");
+  expect(standingOf({ said, report: report("open") }).tone).toBe("wait");
+  expect(standingOf({ said, report: report("failed") }).tone).toBe("bad");
 });
 
 test("no evidence is said to be none", () => {
-  expect(standingOf(null, expected).title).toContain("no evidence");
-  expect(standingOf({ ...answer(), state: "unattested" }, expected).title).toContain("unattested");
-  expect(standingOf({ state: "evidence", evidence: null }, expected).title).toContain("unattested");
+  expect(standingOf({ said: null, report: null }).title).toContain("no evidence");
+  expect(standingOf({ said: { state: "unattested" }, report: null }).title).toContain("unattested");
+  expect(standingOf({ said, report: report("unattested", "development") }).title).toContain("unattested");
 });

@@ -2,7 +2,7 @@
 import type { Candidate, Exclusion, Receipt, Replay } from "@pinaivu/verify";
 import { count, percent, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge } from "../../shared/ui.tsx";
+import { Badge, TableBox } from "../../shared/ui.tsx";
 
 export function Auction({ receipt: { head, body }, replay }: { receipt: Receipt; replay: Replay | null }) {
   const { winner_ask, best_losing_ask, candidates } = body.auction;
@@ -70,7 +70,7 @@ function Offers({ replay, node }: { replay: Replay; node: string }) {
         {problem ?? `from ${count(version)} entries of the book, in this browser`}
       </p>
       {clearing && (
-        <div className="table-box">
+        <TableBox label="Offers in the book">
           <table className="table offers">
             <caption className="unseen">Offers in the book</caption>
             <thead>
@@ -110,7 +110,7 @@ function Offers({ replay, node }: { replay: Replay; node: string }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableBox>
       )}
       <p className="quiet">
         Asks are signed by their nodes. Quality (lower is better), who was full

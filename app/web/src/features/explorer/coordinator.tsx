@@ -13,7 +13,7 @@ import {
 import { useNetwork } from "../../entities/coordinator.ts";
 import { count, duration, percent, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Card, Fact, Facts, Figure, useTitle } from "../../shared/ui.tsx";
+import { Badge, Card, Fact, Facts, Figure, TableBox, useTitle } from "../../shared/ui.tsx";
 import { Head, History, ReadState } from "./account-parts.tsx";
 import { AttestationPanel } from "./attestation.tsx";
 
@@ -182,7 +182,7 @@ function SolvencyPanel() {
       about="What each vault of the market owes, by the program's ledger, and what lies in it"
     >
       <ReadState query={solvency} what="the vaults">
-        <div className="table-box">
+        <TableBox label="What each vault owes and has">
           <table className="table">
             <thead>
               <tr>
@@ -207,7 +207,7 @@ function SolvencyPanel() {
               ))}
             </tbody>
           </table>
-        </div>
+        </TableBox>
       </ReadState>
     </Card>
   );

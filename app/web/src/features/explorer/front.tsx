@@ -91,7 +91,7 @@ export default function Front() {
             name="First token"
             value={totals?.first_token_ms ? count(totals.first_token_ms.p50) : "–"}
             unit="ms"
-            note="median, as measured by the coordinator"
+            note="the coordinator's median"
           />
         )}
       </dl>
@@ -279,7 +279,11 @@ function PriceChart({ figures }: { figures: Figures }) {
           <div key={name}>
             <h3 className="mono">{name}</h3>
             {points.length < 2 ? (
-              <Sparse />
+              <p className="quiet">
+                {points[0]
+                  ? `${usdc(BigInt(Math.round(points[0].value)))} USDC in the only hour so far`
+                  : "None yet"}
+              </p>
             ) : (
               <LineChart
                 points={points}

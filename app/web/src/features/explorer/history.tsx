@@ -59,10 +59,55 @@ const words: Record<string, (data: ProgramEvent["data"]) => ReactNode> = {
   PayoutOpened: () => "Payout account opened for a node",
   FeesClaimed: (data) => <>Fees of {usdc(big(data["amount"]))} USDC paid out</>,
   LogEpochOpened: (data) => <>Log epoch {num(data["epoch"])} began</>,
+  EscrowSwept: (data) => <>{usdc(big(data["amount"]))} USDC credited from a deposit address</>,
+  EscrowRecovered: () => "Another token sent to an escrow was given back",
+  VoucherAccepted: (data) => <>A voucher allows debits up to {usdc(big(data["limit"]))} USDC</>,
+  GuaranteeSet: (data) => (
+    <>
+      <strong>{usdc(big(data["guarantee"]))} USDC</strong> of the bond guaranteed to a node
+    </>
+  ),
+  GuaranteeRefilled: (data) => <>The bond got {usdc(big(data["amount"]))} USDC back</>,
+  DemandOpened: (data) => (
+    <>
+      A node demands what it was not credited, up to <strong>{usdc(big(data["cumulative"]))} USDC</strong> in
+      all
+    </>
+  ),
+  DemandSettled: (data) => (
+    <>
+      A demand was settled; the bond paid <strong>{usdc(big(data["advanced"]))} USDC</strong>
+    </>
+  ),
+  CoordinatorUnbonded: () => "Coordinator asked bond back",
+  CoordinatorUnbondClaimed: (data) => (
+    <>{usdc(big(data["guarantee"]) + big(data["penalty"]))} USDC of bond returned</>
+  ),
+  CoordinatorSlashed: (data) => (
+    <>
+      Coordinator slashed for contradicting itself: {usdc(big(data["reporter"]))} USDC to whoever showed it,{" "}
+      {usdc(big(data["burned"]))} burned
+    </>
+  ),
+  CoordinatorClosed: () => "Coordinator closed",
+  NodeSlashed: (data) => (
+    <>
+      Node slashed for contradicting itself: {usdc(big(data["reporter"]))} USDC to whoever showed it,{" "}
+      {usdc(big(data["burned"]))} burned
+    </>
+  ),
+  PayoutClosed: () => "Payout account closed",
+  ReceiptRecorded: () => "A receipt was recorded on chain",
+  ProposalOpened: (data) => <>Change {count(big(data["number"]))} of the market's rules was proposed</>,
+  ProposalApplied: () => "A change of the market's rules took effect",
+  ProposalCancelled: (data) => <>Change {count(big(data["number"]))} of the market's rules was withdrawn</>,
   MarketInitialized: () => "Market opened",
   MarketPaused: (data) =>
     data["paused"] === true ? "Deposits and registrations paused" : "Deposits and registrations resumed",
 };
+
+/** Events that have a sentence. */
+export const wordedEvents: readonly string[] = Object.keys(words);
 
 /** One event as a sentence. */
 export const eventWords = (event: ProgramEvent): ReactNode =>

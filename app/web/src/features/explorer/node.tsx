@@ -88,6 +88,7 @@ const FEATURES = [
   "images",
   "embeddings",
   "completions",
+  "continuation",
 ];
 
 export default function NodePage() {

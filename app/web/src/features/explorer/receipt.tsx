@@ -4,7 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { ApiFailure, fetchReceipts, type ServedReceipts } from "../../entities/coordinator.ts";
-import { Button, Card, Copy, Notice, Skeleton, useTitle } from "../../shared/ui.tsx";
+import { Button, Card, Copy, FileButton, Notice, Skeleton, useTitle } from "../../shared/ui.tsx";
+import { Recorded } from "./record.tsx";
 import { Slip } from "./slip.tsx";
 import { Verification } from "./verification.tsx";
 
@@ -64,6 +65,7 @@ function Missing({ id, error, retry }: { id: string; error: Error; retry: () => 
           ? "Check the id. A request that failed before its first byte costs nothing and leaves no receipt."
           : error.message}
       </Notice>
+      <Recorded id={id} receipts={null} />
       <DropBundle />
     </>
   );
@@ -107,6 +109,7 @@ function Found({ id, served, given = false }: { id: string; served: ServedReceip
               replay={entry === document.entries[0] ? replay : null}
             />
           ))}
+          <Recorded id={id} receipts={document.entries.map(({ receipt }) => receipt)} />
         </div>
         <div className="stack">
           <Verification id={id} served={served} given={given} onReplay={setReplay} />
@@ -120,8 +123,7 @@ function Found({ id, served, given = false }: { id: string; served: ServedReceip
 export function DropBundle() {
   const [bundle, setBundle] = useState<ServedReceipts | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const open = async (file: File | undefined) => {
-    if (!file) return;
+  const open = async (file: File) => {
     try {
       const value = JSON.parse(await file.text()) as ServedReceipts;
       readDocument(value);
@@ -137,12 +139,7 @@ export function DropBundle() {
       title="Have a bundle?"
       about="A file from “Download bundle” or from pinaivu receipt show --json is checked without the coordinator."
     >
-      <input
-        type="file"
-        accept="application/json,.json"
-        aria-label="Open a bundle"
-        onChange={(event) => void open(event.target.files?.[0])}
-      />
+      <FileButton onFile={(file) => void open(file)}>Open a bundle</FileButton>
       {problem && (
         <p className="field-about wrong" role="alert">
           {problem}

@@ -6,7 +6,7 @@ import { readTransaction, useChain, useChainQuery } from "../../entities/chain.t
 import { decodeTransactionError } from "../../entities/errors.ts";
 import { count, time, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Card, Copy, Fact, Facts, Notice, Skeleton, useTitle } from "../../shared/ui.tsx";
+import { Badge, Card, Copy, Fact, Facts, Notice, Skeleton, TableBox, useTitle } from "../../shared/ui.tsx";
 import { NoRpc } from "../shell/settings.tsx";
 import { entriesOf, eventWords } from "./history.tsx";
 
@@ -123,7 +123,7 @@ function EventDetails({ event }: { event: Parameters<typeof eventWords>[0] }) {
           : "Payout accounts and what they were ever credited; final"
       }
     >
-      <div className="table-box">
+      <TableBox label="What each account came to">
         <table className="table">
           <thead>
             <tr>
@@ -144,7 +144,7 @@ function EventDetails({ event }: { event: Parameters<typeof eventWords>[0] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableBox>
     </Card>
   );
 }

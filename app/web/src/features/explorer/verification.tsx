@@ -1,5 +1,5 @@
 /** Verifies a receipt in this browser, and the request and answer that a person holds. */
-import { CHECKS, type Check, type CheckId, type Evidence, type Replay, readAnswer } from "@pinaivu/verify";
+import { CHECKS, type Check, type Evidence, type Replay, readAnswer } from "@pinaivu/verify";
 import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, useId, useState } from "react";
 import { useChain } from "../../entities/chain.ts";
@@ -7,16 +7,16 @@ import type { ServedReceipts } from "../../entities/coordinator.ts";
 import { verifyRequest } from "../../entities/verification.ts";
 import { saveFile } from "../../shared/download.ts";
 import { bytes as byteCount } from "../../shared/format.ts";
-import { Icon, type IconName } from "../../shared/icons.tsx";
+import { Icon } from "../../shared/icons.tsx";
 import { Button, Card, Notice } from "../../shared/ui.tsx";
+import { CheckList, type Line } from "./check-list.tsx";
 
-const icons: Record<Check["verdict"], IconName> = { passed: "check", failed: "cross", not_checked: "minus" };
-
-const verdictWords: Record<Check["verdict"], string> = {
-  passed: "Passed",
-  failed: "Failed",
-  not_checked: "Not checked",
-};
+const lineOf = ({ segment, id, verdict, detail }: Check, parts: number): Line => ({
+  key: `${segment}-${id}`,
+  name: parts > 1 ? `${CHECKS[id]} · part ${segment + 1}` : CHECKS[id],
+  verdict,
+  detail,
+});
 
 export function Verification({
   id,
@@ -88,7 +88,7 @@ export function Verification({
                 {result.chainProblem}. Choose an RPC in the settings, top right.
               </Notice>
             )}
-            <CheckList checks={result.report.checks} parts={served.receipts.length} />
+            <CheckList lines={result.report.checks.map((check) => lineOf(check, served.receipts.length))} />
             <div className="button-row">
               <Button icon="retry" onClick={() => run.mutate(evidence)}>
                 Again
@@ -129,26 +129,6 @@ export function Verification({
         </ul>
       </details>
     </>
-  );
-}
-
-function CheckList({ checks, parts }: { checks: readonly Check[]; parts: number }) {
-  return (
-    <ol className="checks">
-      {checks.map((check) => (
-        <li key={`${check.segment}-${check.id}`} className={`check ${check.verdict}`}>
-          <Icon name={icons[check.verdict]} />
-          <div>
-            <p className="check-name">
-              {CHECKS[check.id as CheckId]}
-              {parts > 1 && ` · part ${check.segment + 1}`}
-              <span className="check-verdict">{verdictWords[check.verdict]}</span>
-            </p>
-            <p className="check-detail">{check.detail}</p>
-          </div>
-        </li>
-      ))}
-    </ol>
   );
 }
 
