@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pinaivu_chain::{Chain, Commitment};
+use pinaivu_protocol::hash::sha256;
 use pinaivu_system_tests::{Network, eventually, python};
 use pinaivu_testkit::ScriptedServer;
 use serde_json::{Value, json};
@@ -170,21 +171,36 @@ async fn receipts_in_a_bucket_are_served_audited_restored_and_found_when_changed
     let kept = bucket.ask(json!(["get", OBJECT]));
     let kept = STANDARD.decode(kept.as_str().unwrap()).unwrap();
 
-    // An object that was changed, or is gone, is found by whoever asks for it; all else goes on.
-    let mut changed = kept.clone();
-    changed[1_000] ^= 1;
-    bucket.put(&changed);
+    // An object that was broken, or is gone, is said to be to whoever asks for it; all else goes on.
+    let mut broken = kept.clone();
+    broken[1_000] ^= 1;
+    bucket.put(&broken);
     network.start_again_in(&environment, &options).await.unwrap();
-    assert_eq!(network.get("/log/0/tile/entries/000").await.unwrap().status, 500);
-    let (code, report) = audit(&network);
-    assert_eq!(code, Some(4), "{report:#}");
-    bucket.ask(json!(["delete", OBJECT]));
-    assert_eq!(network.get("/log/0/tile/entries/000").await.unwrap().status, 500);
+    for deleted in [false, true] {
+        if deleted {
+            bucket.ask(json!(["delete", OBJECT]));
+        }
+        assert_eq!(network.get("/log/0/tile/entries/000").await.unwrap().status, 503);
+        let (code, report) = audit(&network);
+        assert_eq!(code, Some(5), "{report:#}");
+    }
     let reply = network.chat(&network.request("Still there?").unwrap()).await.unwrap();
     assert_eq!(reply.status, 200);
 
-    // Put back, everything is as it was, without anybody being told.
+    // One that was changed with care, its check made anew, is found by the audit.
+    let mut changed = kept.clone();
+    let (content, check) = changed.split_at_mut(kept.len() - 32);
+    // A byte of when the last receipt was made.
+    *content.last_mut().unwrap() ^= 1;
+    check.copy_from_slice(&sha256(&[content]).0);
+    bucket.put(&changed);
+    let (code, report) = audit(&network);
+    assert_eq!(code, Some(3), "{report:#}");
+    network.stop().await.unwrap();
+
+    // Put back, everything is as it was.
     bucket.put(&kept);
+    network.start_again_in(&environment, &options).await.unwrap();
     let (code, report) = audit(&network);
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(report["totals"]["receipts"], REQUESTS + 1);
