@@ -257,7 +257,7 @@ impl Chain {
             })
         };
         let found = asks().find(|ask| ask.hash() == said.ask)?;
-        let last = asks().filter(|ask| ask.model == found.model).last()?;
+        let last = asks().rfind(|ask| ask.model == found.model)?;
         (last.hash() == said.ask).then_some(found)
     }
 

@@ -42,14 +42,11 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame?.into_data() else { continue };
         frames.push(&bytes);
-        let (mut settlements, mut acknowledged) = (Vec::new(), Vec::new());
+        let mut kept = Kept::default();
         while let Some(message) = frames.next_message::<CoordinatorMessage>()? {
-            match take(door, message) {
-                Some(Kept::Settlement(settlement)) => settlements.push(settlement),
-                Some(Kept::Acknowledged(word)) => acknowledged.push(*word),
-                None => {}
-            }
+            take(door, message, &mut kept);
         }
+        let Kept { settlements, acknowledged } = kept;
         if !acknowledged.is_empty() {
             door.journal.keep_acknowledged(door.counterparty.id(), acknowledged).await?;
         }
@@ -64,13 +61,14 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
 }
 
 /// What has to be durable before the coordinator is answered.
-enum Kept {
-    Settlement(Settlement),
-    Acknowledged(Box<Acknowledged>),
+#[derive(Default)]
+struct Kept {
+    settlements: Vec<Settlement>,
+    acknowledged: Vec<Acknowledged>,
 }
 
-/// Handles what needs no disk; gives what does.
-fn take(door: &Door, message: CoordinatorMessage) -> Option<Kept> {
+/// Handles what needs no disk; adds what does to `kept`.
+fn take(door: &Door, message: CoordinatorMessage, kept: &mut Kept) {
     let coordinator = door.counterparty.id();
     match message {
         CoordinatorMessage::AskAccepted {
@@ -82,7 +80,7 @@ fn take(door: &Door, message: CoordinatorMessage) -> Option<Kept> {
         } => {
             let Some(ask) = door.counterparty.sent(&model, sequence) else {
                 tracing::warn!(%coordinator, model, sequence, "an ask that was not sent is accepted");
-                return None;
+                return;
             };
             let word = Acknowledged { ask, acknowledgement };
             if !is_for(door, &word) {
@@ -90,16 +88,15 @@ fn take(door: &Door, message: CoordinatorMessage) -> Option<Kept> {
                     %coordinator, model, sequence,
                     "an ask is accepted without the coordinator's signed word for it; nothing is taken"
                 );
-                return None;
+                return;
             }
             tracing::debug!(%coordinator, model, sequence, input_weight, output_weight, "ask stands");
             let terms = Terms { sequence, input_weight, output_weight };
             door.counterparty.acknowledge(model, terms);
-            Some(Kept::Acknowledged(Box::new(word)))
+            kept.acknowledged.push(word);
         }
         CoordinatorMessage::AskRefused { model, sequence, code, message } => {
             tracing::warn!(%coordinator, model, sequence, code, message, "ask refused");
-            None
         }
         CoordinatorMessage::Receipted { ticket, head } => {
             if !is_ours(door, &head) {
@@ -107,13 +104,13 @@ fn take(door: &Door, message: CoordinatorMessage) -> Option<Kept> {
                     %coordinator, %ticket,
                     "a receipt that is not for this node is ignored"
                 );
-                return None;
+                return;
             }
-            Some(Kept::Settlement(Settlement::Receipted { ticket, head }))
+            kept.settlements.push(Settlement::Receipted { ticket, head });
         }
         CoordinatorMessage::ProofRefused { ticket, code, message } => {
             tracing::warn!(%coordinator, %ticket, code, message, "no receipt for this answer, ever");
-            Some(Kept::Settlement(Settlement::Refused { ticket }))
+            kept.settlements.push(Settlement::Refused { ticket });
         }
     }
 }
