@@ -143,7 +143,9 @@ pub(crate) async fn run(
             (None, None)
         }
         Some(evidence) => {
-            check(&mut checks, evidence, &configuration, &expected, &account, &listed)?
+            let now = UnixMillis(u64::try_from(crate::witness::now_millis()?).unwrap_or(u64::MAX));
+            let policy = Policy::strict(now, &listed);
+            check(&mut checks, evidence, &configuration, &expected, account.measurement, &policy)
         }
     };
     let attested = checks.hold();
@@ -177,20 +179,20 @@ async fn look_at_tunnel(
     }
 }
 
-/// Checks evidence; gives what vouches, and for which code when that much is certain.
+/// Checks evidence against what the account names and the market lists; gives what vouches, and for which code when that much is certain.
 fn check(
     checks: &mut Checks,
     evidence: &Value,
     configuration: &Value,
     expected: &Expected,
-    account: &Coordinator,
-    listed: &[Hash32],
-) -> anyhow::Result<(Option<Kind>, Option<Hash32>)> {
+    named: Hash32,
+    policy: &Policy<'_>,
+) -> (Option<Kind>, Option<Hash32>) {
     let evidence = match Evidence::decode(evidence.to_string().as_bytes()) {
         Ok(evidence) => evidence,
         Err(error) => {
             checks.add("evidence", false, "", error.to_string());
-            return Ok((None, None));
+            return (None, None);
         }
     };
     let seen = match expected.tls_key {
@@ -206,8 +208,7 @@ fn check(
         "the one that is shown is the one that is bound",
         "another one is bound than is shown",
     );
-    let now = UnixMillis(u64::try_from(crate::witness::now_millis()?).unwrap_or(u64::MAX));
-    let (vendor, measurement) = match verify(&evidence, expected, &Policy::strict(now, listed)) {
+    let (vendor, measurement) = match verify(&evidence, expected, policy) {
         Ok(attested) => (Ok(()), Some(attested.measurement)),
         // The vendor vouches; for which code is judged below.
         Err(VerifyError::Measurement(measurement)) => (Ok(()), Some(measurement)),
@@ -217,18 +218,18 @@ fn check(
     if let Some(measurement) = measurement {
         checks.add(
             "code on chain",
-            measurement == account.measurement,
+            measurement == named,
             format!("the account names {measurement}"),
-            format!("the account names {}, it runs {measurement}", account.measurement),
+            format!("the account names {named}, it runs {measurement}"),
         );
         checks.add(
             "code on the list",
-            listed.contains(&measurement),
+            policy.measurements.contains(&measurement),
             "the market's list has it",
             "the market's list does not have it",
         );
     }
-    Ok((Some(evidence.kind), measurement))
+    (Some(evidence.kind), measurement)
 }
 
 fn text(report: &Report) -> String {
@@ -239,3 +240,6 @@ fn text(report: &Report) -> String {
     text.push_str(if report.attested { "\nattested" } else { "\nUNATTESTED" });
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,7 @@
-//! `pinaivu auction replay`: runs a request's clearing again, from the book its receipt commits to.
+//! `pinaivu auction`: runs a request's clearing again from the book its receipt commits to, and says what
+//! became of a node's ask in it.
+
+mod passed_over;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
@@ -28,6 +31,11 @@ pub(crate) enum AuctionCommand {
         /// The request's id.
         request: RequestId,
     },
+    /// Say what became of a node's acknowledged ask in a request's clearing.
+    ///
+    /// Holds the coordinator's signed word for the ask against the book that the receipt commits to. Exits
+    /// with 3 when the node was passed over.
+    PassedOver(passed_over::PassedOverArgs),
 }
 
 #[derive(Deserialize)]
@@ -54,14 +62,30 @@ pub(crate) async fn run(
     context: &ContextArgs,
     command: AuctionCommand,
 ) -> anyhow::Result<()> {
-    let AuctionCommand::Replay { request } = command;
     let network = Network::open(context).await?;
-    let account = network.coordinator().await?;
-    let document = read(&fetch(&network, &request.to_string(), None).await?)?;
-    let receipt = &document.entries.first().context("no receipt")?.receipt;
-    receipt
-        .verify(&account.signer)
-        .map_err(|error| Failure::check(format!("the receipt does not verify: {error}")))?;
+    match command {
+        AuctionCommand::Replay { request } => replay(printer, &network, request).await,
+        AuctionCommand::PassedOver(arguments) => {
+            passed_over::run(printer, &network, &arguments).await
+        }
+    }
+}
+
+/// What a coordinator publishes of a request's auction. Nothing of it is checked.
+struct Published {
+    receipt: Receipt,
+    view: AuctionView,
+    terms: Terms,
+    /// The book's entries up to the version that the request was cleared from.
+    entries: Vec<Vec<u8>>,
+}
+
+async fn published(network: &Network, request: RequestId) -> anyhow::Result<Published> {
+    let mut document = read(&fetch(network, &request.to_string(), None).await?)?;
+    if document.entries.is_empty() {
+        bail!("no receipt");
+    }
+    let receipt = document.entries.swap_remove(0).receipt;
     if receipt.body.auction.candidates == 0 {
         return Err(Failure::not_found(
             "this receipt was made from a proof after a crash; no auction is known",
@@ -73,8 +97,24 @@ pub(crate) async fn run(
     let view: AuctionView = get_json(&network.http, &url).await?;
     let terms = STANDARD.decode(&view.terms).ok().and_then(|bytes| Terms::decode(&bytes));
     let terms = terms.context("the coordinator's terms are not terms of a clearing")?;
-    let (entries, head) = book(&network, &view).await?;
-    let result = compare(receipt, &terms, entries, head);
+    let entries = book(network, &view).await?;
+    Ok(Published { receipt, view, terms, entries })
+}
+
+async fn replay(printer: &Printer, network: &Network, request: RequestId) -> anyhow::Result<()> {
+    let account = network.coordinator().await?;
+    let Published { receipt, view, terms, entries } = published(network, request).await?;
+    let receipt = &receipt;
+    receipt
+        .verify(&account.signer)
+        .map_err(|error| Failure::check(format!("the receipt does not verify: {error}")))?;
+    let mut head = Hash32::ZERO;
+    let mut book = Vec::new();
+    for bytes in &entries {
+        head = next_head(&head, bytes);
+        book.push(BookEntry::decode(bytes).context("an entry is not one of a book")?);
+    }
+    let result = compare(receipt, &terms, book, head);
     match result {
         Ok(replayed) => {
             let value = json!({
@@ -113,27 +153,25 @@ pub(crate) async fn run(
     }
 }
 
-/// The entries up to the version that the request was cleared from, and the head they lead to.
-async fn book(network: &Network, view: &AuctionView) -> anyhow::Result<(Vec<BookEntry>, Hash32)> {
-    let (mut entries, mut head) = (Vec::new(), Hash32::ZERO);
+/// The entries up to the version that the request was cleared from, as they were published.
+async fn book(network: &Network, view: &AuctionView) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut entries = Vec::new();
     let mut from = Some(1);
     while let Some(first) = from {
         let url = format!("{}/v1/book/{}?from={first}", network.url, view.book);
         let page: Page = get_json(&network.http, &url).await?;
         for PageEntry { entry } in &page.data {
             if entries.len() as u64 >= view.book_version {
-                return Ok((entries, head));
+                return Ok(entries);
             }
-            let bytes = STANDARD.decode(entry).context("an entry is not base64")?;
-            head = next_head(&head, &bytes);
-            entries.push(BookEntry::decode(&bytes).context("an entry is not one of a book")?);
+            entries.push(STANDARD.decode(entry).context("an entry is not base64")?);
         }
         from = page.next;
     }
     if (entries.len() as u64) < view.book_version {
         bail!("the book ends at version {}, before {}", entries.len(), view.book_version);
     }
-    Ok((entries, head))
+    Ok(entries)
 }
 
 #[derive(Debug, PartialEq, Eq)]

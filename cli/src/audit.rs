@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::context::ContextArgs;
-use crate::hash::parse_hash;
 use crate::log::{HttpLog, RpcReader};
 use crate::network::Network;
 use crate::output::{Failure, Printer};
@@ -80,7 +79,7 @@ pub(crate) async fn run(
     let mut state = arguments.state.as_deref().map(read_state).transpose()?.unwrap_or_default();
     let mut evidence = Evidence::default();
     for seen in state.heads.iter().filter(|head| head.coordinator == coordinator.to_string()) {
-        let root = parse_hash(&seen.root).context("a root in the state is not a hash")?;
+        let root = seen.root.parse().context("a root in the state is not a hash")?;
         evidence.heads.push((seen.epoch, seen.size, root, "an earlier audit".to_owned()));
     }
     for path in &arguments.held {

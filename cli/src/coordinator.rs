@@ -18,7 +18,6 @@ use pinaivu_protocol::units::{Amount, Bps};
 use serde::Serialize;
 
 use crate::context::ContextArgs;
-use crate::hash::parse_hash;
 use crate::money::{Usdc, show};
 use crate::network::{
     Network, NetworkInfo, chain_failure, coordinators_of, ensure_keypair, http_client, public,
@@ -89,10 +88,10 @@ enum CoordinatorCommand {
         #[arg(long)]
         endpoint: Option<String>,
         /// Attestation measurement, 64 hexadecimal digits; must be on the market's list.
-        #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+        #[arg(long, value_name = "HASH")]
         measurement: Option<Hash32>,
         /// Hash of the attestation evidence, 64 hexadecimal digits.
-        #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+        #[arg(long, value_name = "HASH")]
         evidence_hash: Option<Hash32>,
     },
     /// Give the coordinator another hot key, at once. Log and totals stay; what the old key signed can

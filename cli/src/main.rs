@@ -12,7 +12,6 @@ mod context;
 mod coordinator;
 mod escrow;
 mod guard;
-mod hash;
 mod key;
 mod log;
 mod money;

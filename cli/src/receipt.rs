@@ -19,7 +19,6 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 
 use crate::context::ContextArgs;
-use crate::hash::parse_hash;
 use crate::log::HttpLog;
 use crate::money::show;
 use crate::network::{Network, chain_failure, get_json};
@@ -75,7 +74,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "KEY", num_args = 1..)]
     witness: Vec<WitnessKey>,
     /// Measurements of code that you accept, for --offline; with the chain, the market's list is used.
-    #[arg(long, value_name = "HASH", num_args = 1.., value_parser = parse_hash)]
+    #[arg(long, value_name = "HASH", num_args = 1..)]
     measurement: Vec<Hash32>,
 }
 

@@ -1,7 +1,8 @@
 //! Everything a coordinator can be told, as one typed structure read once at start.
 //!
 //! The file is TOML; unknown keys are errors. Environment variables override single keys, and the
-//! only ones read are those in [`ENVIRONMENT`] and [`LOG_VARIABLE`]. Times are written as a number and a unit: `250ms`,
+//! only ones read are those in [`ENVIRONMENT`], [`LOG_VARIABLE`] and, for a bucket, those that begin with
+//! [`STORAGE_PREFIX`]. Times are written as a number and a unit: `250ms`,
 //! `10s`, `5m`. The signer's key is not in here, only the path of its file.
 
 use std::collections::BTreeMap;
@@ -27,6 +28,11 @@ pub const ENVIRONMENT: [(&str, &str, &str); 5] = [
 
 /// The environment variable with the log filter, for example `info,pinaivu_coordinator=debug`.
 pub const LOG_VARIABLE: &str = "RUST_LOG";
+
+/// What the variables of S3 begin with: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
+/// `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP` and the others that [`object_store::aws::AmazonS3ConfigKey`]
+/// lists. Read by that library, and only when `receipts.archive` is a bucket.
+pub const STORAGE_PREFIX: &str = "AWS_";
 
 /// A file that documents every key with its default; `pinaivu-coordinator config` prints it.
 pub const EXAMPLE: &str = include_str!("../coordinator.example.toml");
@@ -219,9 +225,12 @@ pub struct Receipts {
     /// How long to wait for a node's own count of an answer that was cut off.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub interrupted_wait: Duration,
-    /// How many of the newest receipts stay in the database; older ones that the chain covers go into files
-    /// beside it. 0: all stay.
+    /// How many of the newest receipts stay in the database; older ones that the chain covers go into the
+    /// archive. 0: all stay.
     pub keep_hot: u64,
+    /// The archive: `s3://BUCKET/PREFIX` on anything that speaks S3; absent: files beside the database.
+    /// Credentials, region and endpoint come from the variables that begin with [`STORAGE_PREFIX`].
+    pub archive: Option<String>,
     /// Witnesses whose cosignatures on the log's heads are taken and served: `NAME+ID+KEY`.
     #[serde(deserialize_with = "witnesses", serialize_with = "witness_texts")]
     pub witnesses: Vec<NoteKey>,
@@ -250,6 +259,7 @@ impl Default for Receipts {
             evidence_wait: Duration::from_secs(2),
             interrupted_wait: Duration::from_secs(5),
             keep_hot: 0,
+            archive: None,
             witnesses: Vec::new(),
             submit: Vec::new(),
             submit_interval: Duration::from_secs(10),
@@ -514,6 +524,9 @@ impl Config {
             || self.limits.default_max_tokens > self.limits.max_tokens
         {
             return invalid("limits.default_max_tokens", "must be from 1 to limits.max_tokens");
+        }
+        if self.receipts.archive.as_ref().is_some_and(|url| !url.starts_with("s3://")) {
+            return invalid("receipts.archive", "must be s3://BUCKET/PREFIX, or not be there");
         }
         if self.tunnel.requests_per_node == 0 {
             return invalid("tunnel.requests_per_node", "must be at least 1");

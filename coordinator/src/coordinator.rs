@@ -447,8 +447,10 @@ async fn open_store(config: &Config, identity: Identity) -> Result<Store, StartE
     tokio::fs::create_dir_all(&path)
         .await
         .map_err(|source| StartError::DataDir { path: path.clone(), source })?;
+    let archive = config.receipts.archive.clone();
     let opening = tokio::task::spawn_blocking(move || {
-        Store::open(&StoreConfig::at(path.join(DATABASE)), identity)
+        let database = StoreConfig { archive, ..StoreConfig::at(path.join(DATABASE)) };
+        Store::open(&database, identity)
     });
     Ok(opening.await.map_err(|_| StartError::Interrupted)??)
 }

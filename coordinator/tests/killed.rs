@@ -254,7 +254,7 @@ async fn check_archive(store: &Store, directory: &Path) {
     let file = directory.join("archive/0/000000000000.receipts");
     let copy = std::fs::read(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    assert!(matches!(bundle().await, Err(LogError::Store(StoreError::File { .. }))));
+    assert!(matches!(bundle().await, Err(LogError::Store(StoreError::Archive { .. }))));
     let mut broken = copy.clone();
     broken[100] ^= 1;
     std::fs::write(&file, broken).unwrap();

@@ -114,7 +114,9 @@ impl AskDesk {
         };
         let withdrawn = offer.is_none();
         tracing::debug!(coordinator = %self.counterparty.id(), model, sequence, withdrawn, "ask");
-        match session.try_send(&NodeMessage::Ask(self.identity.key.records().sign(ask))) {
+        let ask = self.identity.key.records().sign(ask);
+        self.counterparty.sending(ask.clone());
+        match session.try_send(&NodeMessage::Ask(ask)) {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(coordinator = %self.counterparty.id(), model, %error, "ask not sent");

@@ -1,12 +1,14 @@
 //! One coordinator, as long as this process runs: what is owed, which tickets were taken, which terms it
 //! announced, and the way to it while a tunnel is open. Outlives every tunnel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, PublicKey};
+use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::{Tariff, UnixMillis};
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +20,9 @@ use crate::session::Session;
 
 /// Finished answers that may wait for their signature; more mean that the disk does not keep up.
 const MAX_BACKLOG: usize = 4096;
+
+/// Asks of a model whose answers may be under way.
+const UNANSWERED: usize = 8;
 
 /// A standing ask as the coordinator acknowledged it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub struct Counterparty {
     exposure: Mutex<Exposure>,
     replay: Mutex<ReplayCache>,
     terms: watch::Sender<HashMap<String, Terms>>,
+    /// The newest asks that were sent, by model.
+    sent: Mutex<HashMap<String, VecDeque<Signed<Ask>>>>,
     session: watch::Sender<Option<Session>>,
     sessions: AtomicU64,
     work: mpsc::UnboundedSender<Work>,
@@ -63,6 +70,7 @@ impl Counterparty {
             exposure: Mutex::new(exposure),
             replay: Mutex::new(replay),
             terms: watch::Sender::default(),
+            sent: Mutex::default(),
             session: watch::Sender::default(),
             sessions: AtomicU64::new(0),
             work,
@@ -143,6 +151,22 @@ impl Counterparty {
     #[must_use]
     pub fn backlog(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
+    }
+
+    /// An ask goes out.
+    pub fn sending(&self, ask: Signed<Ask>) {
+        let mut sent = self.sent.lock();
+        let asks = sent.entry(ask.record.model.clone()).or_default();
+        asks.truncate(UNANSWERED.saturating_sub(1));
+        asks.push_front(ask);
+    }
+
+    /// An ask that was sent, for its answer.
+    #[must_use]
+    pub fn sent(&self, model: &str, sequence: u64) -> Option<Signed<Ask>> {
+        let sent = self.sent.lock();
+        let mut asks = sent.get(model)?.iter();
+        asks.find(|ask| ask.record.sequence == sequence).cloned()
     }
 
     /// It took an ask, on these terms.

@@ -27,9 +27,11 @@ pub use proofs::{Appended, Entry, Holdings, Pruned, Settled, Settlement, Unsettl
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pinaivu_protocol::ids::NodeId;
+use pinaivu_protocol::ids::{CoordinatorId, NodeId};
 
 use worker::Worker;
+
+use crate::acknowledged::{Acknowledged, Acknowledgements};
 
 /// Why the journal cannot do what it was asked to.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,6 +44,9 @@ pub enum JournalError {
         /// Why.
         source: Arc<std::io::Error>,
     },
+    /// The files beside the database cannot be written.
+    #[error("a coordinator's words for asks cannot be kept")]
+    Files(#[source] Arc<std::io::Error>),
     /// The database failed; nothing of this call was stored.
     #[error("the proof journal failed")]
     Database(#[source] Arc<rusqlite::Error>),
@@ -72,6 +77,7 @@ impl From<rusqlite::Error> for JournalError {
 #[derive(Clone, Debug)]
 pub struct Journal {
     worker: Arc<Worker>,
+    acknowledged: Arc<Acknowledgements>,
 }
 
 impl Journal {
@@ -85,7 +91,24 @@ impl Journal {
             source: Arc::new(source),
         })?;
         let connection = schema::open(&folder.join("journal.sqlite"), node)?;
-        Ok(Self { worker: Arc::new(Worker::start(connection)?) })
+        let acknowledged = Arc::new(Acknowledgements::of(folder));
+        Ok(Self { worker: Arc::new(Worker::start(connection)?), acknowledged })
+    }
+
+    /// Keeps a coordinator's words for asks, in files beside the database; durable when this returns.
+    ///
+    /// # Errors
+    /// [`JournalError::Files`].
+    pub async fn keep_acknowledged(
+        &self,
+        coordinator: CoordinatorId,
+        all: Vec<Acknowledged>,
+    ) -> Result<(), JournalError> {
+        let acknowledged = Arc::clone(&self.acknowledged);
+        tokio::task::spawn_blocking(move || acknowledged.add(coordinator, &all))
+            .await
+            .map_err(|_| JournalError::Closed)?
+            .map_err(|cause| JournalError::Files(Arc::new(cause)))
     }
 
     /// The next number for an ask: larger than every earlier one, also after a restart, and at least

@@ -7,9 +7,10 @@
 //! `pinaivu node run` share [`command`].
 //!
 //! Direction of dependencies: [`node`] puts everything together; [`tunnel`] uses [`serving`], never the
-//! other way round, so that another door can use the same router; only [`journal`] knows SQL; only
+//! other way round, so that another door can use the same router; only [`journal`] knows SQL, and [`acknowledged`] the other files; only
 //! [`backend`] knows inference servers; only [`key`] reads key files.
 
+pub mod acknowledged;
 pub mod asks;
 pub mod backend;
 pub mod chain;

@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "pinaivu-fuzz-targets",
         &[
             "pinaivu-protocol",
+            "pinaivu-auction",
             "pinaivu-openai",
             "pinaivu-log",
             "pinaivu-attestation",

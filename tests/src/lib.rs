@@ -8,6 +8,6 @@ mod network;
 mod oracle;
 mod wallet;
 
-pub use network::{Network, Reply, binaries, eventually};
+pub use network::{Network, Reply, binaries, eventually, python};
 pub use oracle::{Totals, check_conservation};
 pub use wallet::{Wallet, instructions};

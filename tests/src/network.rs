@@ -102,8 +102,16 @@ impl Network {
     /// # Errors
     /// With the output and the logs, when it does not become ready.
     pub async fn start(options: &[&str]) -> Result<Self> {
+        Self::start_in(&[], options).await
+    }
+
+    /// The same with additional variables in the environment of all processes.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_in(environment: &[(&str, &str)], options: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let process = spawn(directory.path(), options)?;
+        let process = spawn(directory.path(), environment, options)?;
         let http = reqwest::Client::builder()
             .tcp_nodelay(true)
             .timeout(Duration::from_secs(120))
@@ -118,9 +126,22 @@ impl Network {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_again(&mut self, options: &[&str]) -> Result<()> {
-        self.process = spawn(self.directory.path(), options)?;
+        self.start_again_in(&[], options).await
+    }
+
+    /// The same with additional variables in the environment of all processes.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_again_in(
+        &mut self,
+        environment: &[(&str, &str)],
+        options: &[&str],
+    ) -> Result<()> {
+        self.process = spawn(self.directory.path(), environment, options)?;
         self.wait_ready().await
     }
+
     async fn wait_ready(&mut self) -> Result<()> {
         let started = Instant::now();
         while !self.ready_file().exists() {
@@ -330,11 +351,7 @@ impl Network {
     /// # Errors
     /// When it fails.
     pub fn python(&self, script: &str) -> Result<Value> {
-        let interpreter = std::env::var_os("PINAIVU_PYTHON")
-            .context("PINAIVU_PYTHON is not set; `cargo xtask test` sets it")?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
-        let output = Command::new(interpreter)
-            .arg(path)
+        let output = python(script)?
             .env("OPENAI_BASE_URL", self.field("base_url")?)
             .env("OPENAI_API_KEY", self.field("api_key")?)
             .env("MODEL", self.field("model")?)
@@ -386,8 +403,20 @@ impl Drop for Network {
     }
 }
 
+/// One of `tests/python`, with the interpreter that has what these need.
+///
+/// # Errors
+/// When nobody said which interpreter that is.
+pub fn python(script: &str) -> Result<Command> {
+    let interpreter = std::env::var_os("PINAIVU_PYTHON")
+        .context("PINAIVU_PYTHON is not set; `cargo xtask test` sets it")?;
+    let mut command = Command::new(interpreter);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script));
+    Ok(command)
+}
+
 /// `pinaivu up` with its output in `up.log`.
-fn spawn(directory: &Path, options: &[&str]) -> Result<Child> {
+fn spawn(directory: &Path, environment: &[(&str, &str)], options: &[&str]) -> Result<Child> {
     let output =
         std::fs::OpenOptions::new().create(true).append(true).open(directory.join("up.log"))?;
     Command::new(binaries().join("pinaivu"))
@@ -397,6 +426,7 @@ fn spawn(directory: &Path, options: &[&str]) -> Result<Child> {
         .arg("--ready-file")
         .arg(directory.join("ready.json"))
         .args(options)
+        .envs(environment.iter().copied())
         .env_remove("PINAIVU_URL")
         .env_remove("PINAIVU_RPC")
         .env_remove("PINAIVU_WALLET")

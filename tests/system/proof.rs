@@ -9,6 +9,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pinaivu_chain::{Chain, Commitment, Keypair, Signer, public_key};
 use pinaivu_log::cosignature::witness_key;
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
+use pinaivu_protocol::ask::Ask;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::signed::{Signed, SigningKey};
 use pinaivu_system_tests::{Network, eventually};
 use pinaivu_testkit::ScriptedServer;
 use serde_json::{Value, json};
@@ -75,6 +79,7 @@ async fn strangers_check_everything_and_find_what_was_changed() {
     witnesses_and_refuses_another_history(&network, &witness);
     bundles_verify_offline_until_they_are_changed(&network, &requests[0], &witness_text);
     audits_and_finds_a_head_that_never_was(&network, &requests);
+    holds_its_word_against_a_receipt(&network, &requests[0]);
     replays_auctions_also_after_a_restart(&mut network, &options, &requests).await;
 }
 
@@ -179,6 +184,44 @@ fn audits_and_finds_a_head_that_never_was(network: &Network, requests: &[String]
     let (code, report) = run(network, &arguments);
     assert_eq!(code, Some(3), "{report:#}");
     assert_eq!(report["contradictions"][0]["kind"], "root", "{report:#}");
+}
+
+/// A node with the coordinator's word for its ask: in honest clearings it learns why, and a coordinator that
+/// gave it a false one has signed a contradiction.
+fn holds_its_word_against_a_receipt(network: &Network, request: &str) {
+    let passed_over =
+        |from: [&str; 2]| run(network, &[&["auction", "passed-over", request], &from[..]].concat());
+    let mut findings = Vec::new();
+    let mut word = String::new();
+    for node in ["node-1", "node-2"] {
+        let data = network.data_dir().join(node);
+        let (code, report) = passed_over(["--node-data", data.to_str().unwrap()]);
+        assert_eq!((code, &report["passed_over"]), (Some(0), &json!(false)), "{report:#}");
+        findings.push(report["finding"].as_str().unwrap().to_owned());
+        word = report["word"].as_str().unwrap().to_owned();
+        let (code, again) = passed_over(["--word", &word]);
+        assert_eq!((code, &again["finding"]), (Some(0), &report["finding"]));
+    }
+    findings.sort();
+    assert_eq!(findings, ["outbid", "served"]);
+
+    let key = std::fs::read(network.data_dir().join("keys/coordinator.json")).unwrap();
+    let key: Vec<u8> = serde_json::from_slice(&key).unwrap();
+    let key = SigningKey::from_seed(key[..32].try_into().unwrap()).unwrap();
+    let stranger = SigningKey::from_seed(&[9; 32]).unwrap();
+    type Word = (Signed<Ask>, Signed<AskAcknowledgement>);
+    let (ask, honest): Word = borsh::from_slice(&STANDARD.decode(word).unwrap()).unwrap();
+    let honest = honest.record;
+    let other = Hash32([1; 32]);
+    for (key, said, finding) in [
+        (&key, AskAcknowledgement { head: other, ..honest }, json!("forked")),
+        (&key, AskAcknowledgement { ask: other, ..honest }, json!("not_entered")),
+        (&stranger, honest, Value::Null),
+    ] {
+        let word = STANDARD.encode(borsh::to_vec(&(&ask, key.sign(said))).unwrap());
+        let (code, report) = passed_over(["--word", &word]);
+        assert_eq!((code, &report["finding"]), (Some(3), &finding), "{report:#}");
+    }
 }
 
 async fn replays_auctions_also_after_a_restart(

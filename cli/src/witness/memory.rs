@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::hash::parse_hash;
-
 /// The file.
 pub(super) struct Memory {
     path: PathBuf,
@@ -71,7 +69,7 @@ impl Locked<'_> {
         let Some(seen) = self.state.logs.iter().find(|log| log.origin == origin) else {
             return Ok(Observed::default());
         };
-        let root = parse_hash(&seen.root).context("a root in the state is no hash")?;
+        let root = seen.root.parse().context("a root in the state is no hash")?;
         Ok(Observed { size: seen.size, root })
     }
 

@@ -61,9 +61,8 @@ async fn fresh(State(app): State<Arc<App>>, query: Extracted) -> Result<Json<Val
 /// `GET /v1/attestation/{hash}`: the bytes whose SHA-256 a receipt names.
 async fn kept(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Failure> {
     let missing = || ApiError::not_found("GET", &format!("/v1/attestation/{name}"));
-    let mut hash = [0; 32];
-    hex::decode_to_slice(&name, &mut hash).map_err(|_| missing())?;
-    let found = app.attestation.kept(Hash32(hash)).await.map_err(|error| failed(&error))?;
+    let hash: Hash32 = name.parse().map_err(|_| missing())?;
+    let found = app.attestation.kept(hash).await.map_err(|error| failed(&error))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),

@@ -10,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use pinaivu_log::note::{MAX_NOTE_BYTES, Note};
 use pinaivu_log::tile::Resource;
 use pinaivu_openai::{ApiError, ErrorCode};
@@ -125,7 +125,8 @@ async fn file(
         Resource::Entries(span) => {
             let entries = app.log.entries(number, span).await.map_err(of_log)?;
             let entries = entries.ok_or_else(missing)?;
-            Ok((StatusCode::OK, headers(BYTES, FOR_EVER), body(entries)).into_response())
+            Ok((StatusCode::OK, headers(BYTES, FOR_EVER), body(entries).await.map_err(of_log)?)
+                .into_response())
         }
     }
 }
@@ -152,10 +153,11 @@ async fn cosignatures(
     }
 }
 
-/// A few entries at a time, as fast as they are taken. A store that fails cuts the body short, which
-/// the reader sees.
-fn body(entries: EntryChunks) -> Body {
-    Body::from_stream(stream::unfold(Some(entries), |entries| async move {
+/// A few entries at a time, as fast as they are taken. A store that fails at once is an error like any
+/// other; one that fails later cuts the body short, which the reader sees.
+async fn body(mut entries: EntryChunks) -> Result<Body, LogError> {
+    let first = entries.next().await?.unwrap_or_default();
+    let rest = stream::unfold(Some(entries), |entries| async move {
         let mut entries = entries?;
         match entries.next().await {
             Ok(Some(chunk)) => Some((Ok(chunk), Some(entries))),
@@ -165,5 +167,6 @@ fn body(entries: EntryChunks) -> Body {
                 Some((Err(error), None))
             }
         }
-    }))
+    });
+    Ok(Body::from_stream(stream::once(async { Ok(first) }).chain(rest)))
 }

@@ -1,8 +1,8 @@
 //! Carries old receipts from the database into its archive.
 //!
-//! Only full bundles that the chain covers, and only beyond the newest `keep`. First the file, durable;
-//! then one transaction that reads it again, compares every leaf with the tree and lets the bytes go. A
-//! process that is killed in between finds the file there and writes the same again.
+//! Only full bundles that the chain covers, and only beyond the newest `keep`. First the object, durable
+//! and read again; then one transaction that lets the bytes go. A process that is killed in between finds the
+//! object there and writes the same again.
 
 use std::time::Duration;
 
@@ -51,8 +51,7 @@ pub async fn archive_settled(
         let bundles = until.checked_div(ARCHIVE_BUNDLE.into()).unwrap_or_default();
         let mut bundle = store.read(move |look| first_hot(look, of, bundles)).await?;
         while bundle < bundles {
-            store.read(move |look| look.copy_to_archive(of, bundle)).await?;
-            store.write(move |write| write.let_go_archived(of, bundle)).await?;
+            store.archive_bundle(of, bundle).await?;
             gone = gone.saturating_add(1);
             bundle = bundle.saturating_add(1);
         }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::{constant_time, hkdf, hmac};
 use pinaivu_log::checkpoint::{Checkpoint, CheckpointError};
 use pinaivu_log::note::Note;
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::{Signed, SigningKey};
@@ -181,6 +182,12 @@ impl Signer {
     #[must_use]
     pub fn sign_hello(&self, hello: Hello) -> Signed<Hello> {
         self.key.sign(hello)
+    }
+
+    /// Signs the word for an ask. The caller keeps it to itself until the book's entries are durable.
+    #[must_use]
+    pub fn sign_acknowledgement(&self, word: AskAcknowledgement) -> Signed<AskAcknowledgement> {
+        self.key.sign(word)
     }
 
     /// Signs a receipt's head. The caller keeps it to itself until the receipt is durable.

@@ -19,6 +19,7 @@
 )]
 
 mod archive;
+mod bucket;
 mod operations;
 mod readers;
 mod records;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 
 use pinaivu_protocol::ids::RequestId;
 
-pub use archive::BUNDLE as ARCHIVE_BUNDLE;
+pub use archive::{BUNDLE as ARCHIVE_BUNDLE, Copied};
 pub use operations::{Read, Write};
 pub use records::{
     Account, AccountHandle, ApiKey, ApiKeyId, ApiKeyIdError, Billed, BlobEntry, BlobExpectation,
@@ -52,13 +53,16 @@ pub struct StoreConfig {
     pub readers: usize,
     /// Page cache of the writer, in KiB; each reader has a quarter of it.
     pub cache_kib: u32,
+    /// Where old receipts go: `s3://BUCKET/PREFIX`, or nothing for the directory `archive` beside the
+    /// database.
+    pub archive: Option<String>,
 }
 
 impl StoreConfig {
     /// The defaults, for a database at `path`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 3, cache_kib: 8 * 1024 }
+        Self { path: path.into(), readers: 3, cache_kib: 8 * 1024, archive: None }
     }
 }
 
@@ -84,6 +88,18 @@ pub enum StoreError {
         #[source]
         cause: std::io::Error,
     },
+    /// An object of the archive cannot be written or read, or there is no using the archive at all.
+    #[error("the archive failed on {object}")]
+    Archive {
+        /// Which object.
+        object: String,
+        /// What the storage said.
+        #[source]
+        cause: object_store::Error,
+    },
+    /// As many as may wait for the archive are waiting already. Asking again is fine.
+    #[error("too many are waiting for the archive")]
+    ArchiveBusy,
     /// The transaction could not be committed. Nothing of it is stored.
     #[error("the transaction was not committed: {0}")]
     NotCommitted(String),
@@ -128,6 +144,7 @@ pub struct Store {
 struct Inner {
     writer: writer::Writer,
     readers: readers::Readers,
+    archive: archive::Archive,
     // Released when the process ends, however it ends.
     _lock: std::fs::File,
 }
@@ -144,10 +161,15 @@ impl Store {
         let mut connection = sqlite::open_writer(&config.path, config.cache_kib)?;
         sqlite::migrate(&mut connection)?;
         sqlite::claim(&mut connection, identity)?;
-        sqlite::verify(&connection)?;
-        let readers = readers::Readers::new(config.path.clone(), config.readers, config.cache_kib);
-        let writer = writer::Writer::spawn(connection)?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, _lock: lock }) })
+        let archive = archive::Archive::open(
+            &config.path,
+            config.archive.as_deref(),
+            config.readers.saturating_sub(1),
+        )?;
+        sqlite::verify(&connection, &archive)?;
+        let readers = readers::Readers::new(config, archive.clone());
+        let writer = writer::Writer::spawn(connection, archive.clone())?;
+        Ok(Self { inner: Arc::new(Inner { writer, readers, archive, _lock: lock }) })
     }
 
     /// Runs `job` inside a transaction. When this gives `Ok`, what the job did is on disk; when it gives
@@ -202,6 +224,18 @@ impl Store {
         if self.inner.writer.has_waiting() {
             self.write_later("writing clearings", |_| Ok(()));
         }
+    }
+
+    /// Carries a full bundle of receipts into the archive: writes its object, reads that again, and only
+    /// when every leaf of the tree is in it lets the bytes go. Killed anywhere, the same again is fine.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when they are not all there, [`StoreError::Archive`],
+    /// [`StoreError::Corrupt`] when the archive gives back something else; the bytes stay then.
+    pub async fn archive_bundle(&self, epoch: u32, bundle: u64) -> Result<(), StoreError> {
+        let (receipts, leaves) = self.read(move |look| look.bundle(epoch, bundle)).await?;
+        let copied = self.inner.archive.copy(epoch, bundle, receipts, leaves).await?;
+        self.write(move |write| write.let_go_archived(&copied)).await
     }
 
     /// Runs `look` on one consistent state: everything durable when it begins.

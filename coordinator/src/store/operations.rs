@@ -8,6 +8,7 @@ use pinaivu_protocol::merkle::{NodeSource, Subtree};
 use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 
 use super::StoreError;
+use super::archive::Copied;
 use super::records::{
     Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
     BlobNamespace, BlobOutcome, BookPlace, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits,
@@ -109,12 +110,11 @@ pub trait Read: NodeSource<Error = StoreError> {
     /// [`StoreError::Missing`] when there is no such receipt.
     fn is_archived(&self, epoch: u32, index: u64) -> Result<bool, StoreError>;
 
-    /// Writes a full bundle of receipts into the archive; durable when this returns. The database keeps
-    /// them until [`Write::let_go_archived`].
+    /// The receipts of a full bundle, wherever they are, and the leaves of the tree they must be.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when they are not all there, [`StoreError::File`].
-    fn copy_to_archive(&self, epoch: u32, bundle: u64) -> Result<(), StoreError>;
+    /// [`StoreError::Missing`] when they are not all there.
+    fn bundle(&self, epoch: u32, bundle: u64) -> Result<(Vec<Vec<u8>>, Vec<Hash32>), StoreError>;
 
     /// All receipts of a request, by segment.
     fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError>;
@@ -225,12 +225,8 @@ pub trait Write: Read {
     /// or a cumulative do not continue what is stored.
     fn append_receipts(&mut self, receipts: &[NewReceipt]) -> Result<(), StoreError>;
 
-    /// Lets go of the bytes of a bundle that is in the archive, after reading it there and finding every
-    /// leaf of the tree in it.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the file holds something else, [`StoreError::File`].
-    fn let_go_archived(&mut self, epoch: u32, bundle: u64) -> Result<(), StoreError>;
+    /// Lets go of the bytes of a bundle that was read in the archive and found whole.
+    fn let_go_archived(&mut self, copied: &Copied) -> Result<(), StoreError>;
 
     /// Adds what appended receipts come to: figures, what nodes served and what keys spent.
     fn add_figures(&mut self, figures: &[NewFigure]) -> Result<(), StoreError>;

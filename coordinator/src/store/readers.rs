@@ -8,25 +8,28 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::archive::Archive;
 use super::sqlite::{self, ReadTransaction};
-use super::{Read, StoreError};
+use super::{Read, StoreConfig, StoreError};
 
 /// The idle connections, and how many looks may be under way.
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
     cache_kib: u32,
+    archive: Archive,
     keep: usize,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf, count: usize, cache_kib: u32) -> Self {
-        let keep = count.max(1);
+    pub(super) fn new(config: &StoreConfig, archive: Archive) -> Self {
+        let keep = config.readers.max(1);
         Self {
-            path,
-            cache_kib: cache_kib.checked_div(4).unwrap_or_default(),
+            path: config.path.clone(),
+            cache_kib: config.cache_kib.checked_div(4).unwrap_or_default(),
+            archive,
             keep,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(keep)),
@@ -47,7 +50,7 @@ impl Readers {
             Some(connection) => connection,
             None => sqlite::open_reader(&self.path, self.cache_kib)?,
         };
-        let transaction = ReadTransaction::begin(&connection)?;
+        let transaction = ReadTransaction::begin(&connection, &self.archive)?;
         let result = look(&transaction);
         drop(transaction);
         // A connection still inside a transaction would show an old state for ever.

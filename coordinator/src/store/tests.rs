@@ -11,6 +11,7 @@ use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::archive::Archive;
 use super::writer::Writer;
 use super::{
     ApiKey, ApiKeyId, Entry, EntryKind, Identity, NewSettlement, SettlementKind, SettlementState,
@@ -124,7 +125,8 @@ async fn full_disk_fails_what_does_not_fit_and_keeps_what_was_durable() {
     sqlite::claim(&mut connection, identity()).unwrap();
     let pages: u32 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     connection.pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(())).unwrap();
-    let writer = Writer::spawn(connection).unwrap();
+    let archive = Archive::open(&path(&directory), None, 1).unwrap();
+    let writer = Writer::spawn(connection, archive).unwrap();
     let mut stored = 0;
     let failure = loop {
         let settlement = settlement(stored, vec![0; 3_000]);

@@ -14,6 +14,7 @@ use pinaivu_protocol::ids::RequestId;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use super::archive::Archive;
 use super::sqlite::WriteTransaction;
 use super::{StoreError, Write};
 
@@ -72,14 +73,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn spawn(connection: Connection, archive: Archive) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
         let waiting = Waiting::default();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
                 let waiting = Arc::clone(&waiting);
-                move || work(&connection, &jobs, &waiting)
+                move || work(&Disk { connection, archive }, &jobs, &waiting)
             })
             .map_err(|cause| StoreError::File { path: "store-writer".into(), cause })?;
         Ok(Self { queue: Some(queue), waiting, thread: Some(thread) })
@@ -123,11 +124,17 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, jobs: &mpsc::Receiver<Box<dyn Job>>, waiting: &Waiting) {
+/// What the thread writes to, and where it finds what is not there any more.
+struct Disk {
+    connection: Connection,
+    archive: Archive,
+}
+
+fn work(disk: &Disk, jobs: &mpsc::Receiver<Box<dyn Job>>, waiting: &Waiting) {
     while let Ok(first) = jobs.recv() {
         let mut batch = vec![first];
         batch.extend(jobs.try_iter().take(MAX_JOBS.saturating_sub(1)));
-        let failure = commit_together(connection, &mut batch, waiting).err();
+        let failure = commit_together(disk, &mut batch, waiting).err();
         let text = failure.as_ref().map(ToString::to_string);
         for job in batch {
             job.answer(text.as_deref());
@@ -140,21 +147,22 @@ fn work(connection: &Connection, jobs: &mpsc::Receiver<Box<dyn Job>>, waiting: &
         }
     }
     if !waiting.lock().is_empty()
-        && let Err(error) = commit_together(connection, &mut [], waiting)
+        && let Err(error) = commit_together(disk, &mut [], waiting)
     {
         tracing::error!(%error, "the last clearings were not written");
     }
 }
 
 fn commit_together(
-    connection: &Connection,
+    disk: &Disk,
     batch: &mut [Box<dyn Job>],
     waiting: &Waiting,
 ) -> rusqlite::Result<()> {
+    let connection = &disk.connection;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     // Taken after the jobs: what was left before a job was queued is written with it.
     let clearings = std::mem::take(&mut *waiting.lock());
-    let result = run_all(connection, batch, &clearings).and_then(|stays| {
+    let result = run_all(disk, batch, &clearings).and_then(|stays| {
         let end = if stays { "COMMIT" } else { "ROLLBACK" };
         connection.execute_batch(end).map(|()| stays)
     });
@@ -170,11 +178,12 @@ fn commit_together(
 
 /// Runs what there is; whether it is to stay.
 fn run_all(
-    connection: &Connection,
+    disk: &Disk,
     batch: &mut [Box<dyn Job>],
     clearings: &[(RequestId, Vec<u8>)],
 ) -> rusqlite::Result<bool> {
-    let mut transaction = WriteTransaction::new(connection);
+    let connection = &disk.connection;
+    let mut transaction = WriteTransaction::new(connection, &disk.archive);
     for (request, terms) in clearings {
         if let Err(error) = transaction.put_clearing(request, terms) {
             tracing::error!(%request, %error, "writing a clearing failed");

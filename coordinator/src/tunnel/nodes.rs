@@ -17,6 +17,7 @@ use pinaivu_auction::{
     AskEffect, AskRefused, BookError, Candidate, NodeFacts, NodeSlot, Occupancy, OrderBook, Seat,
     SharedBook, Snapshot, Terms, Update, Weights,
 };
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{NodeId, PublicKey};
@@ -31,7 +32,7 @@ use super::measure::{Measured, Sample, Speed};
 use super::timeline::{Histogram, NodeHour, Timeline};
 use crate::clock::SharedClock;
 use crate::config::Models;
-use crate::store::{BookPlace, Identity, NewBookEntry, Store};
+use crate::store::{BookPlace, Identity, NewBookEntry, Store, StoreError};
 
 /// Messages that may wait for one node. What does not fit is dropped: a node presents again what was
 /// never acknowledged.
@@ -132,6 +133,8 @@ impl LiveNode {
 pub struct Nodes {
     live: DashMap<NodeId, Arc<LiveNode>>,
     book: SharedBook,
+    /// Head after the book's first entry, which names it.
+    opened: Hash32,
     occupancy: Arc<Occupancy>,
     measured: Measured,
     timeline: Timeline,
@@ -158,6 +161,8 @@ pub struct Presence {
 pub(super) struct AskTaken {
     pub(super) effect: AskEffect,
     pub(super) weights: Weights,
+    /// For the node, to be signed.
+    pub(super) word: AskAcknowledgement,
 }
 
 /// Why an ask is not taken.
@@ -169,6 +174,8 @@ pub(super) enum AskRefusal {
     Book(#[from] BookError),
     #[error("the ask is for node {0}, this connection is another node's")]
     OtherNode(NodeId),
+    #[error("the book cannot be stored")]
+    Store(#[source] StoreError),
     #[error("too many asks at once; the newest ones count when sent again")]
     TooMany,
 }
@@ -180,6 +187,7 @@ impl AskRefusal {
             Self::Book(BookError::ModelName) => "bad_model_name",
             Self::Book(_) => "book_full",
             Self::OtherNode(_) => "wrong_node",
+            Self::Store(_) => "not_stored",
             Self::TooMany => "too_many_asks",
         }
     }
@@ -202,6 +210,7 @@ impl Nodes {
         let head = previous.map_or(Hash32::ZERO, |previous| previous.head);
         let Identity { deployment, coordinator } = identity;
         let (book, opened) = OrderBook::open(deployment, coordinator, head, clock.now());
+        let first = opened.head;
         let journal = store.clone();
         let journal = Box::new(move |updates: Vec<Update>| {
             journal.write_later("writing the book", move |transaction| {
@@ -213,6 +222,7 @@ impl Nodes {
         Self {
             live: DashMap::new(),
             book: SharedBook::journaled(book, opened, journal),
+            opened: first,
             store,
             occupancy: Arc::new(Occupancy::new(u32::from(requests_per_node))),
             measured: Measured::default(),
@@ -388,8 +398,23 @@ impl Nodes {
                     live.asks.lock().remove(&ask.record.model);
                 }
             }
-            Ok(AskTaken { effect, weights })
+            let word = AskAcknowledgement {
+                deployment: ask.record.deployment,
+                coordinator: ask.record.coordinator,
+                node: ask.record.node,
+                ask: ask.record.hash(),
+                book: self.opened,
+                version: book.version(),
+                head: book.head(),
+                at: self.clock.now(),
+            };
+            Ok(AskTaken { effect, weights, word })
         })
+    }
+
+    /// Waits until every entry that the book has now is on disk.
+    pub(super) async fn stored(&self) -> Result<(), AskRefusal> {
+        self.store.write(|_| Ok(())).await.map_err(AskRefusal::Store)
     }
 }
 

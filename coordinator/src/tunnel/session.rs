@@ -271,7 +271,11 @@ async fn receive(message: NodeMessage, live: &LiveNode, door: &Door, asks: &mut 
         }
         NodeMessage::Ask(ask) => {
             let taken = match asks.take() {
-                true => door.nodes.apply(live, &ask),
+                true => match door.nodes.apply(live, &ask) {
+                    // Nothing is signed about a book that a crash could still shorten.
+                    Ok(taken) => door.nodes.stored().await.map(|()| taken),
+                    refused => refused,
+                },
                 false => Err(AskRefusal::TooMany),
             };
             let (model, sequence) = (ask.record.model, ask.record.sequence);
@@ -283,7 +287,7 @@ async fn receive(message: NodeMessage, live: &LiveNode, door: &Door, asks: &mut 
                     CoordinatorMessage::AskAccepted {
                         model,
                         sequence,
-                        book_head: taken.effect.head(),
+                        acknowledgement: door.signer.sign_acknowledgement(taken.word),
                         input_weight: taken.weights.input,
                         output_weight: taken.weights.output,
                     }

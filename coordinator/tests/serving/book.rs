@@ -5,11 +5,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pinaivu_auction::{BookEntry, OrderBook, Terms, next_head};
 use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::NodeId;
+use pinaivu_protocol::tunnel::CoordinatorMessage;
 use pinaivu_protocol::units::TokenPrice;
 use pinaivu_testkit::{PATIENCE, wait_until};
 use serde_json::Value;
 
-use crate::support::world::{PRICE, request_id};
+use crate::support::chain::COORDINATOR;
+use crate::support::world::{MODEL, PRICE, request_id};
 use crate::support::{Client, Script, World};
 
 async fn get(world: &World, path: &str) -> Value {
@@ -99,4 +102,32 @@ async fn book_of_the_next_start_names_the_last_ones_head() {
     let auction = get(&world, &format!("/receipts/{request}/auction")).await;
     assert_eq!(auction["book"], 1);
     assert_eq!(auction["book_head"], receipt.body.auction.book_head.to_string());
+}
+
+#[tokio::test]
+async fn word_for_an_ask_names_the_published_book_that_has_it() {
+    let world = World::start().await;
+    let node = world.silent_node(1).await;
+    for price in [PRICE, TokenPrice(PRICE.0 + 1)] {
+        let answer = node.offer(MODEL, price).await;
+        let CoordinatorMessage::AskAccepted { acknowledgement, sequence, .. } = answer else {
+            panic!("{answer:?}");
+        };
+        let word = *acknowledgement.verify(&world.signer()).unwrap();
+        let (entries, head) = entries(&world, 1, word.version).await;
+        assert_eq!((entries.len() as u64, head), (word.version, word.head));
+        assert_eq!(word.book, self::entries(&world, 1, 1).await.1);
+        assert_eq!((word.coordinator, word.node), (COORDINATOR, NodeId([1; 32])));
+        let Some(BookEntry::AskApplied { ask, .. }) = entries.last() else {
+            panic!("{entries:?}");
+        };
+        assert_eq!((ask.record.sequence, ask.record.hash()), (sequence, word.ask));
+        // Sent again, it is the word of the same ask in the same book.
+        let again = node.send_ask(ask.clone()).await;
+        let CoordinatorMessage::AskAccepted { acknowledgement, .. } = again else {
+            panic!("{again:?}");
+        };
+        let again = acknowledgement.verify(&world.signer()).unwrap();
+        assert_eq!((again.ask, again.version, again.head), (word.ask, word.version, word.head));
+    }
 }

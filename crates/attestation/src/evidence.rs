@@ -86,13 +86,10 @@ struct Wire {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BindingWire {
-    #[serde(with = "hash_text")]
     deployment: Hash32,
     coordinator: CoordinatorId,
     signer: PublicKey,
-    #[serde(with = "hash_text")]
     tls_key: Hash32,
-    #[serde(with = "hash_text")]
     configuration: Hash32,
 }
 
@@ -160,21 +157,5 @@ mod base64_bytes {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         STANDARD.decode(text).map_err(serde::de::Error::custom)
-    }
-}
-
-mod hash_text {
-    use super::{Deserialize as _, Deserializer, Hash32, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(hash: &Hash32, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(hash)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Hash32, D::Error> {
-        let text = String::deserialize(from)?;
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(&text, &mut bytes)
-            .map_err(|_| serde::de::Error::custom("expected 64 hexadecimal digits"))?;
-        Ok(Hash32(bytes))
     }
 }

@@ -31,6 +31,7 @@ mod clearing;
 mod entry;
 mod occupancy;
 mod outcome;
+mod passed_over;
 mod price;
 mod quality;
 mod ranking;
@@ -47,6 +48,7 @@ pub use clearing::{
 pub use entry::{BookEntry, NodeFacts, Rating, Standing, Weights, next_head};
 pub use occupancy::{Availability, BusyNodes, Everyone, Occupancy, Seat};
 pub use outcome::{AskEffect, AskRefused, BookError, ReplayError, Update};
+pub use passed_over::{Case, CaseError, Finding, MOMENT, examine};
 pub use price::{CLEARING_CAP, clearing_price, critical_price};
 pub use quality::{Measurements, QualityFactor, Reference, quality_factor};
 pub use shared::{Journal, SharedBook};

@@ -39,7 +39,7 @@ pub enum AskEffect {
 }
 
 impl AskEffect {
-    /// A head that covers the ask, for the acknowledgement.
+    /// A head that covers the ask.
     #[must_use]
     pub const fn head(&self) -> Hash32 {
         match self {

@@ -6,7 +6,7 @@ use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::ids::{NodeId, RequestId};
 use pinaivu_protocol::units::{TokenCount, TokenPrice, UnixMillis};
 
-use crate::clearing::{Clearing, NoWinner, Request, clear};
+use crate::clearing::{Clearing, Exclusion, NoWinner, Request, Verdict, clear, explain};
 use crate::occupancy::BusyNodes;
 use crate::snapshot::{NodeSlot, Snapshot};
 
@@ -100,7 +100,21 @@ impl Terms {
     /// # Errors
     /// [`NoWinner`] when nobody could have served it.
     pub fn clear(&self, snapshot: &Snapshot) -> Result<Clearing, NoWinner> {
-        let request = Request {
+        clear(snapshot, &self.asked(), &BusyNodes(&self.full()))
+    }
+
+    /// Why a node's offer did not compete; nothing when it did, or there was none.
+    #[must_use]
+    pub fn exclusion(&self, snapshot: &Snapshot, node: &NodeId) -> Option<Exclusion> {
+        let verdicts = explain(snapshot, &self.asked(), &BusyNodes(&self.full()));
+        verdicts.into_iter().find_map(|(of, verdict)| match verdict {
+            Verdict::Excluded(exclusion) if of == *node => Some(exclusion),
+            _ => None,
+        })
+    }
+
+    fn asked(&self) -> Request<'_> {
+        Request {
             id: self.request,
             model: &self.model,
             input_tokens: self.input_tokens,
@@ -111,9 +125,11 @@ impl Terms {
             pinned: self.pinned,
             warm: &[],
             now: self.now,
-        };
-        let busy: Vec<NodeSlot> = self.busy.iter().map(|slot| NodeSlot(*slot)).collect();
-        clear(snapshot, &request, &BusyNodes(&busy))
+        }
+    }
+
+    fn full(&self) -> Vec<NodeSlot> {
+        self.busy.iter().map(|slot| NodeSlot(*slot)).collect()
     }
 
     /// The bytes that are stored and published: borsh.

@@ -29,9 +29,15 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "receipt", run: records::receipt, seeds: seeds::receipts },
     Target { name: "ask", run: records::ask, seeds: seeds::asks },
+    Target {
+        name: "acknowledgement",
+        run: records::acknowledgement,
+        seeds: seeds::acknowledgements,
+    },
+    Target { name: "book", run: records::book, seeds: seeds::book },
     Target { name: "ticket", run: records::ticket, seeds: seeds::tickets },
     Target { name: "proof", run: records::proof, seeds: seeds::proofs },
     Target { name: "tunnel", run: records::tunnel, seeds: seeds::tunnel },

@@ -1,6 +1,8 @@
 //! Our own records, in borsh.
 
 use borsh::BorshDeserialize as _;
+use pinaivu_auction::{BookEntry, OrderBook, Terms};
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::key_command::KeyCommand;
 use pinaivu_protocol::proof::{NodeEvidence, ProofOfInference, ProofRoot};
@@ -27,6 +29,26 @@ pub(crate) fn receipt(bytes: &[u8]) {
 pub(crate) fn ask(bytes: &[u8]) {
     if let Ok(ask) = Signed::<Ask>::decode(bytes) {
         assert_eq!(ask.encode(), bytes, "an ask has one encoding");
+    }
+}
+
+/// The coordinator's word for an ask.
+pub(crate) fn acknowledgement(bytes: &[u8]) {
+    if let Ok(word) = Signed::<AskAcknowledgement>::decode(bytes) {
+        assert_eq!(word.encode(), bytes, "a word has one encoding");
+    }
+}
+
+/// An entry of an order book, and the terms of a clearing.
+pub(crate) fn book(bytes: &[u8]) {
+    if let Some(entry) = BookEntry::decode(bytes) {
+        assert_eq!(entry.encode(), bytes, "an entry has one encoding");
+        // Whatever it is, a book takes it or says why not.
+        let _ = OrderBook::replay([entry]);
+    }
+    if let Some(terms) = Terms::decode(bytes) {
+        // Terms from before wishes are shorter than what is written now.
+        assert!(terms.encode().starts_with(bytes), "terms have one encoding");
     }
 }
 

@@ -42,6 +42,33 @@ pub(crate) fn asks() -> Vec<Vec<u8>> {
     signed("ask")
 }
 
+pub(crate) fn acknowledgements() -> Vec<Vec<u8>> {
+    signed("ask_acknowledgement")
+}
+
+/// Entries and terms of the auction's vectors.
+pub(crate) fn book() -> Vec<Vec<u8>> {
+    let auction: Value =
+        serde_json::from_str(include_str!("../../../tests/vectors/auction.json")).unwrap();
+    let mut found = Vec::new();
+    hex_strings(&auction, &mut found);
+    found.retain(|bytes| {
+        pinaivu_auction::BookEntry::decode(bytes).is_some()
+            || pinaivu_auction::Terms::decode(bytes).is_some()
+    });
+    found
+}
+
+/// Every text in a document that is hexadecimal.
+fn hex_strings(value: &Value, found: &mut Vec<Vec<u8>>) {
+    match value {
+        Value::String(text) => found.extend(hex::decode(text).ok()),
+        Value::Array(all) => all.iter().for_each(|one| hex_strings(one, found)),
+        Value::Object(all) => all.values().for_each(|one| hex_strings(one, found)),
+        _ => {}
+    }
+}
+
 pub(crate) fn tickets() -> Vec<Vec<u8>> {
     let vectors = vectors();
     let records = vectors["signed"].as_array().unwrap();

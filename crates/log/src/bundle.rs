@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::receipt::Receipt;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::proof::{LogProof, LogProofError};
 
@@ -55,10 +55,8 @@ pub struct Inclusion {
     /// The receipt's place, from 0.
     pub index: u64,
     /// RFC 9162 inclusion path.
-    #[serde(deserialize_with = "hashes")]
     pub path: Vec<Hash32>,
     /// The root.
-    #[serde(deserialize_with = "hash")]
     pub root: Hash32,
 }
 
@@ -143,21 +141,4 @@ impl Document {
             }
         }
     }
-}
-
-fn parse_hash(text: &str) -> Option<Hash32> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text, &mut bytes).ok()?;
-    Some(Hash32(bytes))
-}
-
-fn hash<'de, D: Deserializer<'de>>(from: D) -> Result<Hash32, D::Error> {
-    let text = String::deserialize(from)?;
-    parse_hash(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
-}
-
-fn hashes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Hash32>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    let hashes: Option<Vec<Hash32>> = texts.iter().map(|text| parse_hash(text)).collect();
-    hashes.ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
 }

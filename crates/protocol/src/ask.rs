@@ -6,6 +6,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::hash::{Hash32, tagged};
 use crate::ids::{CoordinatorId, DeploymentId, NodeId};
 use crate::signed::Signable;
 use crate::units::{TokenPrice, UnixMillis};
@@ -74,6 +75,14 @@ pub struct Ask {
     pub sequence: u64,
     /// When the offer ends.
     pub expires: UnixMillis,
+}
+
+impl Ask {
+    /// Names this ask in acknowledgements: a hash over every byte.
+    #[must_use]
+    pub fn hash(&self) -> Hash32 {
+        tagged("pinaivu/ask-hash/v1", &[&self.signing_bytes()])
+    }
 }
 
 impl Signable for Ask {

@@ -5,6 +5,7 @@
 //! system call, elsewhere the `sha2` crate; both are reached through `solana-sha256-hasher`.
 
 use core::fmt;
+use core::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -32,6 +33,38 @@ impl fmt::Display for Hash32 {
             write!(f, "{byte:02x}")?;
         }
         Ok(())
+    }
+}
+
+/// Not a hash in text form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "std", derive(thiserror::Error))]
+#[cfg_attr(feature = "std", error("expected 64 hexadecimal digits"))]
+pub struct HashError;
+
+/// 64 hexadecimal digits, of either case; [`fmt::Display`] writes lower case.
+impl FromStr for Hash32 {
+    type Err = HashError;
+
+    fn from_str(text: &str) -> Result<Self, HashError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| HashError)?;
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(feature = "std")]
+impl serde::Serialize for Hash32 {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'de> serde::Deserialize<'de> for Hash32 {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -65,4 +98,20 @@ pub fn tagged(tag: &str, parts: &[&[u8]]) -> Hash32 {
     all.push(&[0]);
     all.extend_from_slice(parts);
     sha256(&all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Hash32, HashError};
+
+    #[test]
+    fn hash_is_64_hexadecimal_digits_and_reads_what_it_writes() {
+        let hash = Hash32([0xa0; 32]);
+        assert_eq!(hash.to_string(), "a0".repeat(32));
+        assert_eq!("a0".repeat(32).parse(), Ok(hash));
+        assert_eq!("A0".repeat(32).parse(), Ok(hash));
+        for wrong in ["", "0a", &"0a".repeat(33), &"0g".repeat(32)] {
+            assert_eq!(wrong.parse::<Hash32>(), Err(HashError), "{wrong}");
+        }
+    }
 }

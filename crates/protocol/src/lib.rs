@@ -12,6 +12,7 @@ pub mod merkle;
 pub mod seeds;
 pub mod units;
 
+pub mod acknowledgement;
 pub mod ask;
 pub mod evidence;
 pub mod key_command;

@@ -18,6 +18,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::acknowledgement::AskAcknowledgement;
 use crate::ask::Ask;
 use crate::hash::{Hash32, tagged};
 use crate::ids::{CoordinatorId, DeploymentId, NodeId};
@@ -120,8 +121,8 @@ pub enum CoordinatorMessage {
         model: String,
         /// Its sequence.
         sequence: u64,
-        /// Head of the book's hash chain with it.
-        book_head: Hash32,
+        /// The coordinator's word for it, to be kept.
+        acknowledgement: Signed<AskAcknowledgement>,
         /// Weight of one prompt token for this model.
         input_weight: u16,
         /// Weight of one generated token for this model.

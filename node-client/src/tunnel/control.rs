@@ -13,6 +13,7 @@ use pinaivu_protocol::tunnel::{CoordinatorMessage, FrameError, FrameReader};
 use pinaivu_protocol::units::Amount;
 
 use super::door::Door;
+use crate::acknowledged::Acknowledged;
 use crate::counterparty::Terms;
 use crate::journal::{JournalError, Settled, Settlement};
 
@@ -41,9 +42,13 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame?.into_data() else { continue };
         frames.push(&bytes);
-        let mut settlements = Vec::new();
+        let mut kept = Kept::default();
         while let Some(message) = frames.next_message::<CoordinatorMessage>()? {
-            settlements.extend(take(door, message));
+            take(door, message, &mut kept);
+        }
+        let Kept { settlements, acknowledged } = kept;
+        if !acknowledged.is_empty() {
+            door.journal.keep_acknowledged(door.counterparty.id(), acknowledged).await?;
         }
         let (settlements, forged) = signed(settlements, &door.signer);
         for ticket in forged {
@@ -55,21 +60,43 @@ pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), Contr
     Ok(())
 }
 
-/// Handles what needs no disk; gives what does.
-fn take(door: &Door, message: CoordinatorMessage) -> Option<Settlement> {
+/// What has to be durable before the coordinator is answered.
+#[derive(Default)]
+struct Kept {
+    settlements: Vec<Settlement>,
+    acknowledged: Vec<Acknowledged>,
+}
+
+/// Handles what needs no disk; adds what does to `kept`.
+fn take(door: &Door, message: CoordinatorMessage, kept: &mut Kept) {
     let coordinator = door.counterparty.id();
     match message {
         CoordinatorMessage::AskAccepted {
-            model, sequence, input_weight, output_weight, ..
+            model,
+            sequence,
+            acknowledgement,
+            input_weight,
+            output_weight,
         } => {
+            let Some(ask) = door.counterparty.sent(&model, sequence) else {
+                tracing::warn!(%coordinator, model, sequence, "an ask that was not sent is accepted");
+                return;
+            };
+            let word = Acknowledged { ask, acknowledgement };
+            if !is_for(door, &word) {
+                tracing::error!(
+                    %coordinator, model, sequence,
+                    "an ask is accepted without the coordinator's signed word for it; nothing is taken"
+                );
+                return;
+            }
             tracing::debug!(%coordinator, model, sequence, input_weight, output_weight, "ask stands");
             let terms = Terms { sequence, input_weight, output_weight };
             door.counterparty.acknowledge(model, terms);
-            None
+            kept.acknowledged.push(word);
         }
         CoordinatorMessage::AskRefused { model, sequence, code, message } => {
             tracing::warn!(%coordinator, model, sequence, code, message, "ask refused");
-            None
         }
         CoordinatorMessage::Receipted { ticket, head } => {
             if !is_ours(door, &head) {
@@ -77,15 +104,28 @@ fn take(door: &Door, message: CoordinatorMessage) -> Option<Settlement> {
                     %coordinator, %ticket,
                     "a receipt that is not for this node is ignored"
                 );
-                return None;
+                return;
             }
-            Some(Settlement::Receipted { ticket, head })
+            kept.settlements.push(Settlement::Receipted { ticket, head });
         }
         CoordinatorMessage::ProofRefused { ticket, code, message } => {
             tracing::warn!(%coordinator, %ticket, code, message, "no receipt for this answer, ever");
-            Some(Settlement::Refused { ticket })
+            kept.settlements.push(Settlement::Refused { ticket });
         }
     }
+}
+
+/// Whether a word is this coordinator's for this ask of this node, signed.
+fn is_for(door: &Door, word: &Acknowledged) -> bool {
+    let said = &word.acknowledgement.record;
+    (said.deployment, said.coordinator, said.node, said.ask)
+        == (
+            door.identity.deployment,
+            door.counterparty.id(),
+            door.identity.node,
+            word.ask.record.hash(),
+        )
+        && word.acknowledgement.verify(&door.signer).is_ok()
 }
 
 /// Whether a head names this node, this coordinator and this cluster. Says nothing of its signature.

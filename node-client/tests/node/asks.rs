@@ -1,6 +1,11 @@
 //! Standing asks follow the backend and the clock.
 
+use pinaivu_node_client::acknowledged::{Acknowledged, read};
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Features;
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId};
+use pinaivu_protocol::signed::SigningKey;
 use pinaivu_protocol::units::{TokenPrice, UnixMillis};
 use pinaivu_testkit::{Flavour, ScriptedServer};
 
@@ -91,5 +96,33 @@ async fn backend_that_goes_down_has_its_asks_withdrawn() {
     let withdrawn = tunnel.next_ask().await.record;
     assert_eq!((withdrawn.model, withdrawn.expires), (standing.model, UnixMillis(0)));
     assert!(withdrawn.sequence > standing.sequence);
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn word_for_an_ask_is_on_disk_once_the_coordinator_is_answered_and_a_false_one_is_not() {
+    let world = World::new().await;
+    let node = world.start().await;
+    let mut tunnel = world.coordinator.greet().await;
+    let ask = tunnel.unanswered_ask().await;
+    let word = tunnel.word(&ask.record);
+    let kept = || read(&world.data_dir(), COORDINATOR).unwrap();
+    let stranger = SigningKey::from_seed(&[99; 32]).unwrap();
+    tunnel.accept_signed(&ask, stranger.sign(word)).await;
+    for wrong in [
+        AskAcknowledgement { node: NodeId([9; 32]), ..word },
+        AskAcknowledgement { ask: Hash32::ZERO, ..word },
+        AskAcknowledgement { deployment: DeploymentId(Hash32::ZERO), ..word },
+        AskAcknowledgement { coordinator: CoordinatorId([9; 32]), ..word },
+    ] {
+        tunnel.accept(&ask, wrong).await;
+    }
+    let mut other = ask.clone();
+    other.record.sequence += 1;
+    tunnel.accept(&other, tunnel.word(&other.record)).await;
+    assert_eq!(kept(), []);
+    tunnel.accept(&ask, word).await;
+    let signed = world.coordinator.key.sign(word);
+    assert_eq!(kept(), [Acknowledged { ask, acknowledgement: signed }]);
     node.shutdown().await;
 }

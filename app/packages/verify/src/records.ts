@@ -42,6 +42,19 @@ export const Ask = record({
 });
 export type Ask = Of<typeof Ask>;
 
+/** The coordinator's signed word that an ask is in its order book. */
+export const AskAcknowledgement = record({
+  deployment: hash,
+  coordinator: address,
+  node: address,
+  ask: hash,
+  book: hash,
+  version: u64,
+  head: hash,
+  at: u64,
+});
+export type AskAcknowledgement = Of<typeof AskAcknowledgement>;
+
 export const Ticket = record({
   deployment: hash,
   coordinator: address,
@@ -235,6 +248,8 @@ export type KeyCommand = Of<typeof KeyCommand>;
 export const TAGS = {
   deployment: "pinaivu/deployment/v1",
   ask: "pinaivu/ask/v1",
+  askHash: "pinaivu/ask-hash/v1",
+  askAcknowledged: "pinaivu/ask-acknowledged/v1",
   ticket: "pinaivu/ticket/v1",
   ticketHash: "pinaivu/ticket-hash/v1",
   proof: "pinaivu/proof/v1",

@@ -13,6 +13,7 @@ const types: Record<string, v.Type<unknown>> = {
   ticket: v.Ticket,
   proof_root: v.ProofRoot,
   receipt_head: v.ReceiptHead,
+  ask_acknowledgement: v.AskAcknowledgement,
   hello: v.Hello,
   key_command: v.KeyCommand,
 } as unknown as Record<string, v.Type<unknown>>;
@@ -22,6 +23,7 @@ const tags: Record<string, string> = {
   ticket: v.TAGS.ticket,
   proof_root: v.TAGS.proofRoot,
   receipt_head: v.TAGS.receipt,
+  ask_acknowledgement: v.TAGS.askAcknowledged,
   hello: v.TAGS.hello,
   key_command: v.TAGS.keyCommand,
 };
@@ -51,6 +53,11 @@ test.each(cases)("record %s with a byte more or less is refused", (_, c) => {
   const bytes = v.fromHex(c["borsh"]);
   expect(() => decode(type, v.concat(bytes, Uint8Array.of(0)))).toThrow(v.FormatError);
   expect(() => decode(type, bytes.subarray(0, -1))).toThrow(v.FormatError);
+});
+
+test("an ask's hash is that of the vectors", () => {
+  const ask = records.signed.find((c: { type: string }) => c["type"] === "ask");
+  expect(v.hashOf(v.TAGS.askHash, v.fromHex(ask.signing_bytes))).toBe(records.ask.hash);
 });
 
 test("a ticket's hash is that of the vectors", () => {

@@ -1,21 +1,13 @@
-//! Receipts whose bytes have left the database: their rows hold no bytes, their bundle's file does.
+//! Receipts whose bytes have left the database: their rows hold no bytes, their bundle's object does.
 
-use std::path::Path;
-
-use pinaivu_protocol::receipt::Receipt;
+use pinaivu_protocol::hash::Hash32;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::codec::integer;
 use super::{log, while_doing};
 use crate::store::StoreError;
-use crate::store::archive::{Archive, BUNDLE};
+use crate::store::archive::{Archive, BUNDLE, Bundle, Copied};
 use crate::store::records::StoredReceipt;
-
-/// The archive beside this connection's database.
-fn archive(connection: &Connection) -> Result<Archive, StoreError> {
-    let path = connection.path().filter(|path| !path.is_empty());
-    path.map(|path| Archive::beside(Path::new(path))).ok_or(StoreError::Missing("archive"))
-}
 
 fn position(connection: &Connection, epoch: u32, index: u64) -> Result<i64, StoreError> {
     let missing = StoreError::Missing("receipt");
@@ -40,25 +32,25 @@ pub(super) fn is_archived(
         .ok_or(StoreError::Missing("receipt"))
 }
 
-pub(super) fn copy(connection: &Connection, epoch: u32, bundle: u64) -> Result<(), StoreError> {
+/// The receipts of a full bundle and the leaves they are in the tree.
+pub(super) fn bundle(
+    connection: &Connection,
+    archive: &Archive,
+    epoch: u32,
+    bundle: u64,
+) -> Result<(Vec<Vec<u8>>, Vec<Hash32>), StoreError> {
     let first = first_of(bundle)?;
-    let receipts = log::receipt_run(connection, epoch, first, BUNDLE)?;
-    archive(connection)?.write(epoch, bundle, &receipts)
+    let receipts = log::receipt_run(connection, archive, epoch, first, BUNDLE)?;
+    Ok((receipts, log::nodes(connection, epoch, 0, first, BUNDLE)?))
 }
 
 fn first_of(bundle: u64) -> Result<u64, StoreError> {
     bundle.checked_mul(BUNDLE.into()).ok_or(StoreError::Range("a bundle"))
 }
 
-pub(super) fn let_go(connection: &Connection, epoch: u32, bundle: u64) -> Result<(), StoreError> {
-    let first = first_of(bundle)?;
-    let leaves = log::nodes(connection, epoch, 0, first, BUNDLE)?;
-    let receipts = archive(connection)?.read(epoch, bundle)?;
-    let found = receipts.iter().map(|bytes| Receipt::decode(bytes).map(|receipt| receipt.leaf()));
-    if !found.zip(&leaves).all(|(found, leaf)| found.as_ref() == Ok(leaf)) {
-        return Err(StoreError::Corrupt("a file of the archive holds other receipts"));
-    }
-    let start = position(connection, epoch, first)?;
+pub(super) fn let_go(connection: &Connection, copied: &Copied) -> Result<(), StoreError> {
+    let (epoch, bundle) = copied.place();
+    let start = position(connection, epoch, first_of(bundle)?)?;
     let end = start.checked_add(BUNDLE.into()).ok_or(StoreError::Range("a position"))?;
     connection
         .prepare_cached("UPDATE receipts SET bytes = x'' WHERE position >= ?1 AND position < ?2")
@@ -68,24 +60,23 @@ pub(super) fn let_go(connection: &Connection, epoch: u32, bundle: u64) -> Result
 }
 
 /// Bundles that were read for one operation: neighbours are asked for together.
-#[derive(Default)]
-pub(super) struct Reader {
-    last: Option<(u32, u64, Vec<Vec<u8>>)>,
+pub(super) struct Reader<'a> {
+    archive: &'a Archive,
+    last: Option<(u32, u64, Bundle)>,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
+    pub(super) const fn new(archive: &'a Archive) -> Self {
+        Self { archive, last: None }
+    }
+
     /// The bytes of an archived receipt.
-    pub(super) fn bytes(
-        &mut self,
-        connection: &Connection,
-        epoch: u32,
-        index: u64,
-    ) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn bytes(&mut self, epoch: u32, index: u64) -> Result<Vec<u8>, StoreError> {
         let bundle = index.checked_div(BUNDLE.into()).unwrap_or_default();
         let place = usize::try_from(index.checked_rem(BUNDLE.into()).unwrap_or_default());
         let known = self.last.as_ref().is_some_and(|(e, b, _)| (*e, *b) == (epoch, bundle));
         if !known {
-            let receipts = archive(connection)?.read(epoch, bundle)?;
+            let receipts = self.archive.read(epoch, bundle)?;
             self.last = Some((epoch, bundle, receipts));
         }
         let receipts = self.last.as_ref().map(|(_, _, receipts)| receipts);
@@ -95,23 +86,19 @@ impl Reader {
     }
 
     /// The receipt with its bytes, wherever they are.
-    pub(super) fn whole(
-        &mut self,
-        connection: &Connection,
-        mut stored: StoredReceipt,
-    ) -> Result<StoredReceipt, StoreError> {
+    pub(super) fn whole(&mut self, mut stored: StoredReceipt) -> Result<StoredReceipt, StoreError> {
         if stored.bytes.is_empty() {
-            stored.bytes = self.bytes(connection, stored.epoch, stored.index)?;
+            stored.bytes = self.bytes(stored.epoch, stored.index)?;
         }
         Ok(stored)
     }
 
     /// The same for all of them.
     pub(super) fn all(
-        connection: &Connection,
+        archive: &'a Archive,
         stored: Vec<StoredReceipt>,
     ) -> Result<Vec<StoredReceipt>, StoreError> {
-        let mut reader = Self::default();
-        stored.into_iter().map(|receipt| reader.whole(connection, receipt)).collect()
+        let mut reader = Self::new(archive);
+        stored.into_iter().map(|receipt| reader.whole(receipt)).collect()
     }
 }

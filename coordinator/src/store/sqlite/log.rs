@@ -15,6 +15,7 @@ use super::charges::Charges;
 use super::codec::{fine, get_bytes, get_fine, integer, unsigned};
 use super::{figures, while_doing};
 use crate::store::StoreError;
+use crate::store::archive::Archive;
 use crate::store::records::{
     ApiKeyId, LogHead, NewReceipt, OwnerSalts, ReceiptCursor, ReceiptFilter, StoredReceipt,
 };
@@ -151,6 +152,7 @@ pub(super) fn nodes(
 
 pub(super) fn receipt_run(
     connection: &Connection,
+    archive: &Archive,
     epoch_number: u32,
     first: u64,
     count: u16,
@@ -170,10 +172,10 @@ pub(super) fn receipt_run(
         )
         .and_then(|mut statement| statement.query_map((from, end), |row| row.get(0))?.collect())
         .map_err(while_doing("reading receipts"))?;
-    let mut archive = Reader::default();
+    let mut archive = Reader::new(archive);
     for (bytes, index) in found.iter_mut().zip(first..) {
         if bytes.is_empty() {
-            *bytes = archive.bytes(connection, epoch_number, index)?;
+            *bytes = archive.bytes(epoch_number, index)?;
         }
     }
     if found.len() == usize::from(count) { Ok(found) } else { Err(missing) }
@@ -355,17 +357,19 @@ fn receipt_of(row: &Row<'_>) -> rusqlite::Result<StoredReceipt> {
 
 pub(super) fn receipts_of(
     connection: &Connection,
+    archive: &Archive,
     request: &RequestId,
 ) -> Result<Vec<StoredReceipt>, StoreError> {
     let found = connection
         .prepare_cached(select_receipts!("WHERE r.request = ?1 ORDER BY r.segment"))
         .and_then(|mut statement| statement.query_map([request.0], receipt_of)?.collect())
         .map_err(while_doing("reading receipts"))?;
-    Reader::all(connection, found)
+    Reader::all(archive, found)
 }
 
 pub(super) fn receipt(
     connection: &Connection,
+    archive: &Archive,
     request: &RequestId,
     segment: Segment,
 ) -> Result<Option<StoredReceipt>, StoreError> {
@@ -375,7 +379,7 @@ pub(super) fn receipt(
             statement.query_row((request.0, segment.0), receipt_of).optional()
         })
         .map_err(while_doing("reading a receipt"))?
-        .map(|found| Reader::default().whole(connection, found))
+        .map(|found| Reader::new(archive).whole(found))
         .transpose()
 }
 
@@ -394,6 +398,7 @@ pub(super) fn receipted_ticket(
 
 pub(super) fn receipt_at(
     connection: &Connection,
+    archive: &Archive,
     epoch_number: u32,
     index: u64,
 ) -> Result<Option<StoredReceipt>, StoreError> {
@@ -407,7 +412,7 @@ pub(super) fn receipt_at(
         .prepare_cached(select_receipts!("WHERE r.position = ?1"))
         .and_then(|mut statement| statement.query_row([position], receipt_of).optional())
         .map_err(while_doing("reading a receipt"))?
-        .map(|found| Reader::default().whole(connection, found))
+        .map(|found| Reader::new(archive).whole(found))
         .transpose()
 }
 
@@ -415,6 +420,7 @@ pub(super) fn receipt_at(
 /// combination is one constant text, prepared once.
 pub(super) fn list(
     connection: &Connection,
+    archive: &Archive,
     filter: &ReceiptFilter,
     limit: usize,
 ) -> Result<Vec<StoredReceipt>, StoreError> {
@@ -484,7 +490,7 @@ pub(super) fn list(
             statement.query_map(parameters, receipt_of)?.collect()
         })
         .map_err(doing())?;
-    Reader::all(connection, found)
+    Reader::all(archive, found)
 }
 
 /// Where a cursor stands among all receipts; beyond all of them for an epoch that was never opened.

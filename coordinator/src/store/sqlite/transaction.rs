@@ -7,6 +7,7 @@ use pinaivu_protocol::units::{Amount, FineAmount, Slot, UnixMillis};
 use rusqlite::Connection;
 
 use super::{accounts, archived, blobs, book, figures, keys, log, settlements, while_doing};
+use crate::store::archive::{Archive, Copied};
 use crate::store::records::{
     Account, AccountHandle, ApiKey, ApiKeyId, Billed, BlobEntry, BlobExpectation, BlobId,
     BlobNamespace, BlobOutcome, BookPlace, Entry, EntryKind, FigureQuery, FigureRow, KeyLimits,
@@ -19,12 +20,16 @@ use crate::store::{Read, StoreError, Write};
 /// A transaction that only reads; ends when dropped.
 pub(crate) struct ReadTransaction<'a> {
     connection: &'a Connection,
+    archive: &'a Archive,
 }
 
 impl<'a> ReadTransaction<'a> {
-    pub(crate) fn begin(connection: &'a Connection) -> Result<Self, StoreError> {
+    pub(crate) fn begin(
+        connection: &'a Connection,
+        archive: &'a Archive,
+    ) -> Result<Self, StoreError> {
         connection.execute_batch("BEGIN").map_err(while_doing("beginning to read"))?;
-        Ok(Self { connection })
+        Ok(Self { connection, archive })
     }
 }
 
@@ -38,11 +43,12 @@ impl Drop for ReadTransaction<'_> {
 /// The writer's transaction, which the writer begins and ends.
 pub(crate) struct WriteTransaction<'a> {
     connection: &'a Connection,
+    archive: &'a Archive,
 }
 
 impl<'a> WriteTransaction<'a> {
-    pub(crate) const fn new(connection: &'a Connection) -> Self {
-        Self { connection }
+    pub(crate) const fn new(connection: &'a Connection, archive: &'a Archive) -> Self {
+        Self { connection, archive }
     }
 }
 
@@ -87,7 +93,7 @@ macro_rules! read_operations {
                 filter: &ReceiptFilter,
                 limit: usize,
             ) -> Result<Vec<StoredReceipt>, StoreError> {
-                log::list(self.connection, filter, limit)
+                log::list(self.connection, self.archive, filter, limit)
             }
 
             fn figures(&self, query: &FigureQuery) -> Result<Vec<FigureRow>, StoreError> {
@@ -161,19 +167,23 @@ macro_rules! read_operations {
                 first: u64,
                 count: u16,
             ) -> Result<Vec<Vec<u8>>, StoreError> {
-                log::receipt_run(self.connection, epoch, first, count)
+                log::receipt_run(self.connection, self.archive, epoch, first, count)
             }
 
             fn is_archived(&self, epoch: u32, index: u64) -> Result<bool, StoreError> {
                 archived::is_archived(self.connection, epoch, index)
             }
 
-            fn copy_to_archive(&self, epoch: u32, bundle: u64) -> Result<(), StoreError> {
-                archived::copy(self.connection, epoch, bundle)
+            fn bundle(
+                &self,
+                epoch: u32,
+                bundle: u64,
+            ) -> Result<(Vec<Vec<u8>>, Vec<Hash32>), StoreError> {
+                archived::bundle(self.connection, self.archive, epoch, bundle)
             }
 
             fn receipts_of(&self, request: &RequestId) -> Result<Vec<StoredReceipt>, StoreError> {
-                log::receipts_of(self.connection, request)
+                log::receipts_of(self.connection, self.archive, request)
             }
 
             fn receipt(
@@ -181,7 +191,7 @@ macro_rules! read_operations {
                 request: &RequestId,
                 segment: Segment,
             ) -> Result<Option<StoredReceipt>, StoreError> {
-                log::receipt(self.connection, request, segment)
+                log::receipt(self.connection, self.archive, request, segment)
             }
 
             fn receipted_ticket(
@@ -197,7 +207,7 @@ macro_rules! read_operations {
                 epoch: u32,
                 index: u64,
             ) -> Result<Option<StoredReceipt>, StoreError> {
-                log::receipt_at(self.connection, epoch, index)
+                log::receipt_at(self.connection, self.archive, epoch, index)
             }
 
             fn is_abandoned(&self, ticket: &Hash32) -> Result<bool, StoreError> {
@@ -327,8 +337,8 @@ impl Write for WriteTransaction<'_> {
         keys::take_nonce(self.connection, owner, nonce, expires, now)
     }
 
-    fn let_go_archived(&mut self, epoch: u32, bundle: u64) -> Result<(), StoreError> {
-        archived::let_go(self.connection, epoch, bundle)
+    fn let_go_archived(&mut self, copied: &Copied) -> Result<(), StoreError> {
+        archived::let_go(self.connection, copied)
     }
 
     fn append_receipts(&mut self, receipts: &[NewReceipt]) -> Result<(), StoreError> {

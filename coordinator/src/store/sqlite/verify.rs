@@ -11,13 +11,14 @@ use rusqlite::Connection;
 
 use super::{accounts, log, while_doing};
 use crate::store::StoreError;
+use crate::store::archive::Archive;
 
-pub(crate) fn verify(connection: &Connection) -> Result<(), StoreError> {
-    verify_log(connection)?;
+pub(crate) fn verify(connection: &Connection, archive: &Archive) -> Result<(), StoreError> {
+    verify_log(connection, archive)?;
     verify_money(connection)
 }
 
-fn verify_log(connection: &Connection) -> Result<(), StoreError> {
+fn verify_log(connection: &Connection, archive: &Archive) -> Result<(), StoreError> {
     let open = log::open_epoch(connection)?;
     let newest: Option<i64> = connection
         .query_row("SELECT max(position) FROM receipts", [], |row| row.get(0))
@@ -41,13 +42,18 @@ fn verify_log(connection: &Connection) -> Result<(), StoreError> {
         return Err(StoreError::Corrupt("the log's peaks do not lead to its root"));
     }
     match open.head.size.checked_sub(1) {
-        Some(last) => verify_newest(connection, &open, last),
+        Some(last) => verify_newest(connection, archive, &open, last),
         None => Ok(()),
     }
 }
 
-fn verify_newest(connection: &Connection, open: &log::Epoch, last: u64) -> Result<(), StoreError> {
-    let row = log::receipt_at(connection, open.head.epoch, last)?
+fn verify_newest(
+    connection: &Connection,
+    archive: &Archive,
+    open: &log::Epoch,
+    last: u64,
+) -> Result<(), StoreError> {
+    let row = log::receipt_at(connection, archive, open.head.epoch, last)?
         .ok_or(StoreError::Corrupt("the newest receipt is missing"))?;
     let receipt = Receipt::decode(&row.bytes)
         .map_err(|_| StoreError::Corrupt("the newest receipt does not decode"))?;

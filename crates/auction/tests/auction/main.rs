@@ -5,6 +5,7 @@ mod book;
 mod clearing;
 mod market;
 mod occupancy;
+mod passed_over;
 mod properties;
 mod quality;
 mod shared;

@@ -117,6 +117,11 @@ impl Market {
         market
     }
 
+    pub(crate) fn list(&mut self, model: &str) {
+        let listed = self.book.list_model(model, WEIGHTS).unwrap();
+        self.keep(listed);
+    }
+
     pub(crate) fn admit(&mut self, number: u16, payout_owner: u16) -> Option<Update> {
         let update = self.book.admit_node(node(number), facts(number, payout_owner)).unwrap();
         self.keep(update)

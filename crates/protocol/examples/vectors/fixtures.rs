@@ -1,6 +1,7 @@
 //! One valid record of each type, with a different value in every field, all about one request. Also
 //! what the tamper tests start from.
 
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::{Ask, Features};
 use pinaivu_protocol::hash::{Hash32, tagged};
 use pinaivu_protocol::ids::{
@@ -218,6 +219,20 @@ pub(crate) fn key_commands() -> [KeyCommand; 3] {
 
 fn wallet() -> PublicKey {
     key(&WALLET_SEED).public()
+}
+
+/// The coordinator's word for the ask.
+pub(crate) fn acknowledgement() -> AskAcknowledgement {
+    AskAcknowledgement {
+        deployment: deployment(),
+        coordinator: COORDINATOR,
+        node: NODE,
+        ask: ask().hash(),
+        book: filler("book opened"),
+        version: 17,
+        head: filler("book head"),
+        at: UnixMillis(1_760_000_000_100),
+    }
 }
 
 /// The coordinator's greeting on a TLS session that exported [`EXPORTER`].

@@ -1,6 +1,7 @@
 //! Every record: its fields, its bytes, what is signed, and the signature.
 
 use borsh::BorshSerialize;
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::key_command::{KeyAction, KeyCommand};
 use pinaivu_protocol::proof::{NodeEvidence, Outcome, ProofOfInference, ProofRoot};
@@ -12,8 +13,8 @@ use pinaivu_protocol::units::Tariff;
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    CLUSTER, COORDINATOR_SEED, EXPORTER, NODE_SEED, PROGRAM, WALLET_SEED, ask, batch, deployment,
-    evidence, hello, key, key_commands, proof, proof_root, receipt, ticket,
+    CLUSTER, COORDINATOR_SEED, EXPORTER, NODE_SEED, PROGRAM, WALLET_SEED, acknowledgement, ask,
+    batch, deployment, evidence, hello, key, key_commands, proof, proof_root, receipt, ticket,
 };
 
 pub(super) fn vectors() -> Value {
@@ -27,6 +28,12 @@ pub(super) fn vectors() -> Value {
             &COORDINATOR_SEED,
             complete.head.record,
             head_fields(&complete.head.record),
+        ),
+        signed(
+            "ask_acknowledgement",
+            &COORDINATOR_SEED,
+            acknowledgement(),
+            acknowledgement_fields(&acknowledgement()),
         ),
         signed("hello", &COORDINATOR_SEED, hello(), hello_fields(&hello())),
     ];
@@ -42,6 +49,7 @@ pub(super) fn vectors() -> Value {
             "deployment": deployment().to_string(),
         },
         "signed": signed_records,
+        "ask": { "hash": ask().hash().to_string() },
         "ticket": {
             "hash": ticket().hash().to_string(),
             "issuer_bytes": hex::encode(ticket().issuer_bytes()),
@@ -109,6 +117,19 @@ fn ask_fields(ask: &Ask) -> Value {
         "features": ask.features.0,
         "sequence": ask.sequence.to_string(),
         "expires": ask.expires.to_string(),
+    })
+}
+
+fn acknowledgement_fields(acknowledgement: &AskAcknowledgement) -> Value {
+    json!({
+        "deployment": acknowledgement.deployment.to_string(),
+        "coordinator": acknowledgement.coordinator.to_string(),
+        "node": acknowledgement.node.to_string(),
+        "ask": acknowledgement.ask.to_string(),
+        "book": acknowledgement.book.to_string(),
+        "version": acknowledgement.version.to_string(),
+        "head": acknowledgement.head.to_string(),
+        "at": acknowledgement.at.to_string(),
     })
 }
 

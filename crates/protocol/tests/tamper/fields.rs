@@ -1,6 +1,7 @@
 //! Each record once for each of its fields, with only that field changed.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::key_command::{KeyAction, KeyCommand};
@@ -55,6 +56,22 @@ pub(crate) fn asks() -> Vec<(&'static str, Ask)> {
             features: flip,
             sequence: flip,
             expires: flip,
+        }
+    )
+}
+
+pub(crate) fn acknowledgements() -> Vec<(&'static str, AskAcknowledgement)> {
+    each_field!(
+        fixtures::acknowledgement(),
+        AskAcknowledgement {
+            deployment: flip,
+            coordinator: flip,
+            node: flip,
+            ask: flip,
+            book: flip,
+            version: flip,
+            head: flip,
+            at: flip,
         }
     )
 }

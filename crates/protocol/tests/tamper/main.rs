@@ -12,7 +12,7 @@ mod receipts;
 use std::fmt::Debug;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use fields::{asks, heads, hellos, key_commands, roots, tickets};
+use fields::{acknowledgements, asks, heads, hellos, key_commands, roots, tickets};
 use fixtures::{COORDINATOR_SEED, EXPORTER, NODE_SEED, WALLET_SEED, key};
 use pinaivu_protocol::signed::{Signable, SignatureError, Signed};
 use pinaivu_protocol::tunnel::{Hello, TicketHeaderError, TunnelMac};
@@ -56,6 +56,11 @@ where
 #[test]
 fn ask_changed_anywhere_is_refused() {
     resists(&NODE_SEED, fixtures::ask(), asks());
+}
+
+#[test]
+fn ask_acknowledgement_changed_anywhere_is_refused() {
+    resists(&COORDINATOR_SEED, fixtures::acknowledgement(), acknowledgements());
 }
 
 #[test]

@@ -142,6 +142,17 @@ pub(super) const BODY: Layout = &[
     ("created", Integer(8)),
 ];
 
+const ACKNOWLEDGEMENT: Layout = &[
+    ("deployment", Hex(32)),
+    ("coordinator", Address),
+    ("node", Address),
+    ("ask", Hex(32)),
+    ("book", Hex(32)),
+    ("version", Integer(8)),
+    ("head", Hex(32)),
+    ("at", Integer(8)),
+];
+
 const HELLO: Layout =
     &[("deployment", Hex(32)), ("coordinator", Address), ("binding", Hex(32)), ("now", Integer(8))];
 
@@ -162,11 +173,12 @@ const KEY_COMMAND: Layout = &[
 ];
 
 /// Type, tag and layout of everything that is signed.
-const SIGNED: [(&str, &str, Layout); 6] = [
+const SIGNED: [(&str, &str, Layout); 7] = [
     ("ask", "pinaivu/ask/v1", ASK),
     ("ticket", "pinaivu/ticket/v1", TICKET),
     ("proof_root", "pinaivu/proof-root/v1", PROOF_ROOT),
     ("receipt_head", "pinaivu/receipt/v1", HEAD),
+    ("ask_acknowledgement", "pinaivu/ask-acknowledged/v1", ACKNOWLEDGEMENT),
     ("hello", "pinaivu/hello/v1", HELLO),
     ("key_command", "pinaivu/key-command/v1", KEY_COMMAND),
 ];
@@ -267,6 +279,15 @@ fn the_deployment_stands_for_cluster_and_program() {
     let [cluster, program] =
         ["cluster", "program"].map(|name| bs58::decode(case.text(name)).into_vec().unwrap());
     assert_eq!(case.text("deployment"), tagged("pinaivu/deployment/v1", &[&cluster, &program]));
+}
+
+#[test]
+fn an_acknowledgement_names_the_ask_by_its_hash() {
+    let vectors = read("records.json");
+    let of = |kind| vectors.list("signed").iter().find(|case| case.text("type") == kind).unwrap();
+    let hash = tagged("pinaivu/ask-hash/v1", &[&of("ask").bytes("signing_bytes")]);
+    assert_eq!(vectors["ask"].text("hash"), hash);
+    assert_eq!(of("ask_acknowledgement")["fields"].text("ask"), hash);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
@@ -53,6 +54,7 @@ pub(crate) fn now() -> u64 {
 pub(crate) struct TestCoordinator {
     pub(crate) id: CoordinatorId,
     pub(crate) key: SigningKey,
+    seed: [u8; 32],
     pub(crate) address: SocketAddr,
     /// Hash of the key in its certificate.
     pub(crate) tls_key: Hash32,
@@ -67,6 +69,7 @@ impl TestCoordinator {
         Self {
             id,
             key: SigningKey::from_seed(&[seed; 32]).unwrap(),
+            seed: [seed; 32],
             address: listener.local_addr().unwrap(),
             tls_key,
             listener,
@@ -139,7 +142,14 @@ impl TestCoordinator {
                 }
             }
         });
-        Tunnel { peer, id: self.id, messages, kept: VecDeque::new(), _reader: reader }
+        Tunnel {
+            peer,
+            seed: self.seed,
+            id: self.id,
+            messages,
+            kept: VecDeque::new(),
+            _reader: reader,
+        }
     }
 
     pub(crate) fn receipt(
@@ -216,6 +226,8 @@ pub(crate) fn body(stream: bool) -> Vec<u8> {
 /// A greeted connection.
 pub(crate) struct Tunnel {
     pub(crate) peer: Peer,
+    /// Signs words for asks.
+    pub(crate) seed: [u8; 32],
     pub(crate) id: CoordinatorId,
     messages: mpsc::UnboundedReceiver<NodeMessage>,
     kept: VecDeque<NodeMessage>,
@@ -291,21 +303,55 @@ impl Tunnel {
 
     /// The next ask, which is accepted.
     pub(crate) async fn next_ask(&mut self) -> Signed<Ask> {
-        let ask = self
-            .next(|message| match message {
-                NodeMessage::Ask(ask) => Some(ask.clone()),
-                _ => None,
-            })
-            .await;
+        let ask = self.unanswered_ask().await;
+        let word = self.word(&ask.record);
+        self.accept(&ask, word).await;
+        ask
+    }
+
+    /// The next ask, which nobody has answered.
+    pub(crate) async fn unanswered_ask(&mut self) -> Signed<Ask> {
+        self.next(|message| match message {
+            NodeMessage::Ask(ask) => Some(ask.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// An honest word for an ask.
+    pub(crate) fn word(&self, ask: &Ask) -> AskAcknowledgement {
+        AskAcknowledgement {
+            deployment: deployment(),
+            coordinator: self.id,
+            node: NODE,
+            ask: ask.hash(),
+            book: Hash32([1; 32]),
+            version: 7,
+            head: Hash32([2; 32]),
+            at: UnixMillis(now()),
+        }
+    }
+
+    /// Accepts an ask with this word for it, signed.
+    pub(crate) async fn accept(&self, ask: &Signed<Ask>, word: AskAcknowledgement) {
+        let key = SigningKey::from_seed(&self.seed).unwrap();
+        self.accept_signed(ask, key.sign(word)).await;
+    }
+
+    /// Accepts an ask with this word for it.
+    pub(crate) async fn accept_signed(
+        &self,
+        ask: &Signed<Ask>,
+        acknowledgement: Signed<AskAcknowledgement>,
+    ) {
         let accepted = CoordinatorMessage::AskAccepted {
             model: ask.record.model.clone(),
             sequence: ask.record.sequence,
-            book_head: Hash32::ZERO,
+            acknowledgement,
             input_weight: 1,
             output_weight: 3,
         };
         self.control(&[accepted]).await;
-        ask
     }
 
     pub(crate) async fn next_root(&mut self) -> (Signed<ProofRoot>, Vec<Hash32>) {

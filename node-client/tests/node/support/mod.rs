@@ -3,6 +3,7 @@
 pub(crate) mod chain;
 pub(crate) mod coordinator;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pinaivu_node_client::clock::SystemClock;
@@ -79,6 +80,11 @@ impl World {
     pub(crate) fn foundations(&self) -> Foundations {
         let chain = Arc::clone(&self.chain) as _;
         Foundations { chain, clock: Arc::new(SystemClock), nitro_root: None }
+    }
+
+    /// Where the node keeps its data.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     pub(crate) async fn start(&self) -> Node {
