@@ -234,7 +234,12 @@ fn parse(bytes: &[u8]) -> Option<Bundle> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::integer_division,
+        reason = "tests"
+    )]
 
     use super::*;
 
