@@ -105,6 +105,8 @@ macro_rules! targets {
 targets! {
     receipt: "receipt",
     ask: "ask",
+    acknowledgement: "acknowledgement",
+    book: "book",
     ticket: "ticket",
     proof: "proof",
     tunnel: "tunnel",
