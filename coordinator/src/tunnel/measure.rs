@@ -10,15 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pinaivu_auction::{Measurements, Rating, Reference, Standing, quality_factor};
+use pinaivu_auction::{Measured as Line, Measurements, Reference, Standing};
 use pinaivu_protocol::ids::NodeId;
 use pinaivu_protocol::units::{TokenCount, UnixMillis};
 
 /// How many requests of one node and model count.
 const WINDOW: usize = 64;
-
-/// How long after its last success a node's ask may set somebody else's price.
-const RECENT_SERVICE_MILLIS: u64 = 10 * 60 * 1000;
 
 /// One request that ended in a way the node answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,23 +126,30 @@ impl Measured {
         })
     }
 
-    /// The standings that have changed since the last call. `load` gives a node's requests in flight
-    /// and its capacity.
+    /// What was measured where it changes a standing since the last call. `load` gives a node's requests in
+    /// flight and its capacity.
     #[must_use]
-    pub(super) fn changed_ratings(
+    pub(super) fn changed(
         &self,
         now: UnixMillis,
         load: impl Fn(&NodeId) -> (u32, u32),
-    ) -> Vec<Rating> {
+    ) -> Vec<Line> {
         let mut changed = Vec::new();
         for (model, nodes) in self.histories.lock().iter_mut() {
             let reference = reference(nodes.values());
             for (node, history) in nodes {
                 let (in_flight, capacity) = load(node);
-                let standing = history.rate(&reference, in_flight, capacity, now);
+                let line = Line {
+                    node: *node,
+                    model: model.to_string(),
+                    measurements: history.measurements(&reference, in_flight, capacity),
+                    reference,
+                    last_served: history.last_success,
+                };
+                let standing = line.standing(now);
                 if standing != history.standing {
                     history.standing = standing;
-                    changed.push(Rating { node: *node, model: model.to_string(), standing });
+                    changed.push(line);
                 }
             }
         }
@@ -154,15 +158,9 @@ impl Measured {
 }
 
 impl History {
-    fn rate(
-        &self,
-        reference: &Reference,
-        in_flight: u32,
-        capacity: u32,
-        now: UnixMillis,
-    ) -> Standing {
+    fn measurements(&self, reference: &Reference, in_flight: u32, capacity: u32) -> Measurements {
         let failed = self.samples.iter().filter(|sample| **sample == Sample::Failed).count();
-        let measured = Measurements {
+        Measurements {
             requests: count(self.samples.len()),
             failed: count(failed),
             first_byte_millis: median(self.samples.iter().filter_map(first_byte_millis))
@@ -172,12 +170,6 @@ impl History {
                 .unwrap_or(reference.millitokens_per_second),
             in_flight,
             capacity,
-        };
-        Standing {
-            quality: quality_factor(&measured, reference),
-            recent_service: self
-                .last_success
-                .is_some_and(|last| now.saturating_sub(last) < UnixMillis(RECENT_SERVICE_MILLIS)),
         }
     }
 }
@@ -233,7 +225,7 @@ fn count(number: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use pinaivu_auction::QualityFactor;
+    use pinaivu_auction::{QualityFactor, RECENT_SERVICE};
 
     use super::*;
 
@@ -274,15 +266,20 @@ mod tests {
         for _ in 0..10 {
             measured.record(node(1), MODEL, served(5_000), NOW);
         }
-        let ratings = measured.changed_ratings(NOW, idle);
+        let lines = measured.changed(NOW, idle);
         assert_eq!(
-            ratings,
-            [Rating {
-                node: node(1),
-                model: MODEL.into(),
-                standing: Standing { quality: QualityFactor::NEUTRAL, recent_service: true },
-            }]
+            lines.iter().map(|line| (line.node, line.model.as_str())).collect::<Vec<_>>(),
+            [(node(1), MODEL)]
         );
+        let neutral = Standing { quality: QualityFactor::NEUTRAL, recent_service: true };
+        assert_eq!(lines[0].standing(NOW), neutral);
+        // Everything that the standing follows from is in the line.
+        let line = &lines[0];
+        assert_eq!((line.measurements.requests, line.measurements.failed), (10, 0));
+        assert_eq!(line.measurements.first_byte_millis, 5_000);
+        assert_eq!(line.reference.first_byte_millis, 5_000);
+        assert_eq!((line.measurements.in_flight, line.measurements.capacity), (0, 8));
+        assert_eq!(line.last_served, Some(NOW));
     }
 
     #[test]
@@ -292,10 +289,9 @@ mod tests {
             measured.record(node(1), MODEL, served(100), NOW);
             measured.record(node(2), MODEL, served(400), NOW);
         }
-        let ratings = measured.changed_ratings(NOW, idle);
-        let quality = |id| {
-            ratings.iter().find(|rating| rating.node == id).map(|rating| rating.standing.quality)
-        };
+        let ratings = measured.changed(NOW, idle);
+        let quality =
+            |id| ratings.iter().find(|line| line.node == id).map(|line| line.standing(NOW).quality);
         assert!(quality(node(1)) < quality(node(2)), "{ratings:?}");
     }
 
@@ -305,9 +301,9 @@ mod tests {
         for _ in 0..5 {
             measured.record(node(1), MODEL, Sample::Failed, NOW);
         }
-        let ratings = measured.changed_ratings(NOW, idle);
-        assert!(ratings.iter().all(|rating| rating.standing.quality > QualityFactor::NEUTRAL));
-        assert!(ratings.iter().all(|rating| !rating.standing.recent_service));
+        let ratings = measured.changed(NOW, idle);
+        assert!(ratings.iter().all(|line| line.standing(NOW).quality > QualityFactor::NEUTRAL));
+        assert!(ratings.iter().all(|line| !line.standing(NOW).recent_service));
     }
 
     #[test]
@@ -338,17 +334,20 @@ mod tests {
     fn unchanged_standing_is_not_reported_again() {
         let measured = Measured::default();
         measured.record(node(1), MODEL, served(100), NOW);
-        assert_eq!(measured.changed_ratings(NOW, idle).len(), 1);
-        assert_eq!(measured.changed_ratings(NOW, idle), []);
+        assert_eq!(measured.changed(NOW, idle).len(), 1);
+        assert_eq!(measured.changed(NOW, idle), []);
     }
 
     #[test]
     fn service_long_ago_is_not_recent() {
         let measured = Measured::default();
         measured.record(node(1), MODEL, served(100), NOW);
-        assert_eq!(measured.changed_ratings(NOW, idle).len(), 1);
-        let later = UnixMillis(NOW.0 + RECENT_SERVICE_MILLIS);
-        let ratings = measured.changed_ratings(later, idle);
-        assert_eq!(ratings.iter().map(|r| r.standing.recent_service).collect::<Vec<_>>(), [false]);
+        assert_eq!(measured.changed(NOW, idle).len(), 1);
+        let later = UnixMillis(NOW.0 + RECENT_SERVICE.0);
+        let ratings = measured.changed(later, idle);
+        assert_eq!(
+            ratings.iter().map(|r| r.standing(later).recent_service).collect::<Vec<_>>(),
+            [false]
+        );
     }
 }

@@ -312,14 +312,14 @@ impl Nodes {
     /// Carries what was measured since the last call into the book, and takes expired asks out.
     pub fn refresh_book(&self) {
         let now = self.clock.now();
-        let ratings = self.measured.changed_ratings(now, |node| {
+        let measured = self.measured.changed(now, |node| {
             self.live.get(node).map_or((0, 0), |live| {
                 (self.occupancy.in_flight(live.slot), self.occupancy.capacity(live.slot))
             })
         });
         self.book.update(|book| {
-            if !ratings.is_empty() {
-                book.rate(&ratings);
+            if !measured.is_empty() {
+                book.measure(now, &measured);
             }
             book.expire(now);
         });

@@ -14,7 +14,7 @@ use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
 use pinaivu_protocol::signed::{Signable, Signed};
 use pinaivu_protocol::units::UnixMillis;
 
-use crate::entry::{BookEntry, NodeFacts, Rating, Standing, Weights, next_head};
+use crate::entry::{BookEntry, Measured, NodeFacts, Rating, Standing, Weights, next_head};
 use crate::outcome::{
     AskEffect, AskRefused, BookError, MAX_MODELS, MAX_MODELS_PER_NODE, ReplayError, Update,
 };
@@ -112,6 +112,17 @@ impl OrderBook {
                 BookEntry::NodeRemoved { node } => book.remove_node(&node),
                 BookEntry::Rated { ratings } => book.rate(&ratings),
                 BookEntry::Expired { at } => book.expire(at),
+                BookEntry::Measured { at, measured } => {
+                    let update = book.measure(at, &measured);
+                    // It must say nothing that changes nothing: each of its lines is held against receipts.
+                    let whole = BookEntry::Measured { at, measured };
+                    match update {
+                        Some(update) if update.entry != whole.encode() => {
+                            return Err(ReplayError::Idle(number));
+                        }
+                        update => update,
+                    }
+                }
             };
             if update.is_none() {
                 return Err(ReplayError::Idle(number));
@@ -357,20 +368,52 @@ impl OrderBook {
             .into_iter()
             .map(|((node, model), standing)| Rating { node, model: model.to_owned(), standing })
             .collect();
-        let models = Arc::make_mut(&mut self.models);
-        for rating in &ratings {
-            let Some((name, _)) = models.get_key_value(rating.model.as_str()) else { continue };
-            let name = Arc::clone(name);
-            let Some(member) = self.members.get_mut(&rating.node) else { continue };
-            let record = member.records.entry(Arc::clone(&name)).or_default();
-            record.standing = rating.standing;
-            if record.stands
-                && let Some(book) = models.get_mut(&name)
-            {
-                Arc::make_mut(book).set_standing(member.slot, rating.standing);
-            }
+        for Rating { node, model, standing } in &ratings {
+            self.set_standing(node, model, *standing);
         }
         Some(self.chain(&BookEntry::Rated { ratings }))
+    }
+
+    /// Sets the standings that follow from what was measured at `at`. What changes no standing is left out,
+    /// as are nodes never admitted and models not listed; of several lines for one node and model the last
+    /// counts. Nothing happens when nothing remains.
+    pub fn measure(&mut self, at: UnixMillis, measured: &[Measured]) -> Option<Update> {
+        let mut changed: BTreeMap<(NodeId, &str), &Measured> = BTreeMap::new();
+        for one in measured {
+            let key = (one.node, one.model.as_str());
+            let Some(member) = self.members.get(&one.node) else { continue };
+            if !self.models.contains_key(one.model.as_str()) {
+                continue;
+            }
+            let now = member.records.get(one.model.as_str()).map(|record| record.standing);
+            if now.unwrap_or_default() == one.standing(at) {
+                changed.remove(&key);
+            } else {
+                changed.insert(key, one);
+            }
+        }
+        if changed.is_empty() {
+            return None;
+        }
+        let measured: Vec<Measured> = changed.into_values().cloned().collect();
+        for one in &measured {
+            self.set_standing(&one.node, &one.model, one.standing(at));
+        }
+        Some(self.chain(&BookEntry::Measured { at, measured }))
+    }
+
+    fn set_standing(&mut self, node: &NodeId, model: &str, standing: Standing) {
+        let models = Arc::make_mut(&mut self.models);
+        let Some((name, _)) = models.get_key_value(model) else { return };
+        let name = Arc::clone(name);
+        let Some(member) = self.members.get_mut(node) else { return };
+        let record = member.records.entry(Arc::clone(&name)).or_default();
+        record.standing = standing;
+        if record.stands
+            && let Some(book) = models.get_mut(&name)
+        {
+            Arc::make_mut(book).set_standing(member.slot, standing);
+        }
     }
 
     /// Takes out every ask that ended at or before `now`. Clearings leave expired asks out anyway;

@@ -11,7 +11,7 @@ use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey};
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::UnixMillis;
 
-use crate::quality::QualityFactor;
+use crate::quality::{Measurements, QualityFactor, Reference, quality_factor};
 
 /// How a model's tokens count, so that an ask is one number: the price of one million *weighted*
 /// tokens, `input × input_weight + output × output_weight`.
@@ -60,6 +60,38 @@ pub struct Rating {
     pub standing: Standing,
 }
 
+/// How long after a node last served a model its ask may set somebody else's price.
+pub const RECENT_SERVICE: UnixMillis = UnixMillis(10 * 60 * 1000);
+
+/// What was measured of one node for one model, from which its standing follows.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Measured {
+    /// Of which node.
+    pub node: NodeId,
+    /// For which model.
+    pub model: String,
+    /// Its own.
+    pub measurements: Measurements,
+    /// Those of all nodes of the model, which it is compared with.
+    pub reference: Reference,
+    /// When it last served the model; nothing when it has not since the book began. A receipt from about
+    /// then shows it.
+    pub last_served: Option<UnixMillis>,
+}
+
+impl Measured {
+    /// The standing at a time, by [`quality_factor`] and [`RECENT_SERVICE`].
+    #[must_use]
+    pub fn standing(&self, at: UnixMillis) -> Standing {
+        Standing {
+            quality: quality_factor(&self.measurements, &self.reference),
+            recent_service: self
+                .last_served
+                .is_some_and(|last| at.saturating_sub(last) < RECENT_SERVICE),
+        }
+    }
+}
+
 /// One change of the book.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = true)]
@@ -102,7 +134,8 @@ pub enum BookEntry {
         /// Which node.
         node: NodeId,
     } = 4,
-    /// Measured standings changed.
+    /// Standings changed, without what they follow from. Coordinators write [`Self::Measured`]; this is read
+    /// in books from before it.
     Rated {
         /// Only the changed ones.
         ratings: Vec<Rating>,
@@ -112,6 +145,13 @@ pub enum BookEntry {
         /// When.
         at: UnixMillis,
     } = 6,
+    /// Nodes were measured, and their standings changed.
+    Measured {
+        /// When.
+        at: UnixMillis,
+        /// Only those whose standing changes by it.
+        measured: Vec<Measured>,
+    } = 7,
 }
 
 impl BookEntry {

@@ -35,6 +35,7 @@ mod passed_over;
 mod price;
 mod quality;
 mod ranking;
+mod service;
 mod shared;
 mod snapshot;
 mod terms;
@@ -45,12 +46,15 @@ pub use clearing::{
     Candidate, Clearing, Exclusion, ExclusionCounts, MAX_RANKED, NoWinner, NoWinnerCause, Request,
     Verdict, WarmNode, clear, explain,
 };
-pub use entry::{BookEntry, NodeFacts, Rating, Standing, Weights, next_head};
+pub use entry::{
+    BookEntry, Measured, NodeFacts, RECENT_SERVICE, Rating, Standing, Weights, next_head,
+};
 pub use occupancy::{Availability, BusyNodes, Everyone, Occupancy, Seat};
 pub use outcome::{AskEffect, AskRefused, BookError, ReplayError, Update};
 pub use passed_over::{Case, CaseError, Finding, MOMENT, examine};
 pub use price::{CLEARING_CAP, clearing_price, critical_price};
 pub use quality::{Measurements, QualityFactor, Reference, quality_factor};
+pub use service::{FalseService, RECEIPT_DELAY, Service, ServiceReport};
 pub use shared::{Journal, SharedBook};
 pub use snapshot::{MAX_NODES, ModelBook, ModelSummary, NodeSlot, Offer, Snapshot};
 pub use terms::{Order, Terms, Wish};

@@ -1,7 +1,8 @@
 //! From measurements to the factor that multiplies a node's cost in the ranking.
 //!
-//! The formula is public so that a node can tell why it was ranked where it was. Its inputs are the
-//! coordinator's own measurements; they remain its word (see `docs/trust.md`). Quality moves the
+//! The formula is public and its inputs stand in the book, so that everybody computes the factor and nobody
+//! has to believe it. The inputs are the coordinator's own measurements: that a node served, and when, its
+//! receipts show; how fast it was remains the coordinator's word (see `docs/trust.md`). Quality moves the
 //! ranking within bounds and never what a token costs: a node is paid its clearing price.
 
 use std::io;
@@ -54,7 +55,7 @@ impl BorshDeserialize for QualityFactor {
 }
 
 /// What a model is expected to do, the same for every node that offers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Reference {
     /// Expected time from dispatch to the first byte of the answer, in milliseconds; 0 counts as 1.
     pub first_byte_millis: u32,
@@ -63,7 +64,7 @@ pub struct Reference {
 }
 
 /// What was measured of one node for one model over a recent window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Measurements {
     /// Requests that reached an end the node is answerable for, `failed` included. Requests pinned to
     /// the node do not count.

@@ -6,7 +6,8 @@
 import { decode } from "./borsh.ts";
 import { concat, FormatError, fromBase58, fromHex, toHex, utf8 } from "./bytes.ts";
 import { hashOf, sha256, tagged, verifySignature } from "./hash.ts";
-import { Ask, BookEntry, TAGS } from "./records.ts";
+import { standingOf } from "./quality.ts";
+import { Ask, BookEntry, type Measured, TAGS } from "./records.ts";
 
 const MAX_MODELS = 1_024;
 const MAX_MODELS_PER_NODE = 128;
@@ -32,7 +33,7 @@ export interface Offer {
   readonly slot: number;
   readonly payout_owner: string;
   readonly ask: Ask;
-  /** Basis points; lower is better. The coordinator's measurement. */
+  /** Basis points; lower is better. Computed from the coordinator's measurements. */
   readonly quality: number;
   readonly recent_service: boolean;
 }
@@ -157,6 +158,8 @@ export class Book {
       }
       case "rated":
         return this.#rate(entry.value.ratings, refuse);
+      case "measured":
+        return this.#measure(entry.value.measured, entry.value.at, refuse);
       case "expired": {
         const standing = [...this.#members.values()].flatMap(({ offerings }) => [...offerings.values()]);
         const ended = standing.filter(({ stands }) => stands && stands.ask.expires <= entry.value.at);
@@ -235,6 +238,26 @@ export class Book {
       changed = true;
     }
     if (!changed) refuse("changes nothing");
+  }
+
+  /** Each line changes a standing, and they are in the order of node and model. */
+  #measure(measured: readonly Measured[], at: bigint, refuse: (why: string) => never): void {
+    if (measured.length === 0) refuse("changes nothing");
+    let before: string | null = null;
+    for (const line of measured) {
+      const place = toHex(concat(fromBase58(line.node, 32), utf8(line.model)));
+      if (before !== null && place <= before) refuse("measurements out of order");
+      before = place;
+      const member = this.#members.get(line.node);
+      if (!member || !this.#models.has(line.model)) return refuse("changes nothing");
+      const offering = member.offerings.get(line.model) ?? newcomer();
+      const standing = standingOf(line, at);
+      const { quality, recent_service } = offering.standing;
+      if (standing.quality === quality && standing.recent_service === recent_service)
+        refuse("changes nothing");
+      offering.standing = standing;
+      member.offerings.set(line.model, offering);
+    }
   }
 }
 

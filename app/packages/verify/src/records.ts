@@ -150,6 +150,23 @@ export type ReceiptBody = Of<typeof ReceiptBody>;
 export const Hello = record({ deployment: hash, coordinator: address, binding: hash, now: u64 });
 export type Hello = Of<typeof Hello>;
 
+/** What was measured of one node for one model. */
+export const Measured = record({
+  node: address,
+  model: string,
+  measurements: record({
+    requests: u32,
+    failed: u32,
+    first_byte_millis: u32,
+    millitokens_per_second: u32,
+    in_flight: u32,
+    capacity: u32,
+  }),
+  reference: record({ first_byte_millis: u32, millitokens_per_second: u32 }),
+  last_served: option(u64),
+});
+export type Measured = Of<typeof Measured>;
+
 /** Every change of a coordinator's order book (docs/protocol.md, section 14). */
 export const BookEntry = union({
   opened: record({ deployment: hash, coordinator: address, previous: hash, at: u64 }),
@@ -161,6 +178,7 @@ export const BookEntry = union({
     ratings: list(record({ node: address, model: string, quality: u16, recent_service: bool })),
   }),
   expired: record({ at: u64 }),
+  measured: record({ at: u64, measured: list(Measured) }),
 });
 export type BookEntry = Of<typeof BookEntry>;
 

@@ -2,8 +2,8 @@
 
 use borsh::BorshDeserialize;
 use pinaivu_auction::{
-    AskEffect, AskRefused, BookEntry, BookError, NodeFacts, OrderBook, QualityFactor, Rating,
-    ReplayError, Standing, Weights, next_head,
+    AskEffect, AskRefused, BookEntry, BookError, Measured, NodeFacts, OrderBook, QualityFactor,
+    RECENT_SERVICE, Rating, ReplayError, Standing, Weights, next_head, quality_factor,
 };
 use pinaivu_protocol::ask::{Ask, Features};
 use pinaivu_protocol::hash::{Hash32, tagged};
@@ -355,5 +355,61 @@ fn quality_out_of_bounds_cannot_be_decoded() {
     for (bps, is_quality) in [(4_999, false), (5_000, true), (20_000, true), (20_001, false)] {
         let decoded = QualityFactor::try_from_slice(&u16::to_le_bytes(bps));
         assert_eq!(decoded.is_ok(), is_quality, "{bps}");
+    }
+}
+
+#[test]
+fn standing_follows_from_the_measurements_in_the_book_and_replays() {
+    let mut market = Market::of(&[Seller::new(1, 100), Seller::new(2, 105)]);
+    let at = UnixMillis(NOW.0 + RECENT_SERVICE.0);
+    let (slow, stale) = (measured(1, 400, at), measured(2, 100, NOW));
+    // In the order of nodes and models, whatever order they come in.
+    let update = market.measure(at, &[stale.clone(), slow.clone()]).unwrap();
+    let entry = BookEntry::Measured { at, measured: vec![slow.clone(), stale.clone()] };
+    assert_eq!(BookEntry::decode(&update.entry).unwrap(), entry);
+    let quality = quality_factor(&slow.measurements, &slow.reference);
+    assert!(quality > QualityFactor::NEUTRAL);
+    let standings = |book: &OrderBook| {
+        let snapshot = book.snapshot();
+        let offers = snapshot.model(MODEL).unwrap().offers().map(|offer| offer.standing);
+        offers.collect::<Vec<_>>()
+    };
+    let expected = [
+        Standing { quality, recent_service: true },
+        Standing { quality: QualityFactor::NEUTRAL, recent_service: false },
+    ];
+    assert_eq!(standings(&market.book), expected);
+    let replayed = OrderBook::replay(market.decoded()).unwrap();
+    assert_eq!((standings(&replayed), replayed.head()), (expected.to_vec(), market.book.head()));
+
+    // What changes no standing is not said again, nor what concerns nobody.
+    assert_eq!(market.measure(at, &[slow.clone()]), None);
+    let mut unknown = measured(9, 400, at);
+    assert_eq!(market.measure(at, &[unknown.clone()]), None);
+    unknown.node = slow.node;
+    unknown.model = "unlisted".to_owned();
+    assert_eq!(market.measure(at, &[unknown]), None);
+}
+
+#[test]
+fn replay_refuses_measurements_that_a_book_would_not_have_written() {
+    let market = Market::of(&[Seller::new(1, 100), Seller::new(2, 105)]);
+    let version = market.book.version() + 1;
+    let (one, two) = (measured(1, 400, NOW), measured(2, 400, NOW));
+    let unchanged = Measured { node: one.node, ..measured(1, 100, NOW) };
+    let replayed = |measured: Vec<Measured>| {
+        let mut entries = market.decoded();
+        entries.push(BookEntry::Measured { at: NOW, measured });
+        OrderBook::replay(entries).map(|book| book.version())
+    };
+    assert_eq!(replayed(vec![one.clone(), two.clone()]), Ok(version));
+    for idle in [
+        vec![],
+        vec![unchanged.clone()],
+        vec![unchanged, two.clone()],
+        vec![two.clone(), one.clone()],
+        vec![one.clone(), one],
+    ] {
+        assert_eq!(replayed(idle), Err(ReplayError::Idle(version)));
     }
 }

@@ -3,10 +3,14 @@
 
 mod book;
 mod clearing;
+#[path = "../../examples/lies/lies.rs"]
+mod lies;
 mod market;
 mod occupancy;
 mod passed_over;
 mod properties;
 mod quality;
+mod service;
 mod shared;
 mod vectors;
+mod word;

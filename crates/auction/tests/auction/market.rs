@@ -2,8 +2,8 @@
 
 use borsh::BorshDeserialize;
 use pinaivu_auction::{
-    AskEffect, AskRefused, BookEntry, NodeFacts, OrderBook, QualityFactor, Rating, Request,
-    Standing, Update, Weights,
+    AskEffect, AskRefused, BookEntry, Measured, Measurements, NodeFacts, OrderBook, QualityFactor,
+    Rating, Reference, Request, Standing, Update, Weights,
 };
 use pinaivu_protocol::ask::{Ask, Features};
 use pinaivu_protocol::hash::Hash32;
@@ -67,6 +67,17 @@ pub(crate) fn request(id: u8) -> Request<'static> {
         pinned: None,
         warm: &[],
         now: NOW,
+    }
+}
+
+/// A node that gave its first bytes after so long, where others need 100 ms, and last served then.
+pub(crate) fn measured(number: u16, first_byte_millis: u32, last_served: UnixMillis) -> Measured {
+    Measured {
+        node: node(number),
+        model: MODEL.to_owned(),
+        measurements: Measurements { requests: 64, first_byte_millis, ..Measurements::default() },
+        reference: Reference { first_byte_millis: 100, millitokens_per_second: 50_000 },
+        last_served: Some(last_served),
     }
 }
 
@@ -135,6 +146,11 @@ impl Market {
     pub(crate) fn rate(&mut self, number: u16, standing: Standing) -> Option<Update> {
         let model = MODEL.to_owned();
         let update = self.book.rate(&[Rating { node: node(number), model, standing }]);
+        self.keep(update)
+    }
+
+    pub(crate) fn measure(&mut self, at: UnixMillis, measured: &[Measured]) -> Option<Update> {
+        let update = self.book.measure(at, measured);
         self.keep(update)
     }
 

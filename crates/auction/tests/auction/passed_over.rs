@@ -1,108 +1,16 @@
 //! An acknowledged ask against receipts of honest coordinators and of coordinators that lie.
 
-use pinaivu_auction::{
-    Case, CaseError, Clearing, Exclusion, Finding, MOMENT, Terms, Wish, examine, next_head,
-};
+use pinaivu_auction::{Case, CaseError, Clearing, Exclusion, Finding, MOMENT, Terms, examine};
 use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{NodeId, PublicKey, Segment};
-use pinaivu_protocol::proof::Outcome;
-use pinaivu_protocol::receipt::{OwnerCommitments, Receipt, ReceiptBody, ReceiptHead, fee_floor};
-use pinaivu_protocol::signed::{SignatureError, Signed, SigningKey};
-use pinaivu_protocol::units::{Bps, FineAmount, TokenCount, UnixMillis};
+use pinaivu_protocol::receipt::{Receipt, ReceiptHead};
+use pinaivu_protocol::signed::{SignatureError, Signed};
+use pinaivu_protocol::units::UnixMillis;
 
-use super::market::{COORDINATOR, DEPLOYMENT, Market, NOW, Seller, ask, key, node, request};
-
-fn coordinator() -> SigningKey {
-    key(u16::MAX)
-}
-
-fn keys() -> [PublicKey; 1] {
-    [coordinator().public()]
-}
-
-fn heads(entries: &[Vec<u8>]) -> Vec<Hash32> {
-    let heads = entries.iter().scan(Hash32::ZERO, |head, entry| {
-        *head = next_head(head, entry);
-        Some(*head)
-    });
-    heads.collect()
-}
-
-/// The coordinator's word that `ask` is the newest in the book as it is.
-fn acknowledged(entries: &[Vec<u8>], ask: &Ask) -> Signed<AskAcknowledgement> {
-    let heads = heads(entries);
-    coordinator().sign(AskAcknowledgement {
-        deployment: DEPLOYMENT,
-        coordinator: COORDINATOR,
-        node: ask.node,
-        ask: ask.hash(),
-        book: heads[0],
-        version: heads.len() as u64,
-        head: *heads.last().unwrap(),
-        at: NOW,
-    })
-}
-
-/// Clears a request as the book says, but for nodes that the coordinator keeps out.
-fn clear(market: &Market, kept_out: &[NodeId], busy: &[u32]) -> (Terms, Clearing) {
-    let asked = pinaivu_auction::Request { excluded: kept_out, ..request(1) };
-    let slots: Vec<_> = busy.iter().map(|slot| pinaivu_auction::NodeSlot(*slot)).collect();
-    let clearing = pinaivu_auction::clear(
-        &market.book.snapshot(),
-        &asked,
-        &pinaivu_auction::BusyNodes(&slots),
-    );
-    let clearing = clearing.unwrap();
-    (Terms::of(&asked, &clearing, Wish::default()), clearing)
-}
-
-/// The receipt when the one at `rank` served.
-fn receipt(clearing: &Clearing, rank: usize) -> Receipt {
-    let candidate = &clearing.ranked()[rank];
-    let tokens = TokenCount(10);
-    let amount = candidate.tariff.amount(tokens, tokens);
-    let body = ReceiptBody {
-        model: request(1).model.to_owned(),
-        ticket: Hash32::ZERO,
-        request_commitment: Hash32::ZERO,
-        response_commitment: Hash32::ZERO,
-        input_tokens: tokens,
-        output_tokens: tokens,
-        tariff: candidate.tariff,
-        amount,
-        fee: fee_floor(amount, Bps(100)).unwrap(),
-        fee_rate: Bps(100),
-        outcome: Outcome::Completed,
-        auction: clearing.digest(candidate),
-        owner: OwnerCommitments {
-            escrow: Hash32::ZERO,
-            allowance: Hash32::ZERO,
-            cumulative: Hash32::ZERO,
-        },
-        statement: None,
-        attestation: None,
-        created: NOW,
-    };
-    let head = ReceiptHead {
-        deployment: DEPLOYMENT,
-        coordinator: COORDINATOR,
-        epoch: 0,
-        index: 0,
-        request: request(1).id,
-        segment: Segment(0),
-        node: candidate.node,
-        node_cumulative: FineAmount(0),
-        body: body.hash(),
-    };
-    Receipt { head: coordinator().sign(head), body }
-}
-
-/// Three nodes; the first asks least.
-fn market() -> Market {
-    Market::of(&[Seller::new(1, 100), Seller::new(2, 105), Seller::new(3, 108)])
-}
+use super::lies::{LIES, Story, market, word_for};
+use super::market::{Market, NOW, Seller, ask, key, node};
+use super::word::{acknowledged, clear, coordinator, heads, keys, receipt};
 
 fn found(
     acknowledgement: &Signed<AskAcknowledgement>,
@@ -252,6 +160,20 @@ fn coordinator_that_clears_from_an_old_book_says_so_itself() {
     let finding = found(&word, &old.entries, &(terms, clearing), 0).unwrap();
     assert_eq!(finding, Finding::Stale { used });
     assert!(finding.is_passed_over() && !finding.is_contradiction());
+}
+
+#[test]
+fn every_lie_of_the_example_is_found_and_honest_auctions_accuse_nobody() {
+    for lie in LIES {
+        let finding = (lie.tell)().finding();
+        assert!(lie.is_shown_by(finding), "{}: {finding:?}", lie.name);
+    }
+    let market = market();
+    for number in 1..=3 {
+        let outcome = clear(&market, &[], &[]);
+        let finding = Story::of(word_for(&market, number), &market, outcome).finding();
+        assert!(!finding.is_passed_over(), "{finding:?}");
+    }
 }
 
 #[test]

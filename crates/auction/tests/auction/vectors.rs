@@ -3,14 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use pinaivu_auction::{Clearing, NoWinner, Order, Terms, Wish, next_head};
+use pinaivu_auction::{
+    Clearing, Measured, Measurements, NoWinner, Order, Reference, Terms, Wish, next_head,
+};
 use pinaivu_protocol::ask::Features;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::units::{TokenCount, TokenPrice, UnixMillis};
 use serde_json::{Value, json};
 
-use crate::market::{LATER, MODEL, Market, NOW, Seller, ask, key, node};
+use crate::market::{LATER, MODEL, Market, NOW, Seller, ask, key, measured, node};
 
 fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/auction.json")
@@ -67,6 +69,42 @@ fn crowded() -> Market {
         })
         .collect();
     Market::of(&sellers)
+}
+
+/// A book whose standings follow from measurements, each term of the factor moved and out of its bounds.
+fn judged() -> Market {
+    let sellers: Vec<Seller> = (1..=9).map(|number| Seller::new(number, 100_000)).collect();
+    let mut market = Market::of(&sellers);
+    let reference = Reference { first_byte_millis: 150, millitokens_per_second: 40_000 };
+    let quiet = Measurements { requests: 64, ..Measurements::default() };
+    let all = [
+        Measurements { first_byte_millis: 90, ..quiet },
+        Measurements { first_byte_millis: 4_000, ..quiet },
+        Measurements { millitokens_per_second: 90_001, ..quiet },
+        Measurements { millitokens_per_second: 7, ..quiet },
+        Measurements { failed: 3, ..quiet },
+        Measurements { failed: 64, ..quiet },
+        Measurements { in_flight: 5, capacity: 7, ..quiet },
+        Measurements {
+            requests: u32::MAX,
+            failed: u32::MAX,
+            first_byte_millis: u32::MAX,
+            millitokens_per_second: 1,
+            in_flight: u32::MAX,
+            capacity: 1,
+        },
+    ];
+    let lines = (1_u16..).zip(all).map(|(number, measurements)| Measured {
+        measurements,
+        reference,
+        last_served: (number % 3 != 0).then_some(UnixMillis(NOW.0 - u64::from(number))),
+        ..measured(number, 0, NOW)
+    });
+    market.measure(NOW, &lines.collect::<Vec<_>>()).unwrap();
+    let nothing = Reference { first_byte_millis: 0, millitokens_per_second: 0 };
+    let late = Measured { reference: nothing, ..measured(9, 3, UnixMillis(0)) };
+    market.measure(NOW, &[late]).unwrap();
+    market
 }
 
 fn candidates(clearing: &Clearing) -> Vec<Value> {
@@ -160,9 +198,15 @@ fn vectors() -> Value {
         case(&crowded, "ties by hash, one way", &terms(9)),
         case(&crowded, "ties by hash, another way", &terms(10)),
     ];
+    let judged = judged();
+    let measured = [case(&judged, "by measured quality", &terms(12))];
     json!({
         "about": "Order books as they are published, entry by entry, and what clearings of them come to. Bytes are hexadecimal, prices and scores decimal strings. `entries` are borsh of BookEntry, `terms` of Terms; `head` is that after the last entry.",
-        "books": [book("eventful", &eventful, &cases), book("crowded", &crowded, &crowd)],
+        "books": [
+            book("eventful", &eventful, &cases),
+            book("crowded", &crowded, &crowd),
+            book("measured", &judged, &measured),
+        ],
     })
 }
 
