@@ -20,7 +20,7 @@ use pinaivu_protocol::units::UnixMillis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::checks::{Check, Checks};
+use crate::checks::{Check, Checks, Verdict};
 use crate::context::ContextArgs;
 use crate::network::{Network, chain_failure, get_json};
 use crate::output::{Failure, Printer};
@@ -34,6 +34,20 @@ pub(crate) struct AttestArgs {
     /// Its tunnel, host:port, whose certificate is looked at; what its account says unless given.
     #[arg(long, value_name = "HOST:PORT")]
     tunnel: Option<String>,
+    /// Do not look at the tunnel: that its certificate is the one vouched for is then not checked.
+    #[arg(long, conflicts_with = "tunnel")]
+    no_tunnel: bool,
+}
+
+/// Whether and where to look at the tunnel's certificate.
+#[derive(Clone, Copy, Debug)]
+enum Tunnel<'a> {
+    /// Here.
+    At(&'a str),
+    /// Where the account says.
+    OfAccount,
+    /// Nowhere.
+    Unlooked,
 }
 
 /// Which code to compute the measurement of.
@@ -117,6 +131,48 @@ pub(crate) async fn run(
         context.url.clone_from(&arguments.coordinator);
     }
     let network = Network::open(&context).await?;
+    let tunnel = match (&arguments.tunnel, arguments.no_tunnel) {
+        (Some(endpoint), _) => Tunnel::At(endpoint),
+        (None, false) => Tunnel::OfAccount,
+        (None, true) => Tunnel::Unlooked,
+    };
+    let report = look(&network, tunnel).await?;
+    printer.result(&report, text(&report));
+    if report.attested {
+        Ok(())
+    } else {
+        Err(Failure::check("the coordinator is not attested").into())
+    }
+}
+
+/// Before money is entrusted: where the market lists the code that coordinators may run, this one has to
+/// show that it runs it, as nodes want to see it.
+pub(crate) async fn require(printer: Printer, network: &Network) -> anyhow::Result<()> {
+    let listed = network.chain.measurements(network.info.market, Commitment::Confirmed).await;
+    if listed.map_err(chain_failure)?.is_empty() {
+        return Ok(());
+    }
+    let report = look(network, Tunnel::OfAccount).await?;
+    if report.attested {
+        printer.step(format_args!("coordinator {} is attested", report.coordinator));
+        return Ok(());
+    }
+    let failed = report.checks.iter().find(|check| check.verdict == Verdict::Failed);
+    let why =
+        failed.map_or_else(String::new, |check| format!(": {} ({})", check.detail, check.name));
+    Err(Failure::check_with(
+        format!(
+            "the market lists the code that coordinators may run, and {} does not show that it runs \
+             it{why}",
+            report.coordinator
+        ),
+        "`pinaivu attest` shows every check; --unattested reserves all the same",
+    )
+    .into())
+}
+
+/// Asks and checks.
+async fn look(network: &Network, tunnel: Tunnel<'_>) -> anyhow::Result<Report> {
     let account = network.coordinator().await?;
     let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
     let listed = network.chain.measurements(account.market, Commitment::Confirmed).await;
@@ -127,7 +183,7 @@ pub(crate) async fn run(
     let url = format!("{}/v1/attestation?nonce={nonce}", network.url);
     let answer: Value = get_json(&network.http, &url).await?;
     let mut checks = Checks::default();
-    let tls_key = look_at_tunnel(&mut checks, &arguments, &account).await?;
+    let tls_key = look_at_tunnel(&mut checks, tunnel, &account).await?;
     let expected = Expected {
         deployment,
         coordinator: account.id,
@@ -148,32 +204,46 @@ pub(crate) async fn run(
             check(&mut checks, evidence, &configuration, &expected, account.measurement, &policy)
         }
     };
-    let attested = checks.hold();
-    let report = Report {
+    Ok(Report {
         coordinator: account.id.to_string(),
-        attested,
+        attested: checks.hold(),
         kind,
         measurement: measurement.map(|hash| hash.to_string()),
         configuration,
         checks: checks.into_list(),
-    };
-    printer.result(&report, text(&report));
-    if attested { Ok(()) } else { Err(Failure::check("the coordinator is not attested").into()) }
+    })
 }
 
-/// Which key the tunnel's certificate holds.
+/// Which key the tunnel's certificate holds. Who could keep us from looking could as well stand in front of
+/// it: where it cannot be seen, nothing is attested.
 async fn look_at_tunnel(
     checks: &mut Checks,
-    arguments: &AttestArgs,
+    tunnel: Tunnel<'_>,
     account: &Coordinator,
 ) -> anyhow::Result<Option<Hash32>> {
-    let endpoint = arguments.tunnel.as_deref().unwrap_or(&account.endpoint);
-    let endpoint: Endpoint = endpoint.parse()?;
+    const NAME: &str = "tunnel certificate";
+    let endpoint = match tunnel {
+        Tunnel::At(endpoint) => endpoint,
+        Tunnel::OfAccount => account.endpoint.as_str(),
+        Tunnel::Unlooked => {
+            checks.skip(NAME, "not looked at (--no-tunnel)");
+            return Ok(None);
+        }
+    };
     let tls = Arc::new(client_config(&HotKey::throwaway()?)?);
-    match seen_tls_key(&endpoint, &tls).await {
+    let seen = match endpoint.parse::<Endpoint>() {
+        Ok(endpoint) => seen_tls_key(&endpoint, &tls).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match seen {
         Ok(key) => Ok(Some(key)),
         Err(error) => {
-            checks.skip("tunnel certificate", format!("{error}; its key is not compared"));
+            checks.add(
+                NAME,
+                false,
+                "",
+                format!("{error}; --tunnel says where it is, --no-tunnel leaves it out"),
+            );
             Ok(None)
         }
     }

@@ -2,6 +2,7 @@
 //! became of a node's ask in it.
 
 mod passed_over;
+mod ratings;
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
@@ -9,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use pinaivu_auction::{BookEntry, Order, OrderBook, Terms, next_head};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::RequestId;
+use pinaivu_protocol::ids::{PublicKey, RequestId};
 use pinaivu_protocol::receipt::Receipt;
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +18,7 @@ use serde_json::json;
 use crate::context::ContextArgs;
 use crate::network::{Network, get_json};
 use crate::output::{Failure, Printer};
-use crate::receipt::{fetch, read};
+use crate::receipt::fetch;
 
 /// What to do with auctions.
 #[derive(Debug, Subcommand)]
@@ -26,10 +27,18 @@ pub(crate) enum AuctionCommand {
     ///
     /// The order book is rebuilt from its entries, signatures of asks included, and must have the head
     /// that the signed receipt names. What the clearing was asked (prompt length, limits, who was full)
-    /// is the coordinator's word.
+    /// is the coordinator's word, and so is how fast nodes were: their quality factors are computed from
+    /// the measurements in the book.
     Replay {
         /// The request's id.
         request: RequestId,
+        /// A key that the coordinator signed with before, where the chain has no record of it any more;
+        /// may be given more than once.
+        #[arg(long, value_name = "KEY")]
+        former_signer: Vec<PublicKey>,
+        /// Hold what the book says of nodes' service against the receipts too; reads the whole log.
+        #[arg(long)]
+        ratings: bool,
     },
     /// Say what became of a node's acknowledged ask in a request's clearing.
     ///
@@ -64,7 +73,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let network = Network::open(context).await?;
     match command {
-        AuctionCommand::Replay { request } => replay(printer, &network, request).await,
+        AuctionCommand::Replay { request, former_signer, ratings } => {
+            replay(printer, &network, request, &former_signer, ratings).await
+        }
         AuctionCommand::PassedOver(arguments) => {
             passed_over::run(printer, &network, &arguments).await
         }
@@ -74,6 +85,8 @@ pub(crate) async fn run(
 /// What a coordinator publishes of a request's auction. Nothing of it is checked.
 struct Published {
     receipt: Receipt,
+    /// The key that is said to have signed it.
+    signer: Option<PublicKey>,
     view: AuctionView,
     terms: Terms,
     /// The book's entries up to the version that the request was cleared from.
@@ -81,11 +94,9 @@ struct Published {
 }
 
 async fn published(network: &Network, request: RequestId) -> anyhow::Result<Published> {
-    let mut document = read(&fetch(network, &request.to_string(), None).await?)?;
-    if document.entries.is_empty() {
-        bail!("no receipt");
-    }
-    let receipt = document.entries.swap_remove(0).receipt;
+    let (_, document) = fetch(network, request, None).await?;
+    let entry = document.entries.into_iter().next().context("no receipt")?;
+    let (signer, receipt) = (entry.signer, entry.receipt);
     if receipt.body.auction.candidates == 0 {
         return Err(Failure::not_found(
             "this receipt was made from a proof after a crash; no auction is known",
@@ -98,26 +109,42 @@ async fn published(network: &Network, request: RequestId) -> anyhow::Result<Publ
     let terms = STANDARD.decode(&view.terms).ok().and_then(|bytes| Terms::decode(&bytes));
     let terms = terms.context("the coordinator's terms are not terms of a clearing")?;
     let entries = book(network, &view).await?;
-    Ok(Published { receipt, view, terms, entries })
+    Ok(Published { receipt, signer, view, terms, entries })
 }
 
-async fn replay(printer: &Printer, network: &Network, request: RequestId) -> anyhow::Result<()> {
+async fn replay(
+    printer: &Printer,
+    network: &Network,
+    request: RequestId,
+    former: &[PublicKey],
+    with_ratings: bool,
+) -> anyhow::Result<()> {
     let account = network.coordinator().await?;
-    let Published { receipt, view, terms, entries } = published(network, request).await?;
+    let Published { receipt, signer, view, terms, entries } = published(network, request).await?;
     let receipt = &receipt;
-    receipt
-        .verify(&account.signer)
-        .map_err(|error| Failure::check(format!("the receipt does not verify: {error}")))?;
+    let keys = network.signers(&account, signer, former).await?;
+    if !keys.iter().any(|key| receipt.verify(key).is_ok()) {
+        let error =
+            receipt.verify(&account.signer).err().map_or_else(String::new, |e| e.to_string());
+        return Err(Failure::check(format!("the receipt does not verify: {error}")).into());
+    }
     let mut head = Hash32::ZERO;
     let mut book = Vec::new();
     for bytes in &entries {
         head = next_head(&head, bytes);
         book.push(BookEntry::decode(bytes).context("an entry is not one of a book")?);
     }
+    let service = match with_ratings {
+        true => {
+            let epoch = receipt.head.record.epoch;
+            Some(ratings::check(*printer, network, &account, epoch, &book).await?)
+        }
+        false => None,
+    };
     let result = compare(receipt, &terms, book, head);
     match result {
         Ok(replayed) => {
-            let value = json!({
+            let mut value = json!({
                 "request_id": request.to_string(),
                 "verified": true,
                 "book": view.book,
@@ -131,7 +158,7 @@ async fn replay(printer: &Printer, network: &Network, request: RequestId) -> any
                 "winner": receipt.head.record.node,
                 "price": receipt.body.tariff.price,
             });
-            let text = format!(
+            let mut text = format!(
                 "the book has the {} entries that lead to the head in the receipt\n\
                  {} offers competed; node {} was number {} and is paid {}{}\nverified",
                 view.book_version,
@@ -146,25 +173,46 @@ async fn replay(printer: &Printer, network: &Network, request: RequestId) -> any
                         "\nthe client wanted the fastest first; how fast is the coordinator's word",
                 },
             );
+            let Some(service) = service else {
+                printer.result(&value, text);
+                return Ok(());
+            };
+            value["verified"] = json!(service.findings.is_empty());
+            value["service"] = ratings::document(&service);
+            text.push_str(&format!("\n{}", ratings::text(&service)));
             printer.result(&value, text);
-            Ok(())
+            match service.findings.first() {
+                None => Ok(()),
+                Some(finding) => Err(Failure::check(ratings::words(finding)).into()),
+            }
         }
         Err(why) => Err(Failure::check(why).into()),
     }
 }
 
+/// Longest book that is read: a coordinator begins a new one with each start.
+const MAX_BOOK_BYTES: usize = 1024 * 1024 * 1024;
+
 /// The entries up to the version that the request was cleared from, as they were published.
 async fn book(network: &Network, view: &AuctionView) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut entries = Vec::new();
+    let (mut entries, mut bytes) = (Vec::new(), 0_usize);
     let mut from = Some(1);
     while let Some(first) = from {
         let url = format!("{}/v1/book/{}?from={first}", network.url, view.book);
         let page: Page = get_json(&network.http, &url).await?;
+        if page.data.is_empty() || page.next.is_some_and(|next| next <= first) {
+            bail!("{url}: a page of the book leads nowhere");
+        }
         for PageEntry { entry } in &page.data {
             if entries.len() as u64 >= view.book_version {
                 return Ok(entries);
             }
-            entries.push(STANDARD.decode(entry).context("an entry is not base64")?);
+            let entry = STANDARD.decode(entry).context("an entry is not base64")?;
+            bytes = bytes.saturating_add(entry.len());
+            if bytes > MAX_BOOK_BYTES {
+                bail!("the book has more than {MAX_BOOK_BYTES} bytes up to there");
+            }
+            entries.push(entry);
         }
         from = page.next;
     }

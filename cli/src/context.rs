@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use pinaivu_protocol::ids::ProgramId;
+use pinaivu_protocol::ids::{CoordinatorId, ProgramId};
 use serde::Deserialize;
 
 use crate::output::Failure;
@@ -30,9 +30,14 @@ pub(crate) struct ContextArgs {
     /// Key file of the wallet that signs and pays (Solana's JSON format).
     #[arg(long, global = true, env = "PINAIVU_WALLET", value_name = "FILE")]
     pub wallet: Option<PathBuf>,
-    /// The program, where no coordinator can be asked [default: the one this command was built with].
+    /// The program you trust; a coordinator that names another one is refused [default: the one this
+    /// command was built with].
     #[arg(long, global = true, env = "PINAIVU_PROGRAM", value_name = "ADDRESS")]
     pub program: Option<ProgramId>,
+    /// The coordinator's account you expect at --url; another one there is refused [default: any of the
+    /// program's].
+    #[arg(long, global = true, env = "PINAIVU_COORDINATOR", value_name = "ADDRESS")]
+    pub coordinator_account: Option<CoordinatorId>,
     /// The ready file of a running `pinaivu up`, from which the three above are taken.
     #[arg(long, global = true, env = "PINAIVU_NETWORK", value_name = "FILE")]
     pub network: Option<PathBuf>,

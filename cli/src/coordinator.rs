@@ -101,6 +101,13 @@ enum CoordinatorCommand {
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
     },
+    /// Close the log and begin an empty one in the next epoch: after the database was restored from a
+    /// backup, and before the coordinator is started on it.
+    ///
+    /// The backup may lack receipts that were signed since. On a new epoch nothing can be signed for their
+    /// places again, which would burn the penalty bond. The closed log's last head stays on chain for good,
+    /// and what is settled stays settled.
+    OpenEpoch,
     /// Take the fees that were earned.
     ClaimFees,
     /// Bonds, guarantees, log, totals.
@@ -148,6 +155,7 @@ pub(crate) async fn run(
             authority.update(&found, &changes).await?;
         }
         CoordinatorCommand::RotateKey { key } => authority.rotate(&found, &key).await?,
+        CoordinatorCommand::OpenEpoch => authority.open_epoch(&found).await?,
         CoordinatorCommand::ClaimFees => authority.claim_fees(&found).await?,
         CoordinatorCommand::Status => {}
     }

@@ -13,6 +13,7 @@ use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::units::Amount;
 use serde::Serialize;
 
+use crate::attest;
 use crate::context::ContextArgs;
 use crate::money::{Usdc, show};
 use crate::network::{Network, public, read_keypair};
@@ -38,6 +39,10 @@ pub(crate) enum EscrowCommand {
         /// Let the coordinator debit only what vouchers of this key allow (`pinaivu escrow voucher`).
         #[arg(long, value_name = "KEY")]
         voucher_signer: Option<PublicKey>,
+        /// Reserve also where the market lists the code that coordinators may run and this one does not
+        /// show that it runs it (`pinaivu attest`).
+        #[arg(long)]
+        unattested: bool,
     },
     /// Sign a voucher: let the coordinator debit this much more of an allowance that needs vouchers.
     Voucher(voucher::VoucherArgs),
@@ -79,7 +84,10 @@ pub(crate) async fn run(
             purse.deposit(amount.0).await?;
             purse.print_status().await
         }
-        EscrowCommand::Allow { amount, days, voucher_signer } => {
+        EscrowCommand::Allow { amount, days, voucher_signer, unattested } => {
+            if !unattested {
+                attest::require(*printer, &network).await?;
+            }
             purse.allow(amount.0, days, voucher_signer).await?;
             purse.print_status().await
         }

@@ -1,7 +1,8 @@
 //! A coordinator and the chain it settles on, as a command sees them.
 //!
 //! What the coordinator says about itself (`GET /v1/network`) is only where to look: everything that
-//! matters is then read from the chain.
+//! matters is then read from the chain. The program is not its to choose: another program could hold
+//! accounts that say anything.
 
 use std::path::Path;
 use std::time::Duration;
@@ -52,6 +53,7 @@ impl Network {
         let url = context.url()?;
         let http = http_client()?;
         let info: NetworkInfo = get_json(&http, &format!("{url}/v1/network")).await?;
+        expected(context, &url, &info)?;
         let chain = RpcChain::new(&context.rpc()?, info.program);
         Self::with(url, http, info, chain).await
     }
@@ -99,7 +101,37 @@ impl Network {
 
     /// The coordinator's account, from the chain.
     pub(crate) async fn coordinator(&self) -> anyhow::Result<Coordinator> {
-        self.coordinator_account(self.info.coordinator).await
+        let account = self.coordinator_account(self.info.coordinator).await?;
+        if account.market != self.info.market {
+            return Err(Failure::check(format!(
+                "coordinator {} is of market {}, it says it is of {}",
+                account.id, account.market, self.info.market
+            ))
+            .into());
+        }
+        Ok(account)
+    }
+
+    /// The keys that may have signed what a coordinator says, today's first: of those that something is
+    /// `said` to be signed by, the ones that the chain has a record of, and `former`, which the person
+    /// vouches for.
+    pub(crate) async fn signers(
+        &self,
+        account: &Coordinator,
+        said: impl IntoIterator<Item = PublicKey>,
+        former: &[PublicKey],
+    ) -> anyhow::Result<Vec<PublicKey>> {
+        let mut keys = [&[account.signer][..], former].concat();
+        for key in said {
+            if keys.contains(&key) {
+                continue;
+            }
+            let retired = self.chain.retired_signer(&account.id, &key, Commitment::Confirmed).await;
+            if retired.map_err(chain_failure)?.is_some() {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
     }
 
     /// A coordinator's account, from the chain.
@@ -122,6 +154,27 @@ impl Network {
         signers: &[&Keypair],
     ) -> anyhow::Result<PreparedTransaction> {
         send(&self.chain, printer, what, instructions, signers).await
+    }
+}
+
+/// Whether a coordinator is one that the person meant.
+fn expected(context: &ContextArgs, url: &str, info: &NetworkInfo) -> Result<(), Failure> {
+    let program = context.program();
+    if info.program != program {
+        return Err(Failure::check_with(
+            format!(
+                "{url} says it settles with program {}; the program you trust is {program}",
+                info.program
+            ),
+            "if you know that program and mean it, name it with --program",
+        ));
+    }
+    match context.coordinator_account {
+        Some(account) if account != info.coordinator => Err(Failure::check_with(
+            format!("{url} is coordinator {}, you expect {account}", info.coordinator),
+            "check --url and --coordinator-account",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -264,6 +317,26 @@ pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
         .build()?)
 }
 
+/// Longest answer of a coordinator that is read: its documents have at most
+/// [`pinaivu_log::bundle::MAX_DOCUMENT_BYTES`], its pages are shorter.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Reads a whole body of at most `limit` bytes.
+pub(crate) async fn read_body(
+    url: &str,
+    mut response: reqwest::Response,
+    limit: usize,
+) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, &error))? {
+        if body.len().saturating_add(chunk.len()) > limit {
+            bail!("{url} answers with more than {limit} bytes");
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// Reads JSON from the coordinator; its own error text on failure.
 pub(crate) async fn get_json<T: serde::de::DeserializeOwned>(
     http: &reqwest::Client,
@@ -279,7 +352,7 @@ pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
     response: reqwest::Response,
 ) -> anyhow::Result<T> {
     let status = response.status();
-    let body = response.bytes().await.map_err(|error| unreachable(url, &error))?;
+    let body = read_body(url, response, MAX_ANSWER_BYTES).await?;
     if !status.is_success() {
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let message = value["error"]["message"]

@@ -27,6 +27,11 @@ impl Failure {
         Self { message: message.into(), hint: None, code: 3, unplaced: false }
     }
 
+    /// 3: a check did not pass, and what a person can do about it.
+    pub(crate) fn check_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::check(message) }
+    }
+
     /// 4: what was asked for is not there.
     pub(crate) fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), code: 4, unplaced: false }

@@ -3,28 +3,24 @@
 mod bundle;
 mod document;
 mod evidence;
+mod online;
 pub(crate) mod record;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use pinaivu_chain::{Chain, Commitment, Coordinator};
 use pinaivu_log::bundle::{Document, Entry};
-use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::note::NoteKey;
-use pinaivu_log::source::{self, ReadError};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{PublicKey, RequestId};
 
 use crate::context::ContextArgs;
-use crate::log::HttpLog;
 use crate::money::show;
-use crate::network::{Network, chain_failure, get_json};
+use crate::network::Network;
 use crate::output::{Failure, Printer};
-pub(crate) use document::read;
-pub(crate) use document::read_file;
+pub(crate) use document::{fetch, read_file};
 use evidence::{ChainFacts, Evidence};
 
 /// What to do with receipts.
@@ -70,11 +66,17 @@ pub(crate) struct VerifyArgs {
     /// the right one is not checked.
     #[arg(long, value_name = "KEY")]
     signer: Option<PublicKey>,
-    /// Witnesses whose cosignatures you want to see on the log head: NAME+ID+KEY.
-    #[arg(long, value_name = "KEY", num_args = 1..)]
+    /// A key that the coordinator signed with before, where the chain has no record of it any more; may be
+    /// given more than once.
+    #[arg(long, value_name = "KEY")]
+    former_signer: Vec<PublicKey>,
+    /// A witness whose cosignature you want to see on the log head, NAME+ID+KEY; may be given more than
+    /// once.
+    #[arg(long, value_name = "KEY")]
     witness: Vec<WitnessKey>,
-    /// Measurements of code that you accept, for --offline; with the chain, the market's list is used.
-    #[arg(long, value_name = "HASH", num_args = 1..)]
+    /// A measurement of code that you accept, for --offline; with the chain, the market's list is used.
+    /// May be given more than once.
+    #[arg(long, value_name = "HASH")]
     measurement: Vec<Hash32>,
 }
 
@@ -99,8 +101,7 @@ pub(crate) async fn run(
     match command {
         ReceiptCommand::Show { request } => {
             let network = Network::open(context).await?;
-            let value = fetch(&network, &request.to_string(), None).await?;
-            let document = read(&value)?;
+            let (value, document) = fetch(&network, request, None).await?;
             let text: Vec<String> = document.entries.iter().map(describe).collect();
             printer.result(&value, text.join("\n\n"));
             Ok(())
@@ -132,11 +133,13 @@ async fn verify_command(
             signer_claimed: claimed.is_some(),
             witnesses,
             measurements: arguments.measurement.clone(),
+            former_signers: arguments.former_signer.clone(),
             ..ChainFacts::offline(signer)
         };
         (document, facts)
     } else {
-        let (document, facts) = online(context, &arguments.receipt).await?;
+        let (document, facts) =
+            online::online(context, &arguments.receipt, &arguments.former_signer).await?;
         (document, ChainFacts { witnesses: witnesses(arguments), ..facts })
     };
     let report = verify::verify(&document, &facts, &evidence);
@@ -151,132 +154,7 @@ fn witnesses(arguments: &VerifyArgs) -> Vec<NoteKey> {
 /// A request's receipts, or those of a file, with their paths to the log's head on chain.
 pub(crate) async fn with_inclusion(network: &Network, receipt: &str) -> anyhow::Result<Document> {
     let coordinator = network.coordinator().await?;
-    with_path(network, receipt, coordinator.log.size).await
-}
-
-/// The same, with paths to the root of `size` leaves where the coordinator gives them.
-async fn with_path(network: &Network, receipt: &str, size: u64) -> anyhow::Result<Document> {
-    let mut document = match receipt.parse::<RequestId>() {
-        Ok(id) => {
-            let size = (size > 0).then_some(size);
-            read(&fetch(network, &id.to_string(), size).await?)?
-        }
-        Err(_) => read_file(Path::new(receipt))?,
-    };
-    // A file's path may lead to an older root than the one on chain: ask for the present one.
-    if receipt.parse::<RequestId>().is_err()
-        && let Ok(value) = fetch(network, &document.request_id, Some(size)).await
-        && let Ok(newer) = read(&value)
-    {
-        document.adopt_inclusion(&newer);
-    }
-    Ok(document)
-}
-
-/// The receipt with its path to the root on chain, and what the chain says.
-async fn online(context: &ContextArgs, receipt: &str) -> anyhow::Result<(Document, ChainFacts)> {
-    let network = Network::open(context).await?;
-    let coordinator = network.coordinator().await?;
-    let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
-    let mut document = with_path(&network, receipt, coordinator.log.size).await?;
-    let (mut nodes, mut former_keys) = (Vec::new(), Vec::new());
-    for entry in &document.entries {
-        let id = entry.receipt.head.record.node;
-        if let Some(node) =
-            network.chain.node(id, Commitment::Confirmed).await.map_err(chain_failure)?
-        {
-            nodes.push(node);
-        }
-        if let Some(statement) = &entry.receipt.body.statement {
-            let key = statement.evidence.signer;
-            let retired = network.chain.retired_signer(&id, &key, Commitment::Confirmed).await;
-            if retired.map_err(chain_failure)?.is_some() {
-                former_keys.push((id, key));
-            }
-        }
-    }
-    fetch_attestation(&network, &mut document).await?;
-    let listed = network.chain.measurements(network.info.market, Commitment::Confirmed).await;
-    let listed = listed.map_err(chain_failure)?;
-    let extended = extension(&network, &document, &coordinator).await;
-    let facts = ChainFacts {
-        deployment: Some(deployment),
-        signer: coordinator.signer,
-        coordinator: Some(coordinator),
-        nodes,
-        former_keys,
-        signer_claimed: false,
-        witnesses: Vec::new(),
-        extended,
-        measurements: listed.into_iter().map(|entry| entry.measurement).collect(),
-    };
-    Ok((document, facts))
-}
-
-/// Adds the evidence that the receipts name and that did not come along. What the coordinator does not
-/// have stays out, and the check says so.
-pub(crate) async fn fetch_attestation(
-    network: &Network,
-    document: &mut Document,
-) -> anyhow::Result<()> {
-    for entry in &document.entries {
-        let Some(hash) = entry.receipt.body.attestation.map(|hash| hash.to_string()) else {
-            continue;
-        };
-        if document.attestation.contains_key(&hash) {
-            continue;
-        }
-        let url = format!("{}/v1/attestation/{hash}", network.url);
-        let response = network.http.get(&url).send().await?;
-        if response.status().is_success() {
-            document.attestation.insert(hash, response.bytes().await?.to_vec());
-        }
-    }
-    Ok(())
-}
-
-/// Whether the chain's log extends the head in each of the document's proofs, from the log's own tiles,
-/// which are held against both heads.
-async fn extension(
-    network: &Network,
-    document: &Document,
-    coordinator: &Coordinator,
-) -> Vec<Option<Result<(), String>>> {
-    let source = HttpLog::of(network);
-    let newer = Checkpoint {
-        origin: String::new(),
-        size: coordinator.log.size,
-        root: coordinator.log.root,
-    };
-    let mut extended = Vec::new();
-    for entry in &document.entries {
-        let epoch = entry.receipt.head.record.epoch;
-        let head = entry
-            .proof
-            .as_ref()
-            .and_then(|proof| Checkpoint::from_text(proof.checkpoint.text()).ok());
-        let head = head.filter(|head| epoch == coordinator.log.epoch && head.size <= newer.size);
-        extended.push(match head {
-            Some(head) => {
-                match source::consistency(&source, epoch, (head.size, head.root), &newer).await {
-                    Ok(_) => Some(Ok(())),
-                    Err(ReadError::Source(_)) => None,
-                    Err(error) => Some(Err(error.to_string())),
-                }
-            }
-            None => None,
-        });
-    }
-    extended
-}
-
-pub(crate) async fn fetch(
-    network: &Network,
-    request: &str,
-    size: Option<u64>,
-) -> anyhow::Result<serde_json::Value> {
-    let query = size.map_or_else(String::new, |size| format!("?size={size}"));
-    get_json(&network.http, &format!("{}/v1/receipts/{request}{query}", network.url)).await
+    document::with_path(network, receipt, coordinator.log.size).await
 }
 
 fn describe(entry: &Entry) -> String {

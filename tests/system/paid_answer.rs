@@ -179,9 +179,14 @@ fn verifies_and_nothing_else_does(network: &Network, all: &[Served]) {
             "cluster and program",
             "coordinator signature",
             "contents",
+            "price",
+            "fee rate",
             "node proof",
+            "node key",
             "your request",
             "your answer",
+            "signed log head",
+            "head on chain",
             "log on chain",
         ] {
             assert_eq!(verdict(&report, name), "passed", "{name}: {report:#}");

@@ -119,15 +119,20 @@ fn bundles_verify_offline_until_they_are_changed(network: &Network, request: &st
     let pinned = [&offline[..], &["--signer", signer, "--witness", witness]].concat();
     let (code, report) = run(network, &pinned);
     assert_eq!(code, Some(0), "{report:#}");
-    for name in ["coordinator signature", "contents", "node proof", "signed log head", "witness"] {
+    for name in
+        ["coordinator signature", "contents", "price", "node proof", "signed log head", "witness"]
+    {
         assert_eq!(verdict(&report, name), "passed", "{name}: {report:#}");
     }
-    for name in ["head on chain", "log on chain", "your answer", "attestation"] {
+    for name in ["node key", "head on chain", "log on chain", "your answer", "attestation"] {
         assert_eq!(verdict(&report, name), "not_checked", "{name}: {report:#}");
     }
+    assert_eq!(report["verified"], true);
     assert_eq!(verdict(&report, "coordinator key"), "absent");
     let (code, report) = run(network, &offline);
+    // Nothing is wrong with it, and nobody says whose key it is.
     assert_eq!((code, verdict(&report, "coordinator key").as_str()), (Some(0), "not_checked"));
+    assert_eq!(report["verified"], false, "{report:#}");
     // With the chain at hand the head in the bundle is held against it.
     let (code, report) = run(network, &["receipt", "verify", name]);
     assert_eq!(code, Some(0), "{report:#}");
@@ -239,6 +244,7 @@ async fn replays_auctions_also_after_a_restart(
     let later = answers(network, 1).await;
     let (code, replayed) = run(network, &["auction", "replay", &later[0]]);
     assert_eq!((code, &replayed["book"]), (Some(0), &json!(2)), "{replayed:#}");
-    let (code, replayed) = run(network, &["auction", "replay", &requests[0]]);
+    let (code, replayed) = run(network, &["auction", "replay", &requests[0], "--ratings"]);
     assert_eq!((code, &replayed["book"]), (Some(0), &json!(1)), "{replayed:#}");
+    assert_eq!(replayed["service"]["false"], json!([]), "{replayed:#}");
 }

@@ -27,7 +27,8 @@ pub(crate) struct PassedOverArgs {
     /// One ask with the coordinator's word for it, in base64, as this command prints it.
     #[arg(long, value_name = "BASE64")]
     word: Option<String>,
-    /// A key that the coordinator signed with before; may be given more than once.
+    /// A key that the coordinator signed with before, where neither the chain has a record of it any more
+    /// nor the receipt names it; may be given more than once.
     #[arg(long, value_name = "KEY")]
     former_signer: Vec<PublicKey>,
 }
@@ -39,10 +40,11 @@ pub(super) async fn run(
     arguments: &PassedOverArgs,
 ) -> anyhow::Result<()> {
     let account = network.coordinator().await?;
-    let Published { receipt, view, terms, entries } = published(network, arguments.request).await?;
+    let Published { receipt, signer, view, terms, entries } =
+        published(network, arguments.request).await?;
     let coordinator = receipt.head.record.coordinator;
     let held = held(arguments, coordinator, &terms)?;
-    let keys = [&[account.signer][..], &arguments.former_signer].concat();
+    let keys = network.signers(&account, signer, &arguments.former_signer).await?;
     let case = Case {
         acknowledgement: &held.acknowledgement,
         receipt: &receipt,

@@ -182,6 +182,15 @@ impl Authority {
         Ok(())
     }
 
+    pub(super) async fn open_epoch(&self, found: &Coordinator) -> anyhow::Result<()> {
+        let who = public(&self.wallet);
+        let open = self.network.instructions.log_epoch_open(&found.id, &who, found.log.epoch);
+        let what = format!("closing epoch {} with {} receipts", found.log.epoch, found.log.size);
+        self.send(&what, &[open]).await?;
+        self.printer.step("next: start the coordinator; it takes the new epoch over by itself");
+        Ok(())
+    }
+
     pub(super) async fn claim_fees(&self, found: &Coordinator) -> anyhow::Result<()> {
         if found.fees_paid >= found.fees {
             return Err(Failure::failed(

@@ -5,25 +5,23 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use pinaivu_log::bundle::FORMAT;
 use pinaivu_log::origin;
-use pinaivu_log::proof::LogProof;
-use pinaivu_log::source::LogSource as _;
 use pinaivu_protocol::ids::RequestId;
 use serde_json::json;
 
-use super::document::read;
-use super::{fetch, fetch_attestation};
+use super::document::{fetch, fetch_attestation};
+use super::online::{heads, signed_head};
 use crate::context::ContextArgs;
-use crate::log::HttpLog;
 use crate::network::{Network, chain_failure};
 use crate::output::{Failure, Printer};
 use pinaivu_chain::Chain as _;
 
-/// Longest bundle of a request with one receipt.
-const MAX_BYTES: usize = 8 * 1024;
+/// What each receipt of a bundle needs at most with its proof, but for cosignatures of more than a few
+/// witnesses.
+const USUAL_BYTES: usize = 8 * 1024;
 
 /// What to bundle.
 #[derive(Debug, Args)]
@@ -45,19 +43,15 @@ pub(crate) async fn run(
     let account = network.coordinator().await?;
     let deployment = network.chain.deployment().await.map_err(chain_failure)?.id();
     let request = arguments.request.to_string();
-    let mut document = read(&fetch(&network, &request, None).await?)?;
+    let (_, mut document) = fetch(&network, arguments.request, None).await?;
     fetch_attestation(&network, &mut document).await?;
-    let source = HttpLog::of(&network);
+    let heads = heads(&network, &document, &account).await?;
     let mut receipts = Vec::new();
     for entry in &document.entries {
         let head = &entry.receipt.head.record;
-        // To the head on chain where that covers it, so that anyone with an RPC can compare.
-        let size = (account.log.epoch == head.epoch && account.log.size > head.index)
-            .then_some(account.log.size);
-        let query = size.map_or_else(String::new, |size| format!("?size={size}"));
-        let file = source.fetch(head.epoch, &format!("proof/{}{query}", head.index)).await?;
-        let text = String::from_utf8(file).context("the proof is not text")?;
-        let proof = LogProof::parse(&text)?;
+        let proof = signed_head(&network, entry, &heads)
+            .await?
+            .context("the coordinator serves no proof for a receipt of its own")?;
         proof
             .verify(&entry.receipt.leaf(), &origin(account.id, head.epoch), account.signer)
             .map_err(|error| Failure::check(format!("the coordinator's proof: {error}")))?;
@@ -65,7 +59,12 @@ pub(crate) async fn run(
             &base64::engine::general_purpose::STANDARD,
             entry.receipt.encode(),
         );
-        receipts.push(json!({ "bytes": bytes, "proof": text }));
+        let mut receipt = json!({ "bytes": bytes, "proof": proof.to_string() });
+        // Where to look for a key that was rotated since.
+        if let Some(signer) = entry.signer.filter(|signer| *signer != account.signer) {
+            receipt["signer"] = json!(signer);
+        }
+        receipts.push(receipt);
     }
     let mut bundle = json!({
         "format": FORMAT,
@@ -95,8 +94,10 @@ pub(crate) async fn run(
         bundle["attestation"] = evidence.into();
         bytes = serde_json::to_vec(&bundle)?;
     }
-    if without_evidence > MAX_BYTES.saturating_mul(document.entries.len()) {
-        bail!("the bundle has {without_evidence} bytes, which no receipt needs");
+    if without_evidence > USUAL_BYTES.saturating_mul(document.entries.len()) {
+        printer.step(format_args!(
+            "{without_evidence} bytes without evidence: the log's head carries many cosignatures"
+        ));
     }
     let path =
         arguments.output.clone().unwrap_or_else(|| PathBuf::from(format!("{request}.bundle.json")));

@@ -8,7 +8,8 @@ use pinaivu_log::note::NoteKey;
 use pinaivu_protocol::answer::{Answer, AnswerAssembler};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{DeploymentId, NodeId, PublicKey};
+use pinaivu_protocol::ids::{DeploymentId, NodeId, ProgramId, PublicKey};
+use pinaivu_protocol::units::Bps;
 use serde_json::Value;
 
 /// What the person holds.
@@ -22,13 +23,49 @@ pub(crate) struct Evidence {
     pub salt: Option<Salt>,
 }
 
+/// How the log on chain stands to a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Anchored {
+    /// It covers it.
+    Covered {
+        /// Leaves under the root.
+        size: u64,
+        /// The root on chain.
+        root: Hash32,
+        /// The way there, or why there is none.
+        path: Result<Vec<Hash32>, String>,
+    },
+    /// It does not reach it yet.
+    NotYet {
+        /// Leaves it has.
+        size: u64,
+    },
+    /// It is not known, and why.
+    Unknown(String),
+}
+
+/// Whether a signed head and the log on chain are one log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Extended {
+    /// They are.
+    Holds,
+    /// They are not, or it is not shown that they are.
+    Contradicts(String),
+    /// It is not known, and why.
+    Unknown(String),
+}
+
 /// What the chain says.
 #[derive(Debug)]
 pub(crate) struct ChainFacts {
     /// Cluster and program; nothing when offline.
     pub deployment: Option<DeploymentId>,
+    /// The program; nothing when offline.
+    pub program: Option<ProgramId>,
     /// The coordinator's hot key.
     pub signer: PublicKey,
+    /// Keys that the chain, or the person, says were the coordinator's before it rotated.
+    pub former_signers: Vec<PublicKey>,
     /// The coordinator's account; nothing when offline.
     pub coordinator: Option<Coordinator>,
     /// The accounts of the nodes that the receipts name, as far as they exist.
@@ -39,25 +76,37 @@ pub(crate) struct ChainFacts {
     pub signer_claimed: bool,
     /// Witnesses the person trusts.
     pub witnesses: Vec<NoteKey>,
-    /// Receipt by receipt, whether the chain's log extends the head in its proof; nothing where that
-    /// could not be looked at.
-    pub extended: Vec<Option<Result<(), String>>>,
+    /// Receipt by receipt; nothing when offline.
+    pub anchored: Vec<Anchored>,
+    /// Receipt by receipt, of the head in its proof; nothing when offline.
+    pub extended: Vec<Extended>,
+    /// The rate of the coordinator's fees; nothing when offline.
+    pub fee_rate: Option<Bps>,
     /// Measurements of code that is accepted: the market's list, or what the person gave.
     pub measurements: Vec<Hash32>,
 }
 
 impl ChainFacts {
+    /// Every key that may have signed the coordinator's receipts, today's first.
+    pub(crate) fn signers(&self) -> impl Iterator<Item = PublicKey> {
+        std::iter::once(self.signer).chain(self.former_signers.iter().copied())
+    }
+
     /// Only the key the person trusts.
     pub(crate) const fn offline(signer: PublicKey) -> Self {
         Self {
             deployment: None,
+            program: None,
             signer,
+            former_signers: Vec::new(),
             coordinator: None,
             nodes: Vec::new(),
             former_keys: Vec::new(),
             signer_claimed: false,
             witnesses: Vec::new(),
+            anchored: Vec::new(),
             extended: Vec::new(),
+            fee_rate: None,
             measurements: Vec::new(),
         }
     }

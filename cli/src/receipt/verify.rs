@@ -1,21 +1,29 @@
 //! The checks themselves: pure, one line each, none of them taking the coordinator's word.
 
 use pinaivu_attestation::{Evidence as Attestation, Expected, Policy, VerifyError};
+use pinaivu_auction::clearing_price;
 use pinaivu_log::bundle::{Document, Entry};
 use pinaivu_log::{cosignature, origin};
 use pinaivu_protocol::commitment::{request_commitment_raw, response_commitment};
+use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::{CoordinatorId, ProgramId, PublicKey};
 use pinaivu_protocol::merkle::verify_inclusion;
+use pinaivu_protocol::units::TokenPrice;
 use serde::Serialize;
 
-use super::evidence::{ChainFacts, Evidence};
-use crate::checks::{Check, Checks};
+use super::evidence::{Anchored, ChainFacts, Evidence, Extended};
+use crate::checks::{Check, Checks, Verdict};
 
 /// All checks of a document.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     /// The request.
     pub request_id: String,
-    /// Whether nothing failed.
+    /// The coordinator whose account was read; nothing when offline.
+    pub coordinator: Option<CoordinatorId>,
+    /// The program that it belongs to; nothing when offline.
+    pub program: Option<ProgramId>,
+    /// Whether nothing failed, and somebody the person trusts vouches for the coordinator's key.
     pub verified: bool,
     /// In order, segment by segment.
     pub checks: Vec<Check>,
@@ -23,17 +31,24 @@ pub(crate) struct Report {
 
 impl Report {
     /// Whether nothing failed.
-    pub(crate) const fn passed(&self) -> bool {
-        self.verified
+    pub(crate) fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.verdict != Verdict::Failed)
     }
 
     /// For people.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("receipt of {}", self.request_id);
+        if let Some((coordinator, program)) = self.coordinator.zip(self.program) {
+            text.push_str(&format!("\nby coordinator {coordinator} of program {program}"));
+        }
         for check in &self.checks {
             text.push_str(&format!("\n  {check}"));
         }
-        let verdict = if self.verified { "verified" } else { "NOT verified" };
+        let verdict = match (self.verified, self.passed()) {
+            (true, _) => "verified",
+            (false, true) => "consistent; nobody vouches for the coordinator's key",
+            (false, false) => "NOT verified",
+        };
         text.push_str(&format!("\n{verdict}"));
         text
     }
@@ -50,16 +65,22 @@ pub(crate) fn verify(document: &Document, facts: &ChainFacts, evidence: &Evidenc
     }
     for (number, entry) in document.entries.iter().enumerate() {
         check_parties(&mut checks, document, entry, facts);
-        check_coordinator(&mut checks, entry, facts);
+        let signer = check_coordinator(&mut checks, entry, facts);
+        check_prices(&mut checks, entry, facts);
         check_node(&mut checks, entry, facts);
         check_request(&mut checks, entry, evidence);
         check_answer(&mut checks, document, entry, evidence);
         check_checkpoint(&mut checks, entry, facts, number);
-        check_log(&mut checks, entry, facts);
-        check_attestation(&mut checks, document, entry, facts);
+        check_log(&mut checks, entry, facts, number);
+        check_attestation(&mut checks, document, entry, facts, signer);
     }
-    let verified = checks.hold();
-    Report { request_id: document.request_id.clone(), verified, checks: checks.into_list() }
+    Report {
+        request_id: document.request_id.clone(),
+        coordinator: facts.coordinator.as_ref().map(|account| account.id),
+        program: facts.program,
+        verified: checks.hold() && !facts.signer_claimed,
+        checks: checks.into_list(),
+    }
 }
 
 fn check_parties(checks: &mut Checks, document: &Document, entry: &Entry, facts: &ChainFacts) {
@@ -81,58 +102,92 @@ fn check_parties(checks: &mut Checks, document: &Document, entry: &Entry, facts:
     }
 }
 
-fn check_coordinator(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
+/// Gives the key that signed the receipt, or today's when none did.
+fn check_coordinator(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) -> PublicKey {
+    const NAME: &str = "coordinator signature";
     let receipt = &entry.receipt;
-    checks.result(
-        "coordinator signature",
-        receipt.head.verify(&facts.signer).map(|_| ()),
-        &format!("signed by {}", facts.signer),
-    );
+    let signer = facts.signers().find(|key| receipt.head.verify(key).is_ok());
+    match signer {
+        Some(key) if key == facts.signer => {
+            checks.add(NAME, true, format!("signed by {key}"), "");
+        }
+        // A key can be rotated after it signed; the program keeps a record of the older.
+        Some(key) => checks.add(
+            NAME,
+            true,
+            format!("signed by {key}, which was the coordinator's before it rotated"),
+            "",
+        ),
+        None => checks.result(NAME, receipt.head.verify(&facts.signer).map(|_| ()), ""),
+    }
     checks.result(
         "contents",
         receipt.check_consistency(),
         "the body is the signed one; tokens × price = amount; the fee is its rate",
     );
+    signer.unwrap_or(facts.signer)
+}
+
+/// The rules of price and fee that a receipt shows by itself.
+fn check_prices(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
+    const PRICE: &str = "price";
+    let body = &entry.receipt.body;
+    let (price, ask) = (body.tariff.price, body.auction.winner_ask);
+    if body.auction.candidates == 0 {
+        checks.skip(PRICE, "made after a crash; no auction is known");
+    } else {
+        checks.add(
+            PRICE,
+            price >= ask && price <= clearing_price(ask, Some(TokenPrice::MAX), None),
+            format!("{price} is between the winner's ask, {ask}, and a tenth more"),
+            format!("{price} is not between the winner's ask, {ask}, and a tenth more"),
+        );
+    }
+    if let Some(rate) = facts.fee_rate {
+        checks.add(
+            "fee rate",
+            body.fee_rate == rate,
+            format!("{} bps, as on chain", rate.0),
+            format!("{} bps, on chain it is {} bps", body.fee_rate.0, rate.0),
+        );
+    }
 }
 
 fn check_node(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
-    const NAME: &str = "node proof";
+    const KEY: &str = "node key";
     let receipt = &entry.receipt;
     let Some(statement) = &receipt.body.statement else {
-        checks.skip(NAME, format!("the node gave none (outcome: {:?})", receipt.body.outcome));
+        checks.skip(
+            "node proof",
+            format!("the node gave none (outcome: {:?})", receipt.body.outcome),
+        );
         return;
     };
-    if let Err(error) = statement.evidence.verify(&statement.proof) {
-        checks.add(NAME, false, "", error.to_string());
+    let signer = statement.evidence.signer;
+    let proven = statement.evidence.verify(&statement.proof);
+    let holds = proven.is_ok();
+    checks.result("node proof", proven, &format!("signed by {signer}"));
+    if !holds {
         return;
     }
-    let signer = statement.evidence.signer;
     let node = receipt.head.record.node;
     match facts.nodes.iter().find(|found| found.id == node) {
         Some(found) if found.signer == signer => {
-            checks.add(NAME, true, format!("signed by the node's key on chain, {signer}"), "")
+            checks.add(KEY, true, format!("the key of node {node} on chain"), "");
         }
         // A key can be rotated after it signed; the account then names the newer one, and the program
         // keeps a record of the older.
-        Some(_) if facts.former_keys.contains(&(node, signer)) => checks.add(
-            NAME,
-            true,
-            format!("signed by {signer}, which the chain says was the node's before it rotated"),
-            "",
-        ),
+        Some(_) if facts.former_keys.contains(&(node, signer)) => {
+            checks.add(KEY, true, format!("the key of node {node} on chain before it rotated"), "")
+        }
         Some(found) => checks.add(
-            NAME,
+            KEY,
             false,
             "",
-            format!("signed by {signer}, but the node's key on chain is {}", found.signer),
+            format!("{signer} signed, the node's key on chain is {}", found.signer),
         ),
-        None if facts.deployment.is_none() => checks.add(
-            NAME,
-            true,
-            format!("signed by {signer}; that this is the node's key is not checked offline"),
-            "",
-        ),
-        None => checks.add(NAME, false, "", format!("node {node} is not on chain")),
+        None if facts.deployment.is_none() => checks.skip(KEY, "offline"),
+        None => checks.add(KEY, false, "", format!("node {node} is not on chain")),
     }
 }
 
@@ -183,11 +238,14 @@ fn check_checkpoint(checks: &mut Checks, entry: &Entry, facts: &ChainFacts, numb
     const NAME: &str = "signed log head";
     let head = &entry.receipt.head.record;
     let Some(proof) = &entry.proof else {
-        checks.skip(NAME, "the document has no proof to one; `receipt bundle` makes one");
+        checks.skip(NAME, "there is no proof to one; `receipt bundle` makes one");
         return;
     };
     let origin = origin(head.coordinator, head.epoch);
-    let checkpoint = match proof.verify(&entry.receipt.leaf(), &origin, facts.signer) {
+    let leaf = entry.receipt.leaf();
+    let opened = facts.signers().find_map(|key| proof.verify(&leaf, &origin, key).ok());
+    let opened = opened.map_or_else(|| proof.verify(&leaf, &origin, facts.signer), Ok);
+    let checkpoint = match opened {
         Ok(checkpoint) if proof.index == head.index => checkpoint,
         Ok(_) => {
             checks.add(NAME, false, "", "the proof is of another place in the log");
@@ -216,59 +274,59 @@ fn check_checkpoint(checks: &mut Checks, entry: &Entry, facts: &ChainFacts, numb
         checks.skip("witness", "give --witness to check who else saw the head");
     }
     match facts.extended.get(number) {
-        Some(Some(Ok(()))) => {
-            checks.add("head on chain", true, "the chain's log extends the signed head", "");
+        Some(Extended::Holds) => {
+            checks.add("head on chain", true, "the chain's log and the signed head are one", "");
         }
-        Some(Some(Err(error))) => checks.add("head on chain", false, "", error.clone()),
-        Some(None) => checks.skip("head on chain", "the chain's log does not reach it yet"),
+        Some(Extended::Contradicts(error)) => {
+            checks.add("head on chain", false, "", error.clone());
+        }
+        Some(Extended::Unknown(why)) => checks.skip("head on chain", why.clone()),
         None => checks.skip("head on chain", "offline"),
     }
 }
 
-fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts) {
+fn check_log(checks: &mut Checks, entry: &Entry, facts: &ChainFacts, number: usize) {
     const NAME: &str = "log on chain";
     let head = &entry.receipt.head.record;
-    let Some(inclusion) = &entry.inclusion else {
-        checks.skip(NAME, "the document has no path into the log");
-        return;
-    };
-    let included = inclusion.index == head.index
-        && inclusion.epoch == head.epoch
-        && verify_inclusion(
-            &entry.receipt.leaf(),
-            inclusion.index,
-            inclusion.size,
-            &inclusion.path,
-            &inclusion.root,
-        )
-        .is_ok();
-    if !included {
+    let leaf = entry.receipt.leaf();
+    let brought = entry.inclusion.as_ref().map(|way| {
+        (way.index, way.epoch) == (head.index, head.epoch)
+            && verify_inclusion(&leaf, way.index, way.size, &way.path, &way.root).is_ok()
+    });
+    if brought == Some(false) {
         checks.add(NAME, false, "", "the receipt is not under the log root given with it");
         return;
     }
-    let Some(coordinator) = &facts.coordinator else {
-        checks.skip(NAME, "under the root given with it; offline, the chain's root is not known");
-        return;
-    };
-    let log = &coordinator.log;
-    if log.epoch == head.epoch && log.size <= head.index {
-        checks.skip(NAME, format!("the chain has {} receipts so far; this one is next", log.size));
-    } else if log.epoch == inclusion.epoch && log.size == inclusion.size {
-        checks.add(
+    match facts.anchored.get(number) {
+        Some(Anchored::Covered { size, root, path: Ok(path) }) => checks.add(
             NAME,
-            log.root == inclusion.root,
-            format!("entry {} of {} under the root on chain", head.index, log.size),
-            "the root on chain is another one",
-        );
-    } else {
-        checks.skip(
+            verify_inclusion(&leaf, head.index, *size, path, root).is_ok(),
+            format!("entry {} of {size} under the root on chain", head.index),
+            "another entry is in its place under the root on chain",
+        ),
+        Some(Anchored::Covered { path: Err(why), .. }) => checks.add(
             NAME,
-            format!("its path leads to {} receipts, the chain has {}", inclusion.size, log.size),
-        );
+            false,
+            "",
+            format!("the chain covers it, the coordinator does not show how: {why}"),
+        ),
+        Some(Anchored::NotYet { size }) => {
+            checks.skip(NAME, format!("the chain has {size} receipts so far; this one is next"));
+        }
+        Some(Anchored::Unknown(why)) => checks.skip(NAME, why.clone()),
+        None if brought.is_some() => checks
+            .skip(NAME, "under the root given with it; offline, the chain's root is not known"),
+        None => checks.skip(NAME, "offline, the chain's root is not known"),
     }
 }
 
-fn check_attestation(checks: &mut Checks, document: &Document, entry: &Entry, facts: &ChainFacts) {
+fn check_attestation(
+    checks: &mut Checks,
+    document: &Document,
+    entry: &Entry,
+    facts: &ChainFacts,
+    signer: PublicKey,
+) {
     const NAME: &str = "attestation";
     let (head, body) = (&entry.receipt.head.record, &entry.receipt.body);
     let Some(hash) = body.attestation else {
@@ -293,19 +351,31 @@ fn check_attestation(checks: &mut Checks, document: &Document, entry: &Entry, fa
     let expected = Expected {
         deployment: head.deployment,
         coordinator: head.coordinator,
-        signer: facts.signer,
+        signer,
         // Who held which session's certificate does not concern a receipt.
         tls_key: None,
         configuration: None,
         nonce: None,
     };
     // As it was when the receipt was made: certificates live for hours.
-    let policy = Policy::strict(body.created, &facts.measurements);
+    let named = facts.coordinator.as_ref().map(|account| account.measurement);
+    let named = named.filter(|named| *named != Hash32::ZERO);
+    let accepted: Vec<Hash32> = facts.measurements.iter().copied().chain(named).collect();
+    let policy = Policy::strict(body.created, &accepted);
     match pinaivu_attestation::verify(&evidence, &expected, &policy) {
         Ok(attested) => {
             let detail = format!("{} vouched for code {}", attested.kind, attested.measurement);
             checks.add(NAME, true, detail, "");
         }
+        // What is accepted today says nothing of what was accepted then.
+        Err(VerifyError::Measurement(measurement)) if facts.coordinator.is_some() => checks.skip(
+            NAME,
+            format!(
+                "{} vouched for code {measurement}, which neither the account names nor the market's \
+                 list has today",
+                evidence.kind
+            ),
+        ),
         Err(VerifyError::Measurement(measurement)) if facts.measurements.is_empty() => {
             let why = format!(
                 "{} vouched for code {measurement}; give --measurement to say which you accept",

@@ -39,6 +39,8 @@ pub struct Document {
 pub struct Entry {
     /// The receipt, from its bytes.
     pub receipt: Receipt,
+    /// The key that is said to have signed it: where to look, nothing more.
+    pub signer: Option<PublicKey>,
     /// Where the log has it, when the document says.
     pub inclusion: Option<Inclusion>,
     /// The way to a signed head, in a bundle.
@@ -97,6 +99,8 @@ struct DocumentWire {
 struct EntryWire {
     bytes: String,
     #[serde(default)]
+    signer: Option<PublicKey>,
+    #[serde(default)]
     inclusion: Option<Inclusion>,
     #[serde(default)]
     proof: Option<String>,
@@ -122,7 +126,12 @@ impl Document {
             let receipt = Receipt::decode(&bytes).map_err(|_| DocumentError::Receipt(number))?;
             let proof = entry.proof.as_deref().map(LogProof::parse).transpose();
             let proof = proof.map_err(|error| DocumentError::Proof(number, error))?;
-            entries.push(Entry { receipt, inclusion: entry.inclusion, proof });
+            entries.push(Entry {
+                receipt,
+                signer: entry.signer,
+                inclusion: entry.inclusion,
+                proof,
+            });
         }
         let mut attestation = BTreeMap::new();
         for (hash, text) in wire.attestation {
