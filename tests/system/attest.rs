@@ -53,8 +53,11 @@ async fn coordinator_without_hardware_is_unattested_whatever_it_answers() {
 
     let shown = network.get("/network").await.unwrap().json();
     assert_eq!(shown["attestation"], json!({ "state": "unattested", "kind": "development" }));
+    let ports = std::fs::read(network.data_dir().join("ports.json")).unwrap();
+    let ports: Value = serde_json::from_slice(&ports).unwrap();
+    let tunnel = format!("127.0.0.1:{}", ports["tunnel"]);
     // Honest in all it claims, and yet nobody vouches for it.
-    let (code, report, failed) = found(&network, &[]).await;
+    let (code, report, failed) = found(&network, &["--tunnel", &tunnel]).await;
     assert_eq!((code, &report["kind"]), (Some(3), &json!("development")), "{report:#}");
     assert_eq!(failed, ["attestation"], "{report:#}");
     assert_eq!(report["measurement"], Value::Null);
@@ -101,7 +104,7 @@ async fn coordinator_without_hardware_is_unattested_whatever_it_answers() {
     ];
     for (lie, change, expected) in lies {
         let liar = liar(origin.clone(), change).await;
-        let (code, report, failed) = found(&network, &[&liar.url()]).await;
+        let (code, report, failed) = found(&network, &[&liar.url(), "--tunnel", &tunnel]).await;
         assert_eq!(code, Some(3), "{lie}: {report:#}");
         assert_eq!(failed, expected, "{lie}: {report:#}");
     }

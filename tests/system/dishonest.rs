@@ -98,7 +98,7 @@ async fn an_honest_answer_passes_through(stage: &Stage) {
 
 async fn the_program_and_the_coordinator_are_not_the_servers_to_choose(stage: &Stage) {
     let other = "11111111111111111111111111111112";
-    let program = |path: &str, body: Vec<u8>| match path {
+    let program = move |path: &str, body: Vec<u8>| match path {
         "/v1/network" => changed(&body, |value| value["program"] = json!(other)),
         _ => body,
     };
@@ -156,7 +156,7 @@ async fn receipts_of_another_request_are_refused(stage: &Stage) {
 async fn what_the_chain_covers_must_be_shown(stage: &Stage) {
     let verify = ["receipt", "verify", &stage.requests[0]];
     // A path to another root: the one on chain is led to by the log's own tiles.
-    let elsewhere = |path: &str, body: Vec<u8>| match path.starts_with("/v1/receipts/") {
+    let elsewhere = move |path: &str, body: Vec<u8>| match path.starts_with("/v1/receipts/") {
         true => changed(&body, |value| {
             value["receipts"][0].as_object_mut().unwrap().remove("inclusion");
         }),
