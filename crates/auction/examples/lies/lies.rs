@@ -36,8 +36,7 @@ impl Story {
     fn change(mut self, change: impl FnOnce(&mut Receipt)) -> Self {
         change(&mut self.receipt);
         let body = self.receipt.body.hash();
-        self.receipt.head =
-            coordinator().sign(ReceiptHead { body, ..self.receipt.head.record.clone() });
+        self.receipt.head = coordinator().sign(ReceiptHead { body, ..self.receipt.head.record });
         self
     }
 }

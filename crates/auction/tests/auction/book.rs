@@ -383,7 +383,7 @@ fn standing_follows_from_the_measurements_in_the_book_and_replays() {
     assert_eq!((standings(&replayed), replayed.head()), (expected.to_vec(), market.book.head()));
 
     // What changes no standing is not said again, nor what concerns nobody.
-    assert_eq!(market.measure(at, &[slow.clone()]), None);
+    assert_eq!(market.measure(at, std::slice::from_ref(&slow)), None);
     let mut unknown = measured(9, 400, at);
     assert_eq!(market.measure(at, &[unknown.clone()]), None);
     unknown.node = slow.node;

@@ -57,13 +57,13 @@ fn service_that_no_receipt_shows_is_false_and_answers_are_counted() {
     let said = |service: &Service, line: Measured| service.check(&book(at, &[line])).findings;
     let (node, model) = (node(1), MODEL.to_owned());
     let when = UnixMillis(NOW.0 + 4_000);
-    let never = FalseService::LastServed { node, model: model.clone(), at: when };
+    let never = [FalseService::LastServed { node, model: model.clone(), at: when }];
     // The only receipt is from before, from long after, or another node's.
-    assert_eq!(said(&receipts(&[2_999]), line(1, 0, 4_000)), [never.clone()]);
-    assert_eq!(said(&receipts(&[RECEIPT_DELAY.0 + 4_001]), line(1, 0, 4_000)), [never.clone()]);
+    assert_eq!(said(&receipts(&[2_999]), line(1, 0, 4_000)), never);
+    assert_eq!(said(&receipts(&[RECEIPT_DELAY.0 + 4_001]), line(1, 0, 4_000)), never);
     let fewer = FalseService::Answers { node, model, said: 3, receipts: 2 };
     assert_eq!(said(&receipts(&[100, 4_000]), line(3, 0, 4_000)), [fewer]);
-    assert_eq!(said(&receipts(&[]), line(0, 0, 4_000)), [never]);
+    assert_eq!(said(&receipts(&[]), line(0, 0, 4_000)), never);
 }
 
 #[test]
