@@ -5,6 +5,7 @@ import {
   escrowVaultAddress,
   ledgerAddress,
   payoutAddress,
+  retiredSignerAddress,
   PINAIVU_PROGRAM_ADDRESS as program,
 } from "../src/index.ts";
 
@@ -18,5 +19,8 @@ test("addresses written by hand are those that the IDL derives", async () => {
   );
   expect(await payoutAddress(program, market, node)).toBe(
     (await generated.findPayoutPda({ coordinator: market, node }))[0],
+  );
+  expect(await retiredSignerAddress(program, market, node)).toBe(
+    (await generated.findReturningPda({ coordinator: market, newSigner: node }))[0],
   );
 });
