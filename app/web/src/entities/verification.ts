@@ -128,19 +128,20 @@ async function retiredOf(chain: Chain, account: string, claimed: readonly string
   return present(found).map(({ signer }) => signer);
 }
 
-/** Keys that events say this account had before, for records that were closed, as far as the RPC keeps history. */
+/** Keys that events say this account had before, for records that were closed; `null` without history. */
 async function formerInHistory(
   chain: Chain,
   account: string,
   name: "CoordinatorSignerRotated" | "NodeSignerRotated",
   field: "coordinator" | "node",
-): Promise<string[]> {
+): Promise<string[] | null> {
+  const history = await readHistory(chain, account, 100).catch(() => null);
   return (
-    (await readHistory(chain, account, 100))
-      .flatMap((item) => (item.failed ? [] : item.events))
+    history
+      ?.flatMap((item) => (item.failed ? [] : item.events))
       // A transaction that touches this account can rotate another one's key.
       .filter((event) => event.name === name && event.data[field] === account)
-      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : []))
+      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : [])) ?? null
   );
 }
 
@@ -153,14 +154,21 @@ const signerOf = (receipt: Receipt, facts: ChainFacts | null): string | null =>
 /**
  * Adds keys that coordinator and nodes had before. A statement names its key, and so does the view beside a
  * head; each is looked for where the program keeps a record of it. For a head that none of them signed, all
- * records of the coordinator are listed. Only then history is read, because records are closed one day.
+ * records of the coordinator are listed. Only then history is read, because records are closed one day;
+ * `unread` when it was wanted and this RPC keeps none.
  */
 async function withFormerSigners(
   chain: Chain,
   facts: ChainFacts,
   document: ReceiptDocument,
   served: ServedReceipts,
-): Promise<ChainFacts> {
+): Promise<{ readonly facts: ChainFacts; readonly unread: boolean }> {
+  let unread = false;
+  const history = async (...of: Parameters<typeof formerInHistory>): Promise<string[]> => {
+    const keys = await formerInHistory(...of);
+    if (keys === null) unread = true;
+    return keys ?? [];
+  };
   const statements = present(
     document.entries.map(({ receipt: { head, body } }) =>
       body.statement ? { node: head.node, key: body.statement.evidence.signer } : null,
@@ -172,7 +180,7 @@ async function withFormerSigners(
       if (!known || keys.every((key) => key === known.signer)) return [node, known] as const;
       let former = await retiredOf(chain, node, keys);
       if (keys.some((key) => key !== known.signer && !former.includes(key)))
-        former = [...former, ...(await formerInHistory(chain, node, "NodeSignerRotated", "node"))];
+        former = [...former, ...(await history(chain, node, "NodeSignerRotated", "node"))];
       return [node, { ...known, former_signers: former }] as const;
     }),
   );
@@ -185,14 +193,14 @@ async function withFormerSigners(
     found = { ...found, coordinator: { ...coordinator, former_signers } };
   };
   const at = facts.coordinator?.address;
-  if (!at || allSigned()) return found;
+  if (!at || allSigned()) return { facts: found, unread };
   const claimed = served.receipts.map((entry) => entry["signer"]);
   add(await retiredOf(chain, at, claimed.filter((key) => typeof key === "string")));
   // An RPC that lists no accounts leaves it to history.
   if (!allSigned())
     add((await listRetiredSigners(chain, at).catch(() => [])).map(({ signer }) => signer));
-  if (!allSigned()) add(await formerInHistory(chain, at, "CoordinatorSignerRotated", "coordinator"));
-  return found;
+  if (!allSigned()) add(await history(chain, at, "CoordinatorSignerRotated", "coordinator"));
+  return { facts: found, unread };
 }
 
 export interface Verified {
@@ -334,8 +342,10 @@ export async function verifyRequest(
   if (chain && facts && keyFailed) {
     progress("Looking for earlier keys on chain");
     try {
-      facts = await withFormerSigners(chain, facts, document, served);
+      const found = await withFormerSigners(chain, facts, document, served);
+      facts = found.facts;
       report = verify(document, facts, evidence);
+      if (found.unread) chainProblem = "the RPC keeps no history to look for earlier keys in";
     } catch {
       chainProblem = "the RPC does not say which keys there were before";
     }
