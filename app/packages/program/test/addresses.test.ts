@@ -5,8 +5,8 @@ import {
   escrowVaultAddress,
   ledgerAddress,
   payoutAddress,
-  retiredSignerAddress,
   PINAIVU_PROGRAM_ADDRESS as program,
+  retiredSignerAddress,
 } from "../src/index.ts";
 
 const market = "6u5DvFeaPhxvrci5q83fVaRUf7UZ29oUmNR9jyHLyimy" as Address;

@@ -178,7 +178,7 @@ describe("evidence", () => {
       ...one.expected,
       measurement: one.measurement,
       listed: [one.measurement],
-      configuration: JSON.parse(one.evidence).binding.configuration,
+      configuration: JSON.parse(one.evidence)?.binding?.configuration ?? null,
       now: one.now,
       roots: { nitro: fromBase64(one.root) },
       ...changes,

@@ -107,9 +107,7 @@ async function withEarlierHeads(
     ? []
     : (await readHistory(chain, coordinator.address, 200).catch(() => []))
         .flatMap((item) => (item.failed ? [] : item.events))
-        .filter(
-          (event) => event.name === "LogExtended" && event.data["coordinator"] === coordinator.address,
-        )
+        .filter((event) => event.name === "LogExtended" && event.data["coordinator"] === coordinator.address)
         .flatMap(({ data: { epoch, size, root } }) =>
           typeof epoch === "number" && typeof size === "bigint" && typeof root === "string"
             ? [{ epoch, size, root }]
@@ -141,7 +139,8 @@ async function formerInHistory(
       ?.flatMap((item) => (item.failed ? [] : item.events))
       // A transaction that touches this account can rotate another one's key.
       .filter((event) => event.name === name && event.data[field] === account)
-      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : [])) ?? null
+      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : [])) ??
+    null
   );
 }
 
@@ -195,10 +194,15 @@ async function withFormerSigners(
   const at = facts.coordinator?.address;
   if (!at || allSigned()) return { facts: found, unread };
   const claimed = served.receipts.map((entry) => entry["signer"]);
-  add(await retiredOf(chain, at, claimed.filter((key) => typeof key === "string")));
+  add(
+    await retiredOf(
+      chain,
+      at,
+      claimed.filter((key) => typeof key === "string"),
+    ),
+  );
   // An RPC that lists no accounts leaves it to history.
-  if (!allSigned())
-    add((await listRetiredSigners(chain, at).catch(() => [])).map(({ signer }) => signer));
+  if (!allSigned()) add((await listRetiredSigners(chain, at).catch(() => [])).map(({ signer }) => signer));
   if (!allSigned()) add(await history(chain, at, "CoordinatorSignerRotated", "coordinator"));
   return { facts: found, unread };
 }

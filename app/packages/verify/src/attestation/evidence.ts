@@ -311,13 +311,7 @@ function checkConfiguration(steps: Steps, { binding }: Read, { configuration }: 
     steps.skip("configuration", `bound as ${binding.configuration}; none is shown here to compare`);
   else if (configuration === binding.configuration)
     steps.note("configuration", "passed", `the one that is shown is the one that is bound, ${configuration}`);
-  else
-    steps.note(
-      "configuration",
-      "failed",
-      "another one is bound than is shown",
-      "Mismatch:Configuration",
-    );
+  else steps.note("configuration", "failed", "another one is bound than is shown", "Mismatch:Configuration");
 }
 
 const NEEDED: readonly EvidenceCheckId[] = [

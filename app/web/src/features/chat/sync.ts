@@ -7,7 +7,13 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha256, toBase58, toHex } from "@pinaivu/verify";
 import { z } from "zod";
-import { ApiFailure, boundedBytes, boundedJson, failureOf, type Network } from "../../entities/coordinator.ts";
+import {
+  ApiFailure,
+  boundedBytes,
+  boundedJson,
+  failureOf,
+  type Network,
+} from "../../entities/coordinator.ts";
 import { stableText } from "./conversation.ts";
 import type { VaultKeys } from "./vault.ts";
 

@@ -164,7 +164,7 @@ function Answer({ asked }: { asked: Asked }) {
               ? "What it gives is made by software: anybody can make it, so it proves nothing. Receipts, the log and its bond hold it to account."
               : tone === "good"
                 ? "Every signature up to AWS's root was checked here, and so was what they are about."
-              : null}
+                : null}
       </Notice>
       {report && (
         <>
