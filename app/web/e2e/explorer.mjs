@@ -198,6 +198,27 @@ describe("explorer", () => {
     }
   });
 
+  test("another request's receipt is not taken for the one that was asked for", {
+    timeout: 60_000,
+  }, async () => {
+    const { ready } = setting.stage;
+    const other = await ask(ready, "Another question altogether.");
+    const { id } = setting.served;
+    const given = await until(async () => {
+      const answer = await fetch(`${ready.base_url}/receipts/${other.id}`);
+      return answer.status === 200 ? answer.json() : null;
+    });
+    const answers = { [`/v1/receipts/${id}`]: { ...given, request_id: id } };
+    await misbehaving({ answers }, async () => {
+      const page = await visit(`/receipts/${id}`);
+      await page.getByText("What was served is another request's receipt").waitFor();
+      await page.getByText(other.id).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Verify this receipt" }).count(), 0);
+      await accessible(page);
+      await page.close();
+    });
+  });
+
   test("an auction that does not come out as the receipt says is called so", {
     timeout: 60_000,
   }, async () => {

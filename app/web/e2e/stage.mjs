@@ -53,6 +53,9 @@ async function network() {
     "4",
     "--unbond-delay",
     "20",
+    // Evidence made by software, which has to be shown as what it is.
+    "--coordinator",
+    "attestation.attester=development",
     "--ready-file",
     readyFile,
     "--data-dir",

@@ -47,6 +47,10 @@ export const payoutAddress = (program: Address, coordinator: Address, node: Addr
 export const epochHeadAddress = (program: Address, coordinator: Address, epoch: number) =>
   derive(program, [text("epoch"), key(coordinator), getU32Encoder().encode(epoch)]);
 
+/** Of what signed for a coordinator or a node before it was rotated out. */
+export const retiredSignerAddress = (program: Address, account: Address, signer: Address) =>
+  derive(program, [text("retired_signer"), key(account), key(signer)]);
+
 const ASSOCIATED = "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL" as Address;
 
 /** The associated token account of an owner. */

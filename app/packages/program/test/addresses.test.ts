@@ -6,6 +6,7 @@ import {
   ledgerAddress,
   payoutAddress,
   PINAIVU_PROGRAM_ADDRESS as program,
+  retiredSignerAddress,
 } from "../src/index.ts";
 
 const market = "6u5DvFeaPhxvrci5q83fVaRUf7UZ29oUmNR9jyHLyimy" as Address;
@@ -18,5 +19,8 @@ test("addresses written by hand are those that the IDL derives", async () => {
   );
   expect(await payoutAddress(program, market, node)).toBe(
     (await generated.findPayoutPda({ coordinator: market, node }))[0],
+  );
+  expect(await retiredSignerAddress(program, market, node)).toBe(
+    (await generated.findReturningPda({ coordinator: market, newSigner: node }))[0],
   );
 });

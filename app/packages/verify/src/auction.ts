@@ -126,8 +126,15 @@ export interface Replay {
   readonly version: number;
 }
 
-/** Rebuilds the book, clears again, and holds the result against the receipt. */
-export function replayAuction({ head, body }: Receipt, evidence: AuctionEvidence): Replay {
+/**
+ * Rebuilds the book, clears again, and holds the result against the receipt, which must be that of the
+ * request that was asked for; without `asked`, of the one it names.
+ */
+export function replayAuction(
+  { head, body }: Receipt,
+  evidence: AuctionEvidence,
+  asked: string = head.request,
+): Replay {
   const version = evidence.entries.length;
   const fails = (problem: string, found: Partial<Replay> = {}): Replay => ({
     terms: null,
@@ -137,6 +144,7 @@ export function replayAuction({ head, body }: Receipt, evidence: AuctionEvidence
     ...found,
     problem,
   });
+  if (head.request !== asked) return fails(`the receipt is for another request, ${head.request}`);
   let terms: Terms;
   let book: Book;
   try {

@@ -11,7 +11,7 @@ export { Book, BookProblem, nextHead, type Offer, tieBreak } from "./book.ts";
 export { decode, type Type } from "./borsh.ts";
 export * from "./bytes.ts";
 export { commitment, deploymentId, hashOf, sha256, tagged, verifySignature } from "./hash.ts";
-export { canonicalBytes, canonicalJson, type Json, JsonError, parseJson } from "./json.ts";
+export { canonicalBytes, canonicalJson, type Json, JsonError, JsonNumber, parseJson } from "./json.ts";
 export * from "./merkle.ts";
 export {
   amountOf,

@@ -153,8 +153,12 @@ function readInclusion(value: unknown): Inclusion | null {
   };
 }
 
-/** Reads what a coordinator serves at `/v1/receipts/{id}`, or a bundle of it. */
-export function readDocument(value: unknown): ReceiptDocument {
+/**
+ * Reads what a coordinator serves at `/v1/receipts/{id}`, or a bundle of it. With `asked`, the request that
+ * somebody asked for, receipts are held against that one and not against the one the document names: a
+ * document of another request fails.
+ */
+export function readDocument(value: unknown, asked?: string): ReceiptDocument {
   const from = (value ?? {}) as Record<string, unknown>;
   const receipts = from["receipts"];
   if (!Array.isArray(receipts) || receipts.length === 0)
@@ -163,7 +167,7 @@ export function readDocument(value: unknown): ReceiptDocument {
     const { bytes, inclusion } = (entry ?? {}) as Record<string, unknown>;
     return { receipt: decodeReceipt(fromBase64(str(bytes, "bytes"))), inclusion: readInclusion(inclusion) };
   });
-  return { request_id: str(from["request_id"], "request_id"), entries };
+  return { request_id: asked ?? str(from["request_id"], "request_id"), entries };
 }
 
 class Checks {
@@ -196,7 +200,7 @@ export function verify(
     checkPaid(found, entry.receipt, chain);
     checkRequest(found, entry.receipt, evidence);
     checkAnswer(found, document, entry.receipt, evidence);
-    checkAuction(found, entry.receipt, evidence);
+    checkAuction(found, document, entry.receipt, evidence);
     found.skip(
       "attestation",
       entry.receipt.body.attestation === null
@@ -215,14 +219,19 @@ export function verify(
   };
 }
 
-function checkAuction(checks: Checks, receipt: Receipt, { auction }: Evidence): void {
+function checkAuction(
+  checks: Checks,
+  document: ReceiptDocument,
+  receipt: Receipt,
+  { auction }: Evidence,
+): void {
   if (receipt.body.auction.candidates === 0)
     return checks.skip("auction", "the receipt was restored after a crash: no auction is known");
   if (receipt.head.segment > 0)
     return checks.skip("auction", "a continued answer: only the first clearing is published");
   if (!auction) return checks.skip("auction", "the order book was not read");
   if ("missing" in auction) return checks.skip("auction", auction.missing);
-  const { problem, clearing, version } = replayAuction(receipt, auction);
+  const { problem, clearing, version } = replayAuction(receipt, auction, document.request_id);
   checks.add(
     "auction",
     problem === null,
@@ -244,7 +253,7 @@ function checkParties(
     "request_id",
     head.request === document.request_id,
     `the receipt is for ${head.request}`,
-    `the receipt is for another request, ${head.request}`,
+    `the receipt is for another request, ${head.request}, not for ${document.request_id}`,
   );
   if (!chain) return checks.skip("parties", NO_CHAIN);
   const deployment = head.deployment === chain.deployment;

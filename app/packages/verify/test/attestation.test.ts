@@ -5,6 +5,7 @@ import {
   AttestationProblem,
   checkEvidence,
   checkReceiptEvidence,
+  configurationHash,
   type EvidenceReport,
   INTEL_ROOT,
   NITRO_ROOT,
@@ -12,7 +13,7 @@ import {
   verifyNitro,
   verifyTdx,
 } from "../src/attestation/index.ts";
-import { fromBase64, sha256, toBase64, toHex, utf8 } from "../src/index.ts";
+import { fromBase64, parseJson, sha256, toBase64, toHex, utf8 } from "../src/index.ts";
 import { vectors } from "./vectors.ts";
 
 const fixture = (name: string) =>
@@ -145,6 +146,8 @@ describe("TDX quotes", () => {
       coordinator: binding.coordinator,
       signer: binding.signer,
       measurement: vectors("attestation").tdx.measurement,
+      listed: [],
+      configuration: null,
       now: then,
     });
     const verdicts = Object.fromEntries(report.checks.map(({ id, verdict }) => [id, verdict]));
@@ -161,6 +164,7 @@ describe("TDX quotes", () => {
       // It was made for something else than our binding.
       bound: "failed",
       code: "passed",
+      listed: "failed",
       tls: "not_checked",
       configuration: "not_checked",
     });
@@ -173,6 +177,8 @@ describe("evidence", () => {
     checkEvidence(JSON.parse(one.evidence), {
       ...one.expected,
       measurement: one.measurement,
+      listed: [one.measurement],
+      configuration: JSON.parse(one.evidence)?.binding?.configuration ?? null,
       now: one.now,
       roots: { nitro: fromBase64(one.root) },
       ...changes,
@@ -199,10 +205,42 @@ describe("evidence", () => {
       { coordinator: null },
       { deployment: null },
       { measurement: null },
+      { listed: null },
+      { configuration: null },
     ]) {
       const report = judged(good, unknown);
       expect([report.failed, report.standing], JSON.stringify(unknown)).toEqual([0, "open"]);
     }
+  });
+
+  test("code that the account does not name, or the list does not have, is refused with what is named", () => {
+    const wrong = (changes: object) => {
+      const report = judged(good, changes);
+      expect(report.standing).toBe("failed");
+      return report.checks.flatMap(({ id, verdict, detail }) => (verdict === "failed" ? [[id, detail]] : []));
+    };
+    const other = "09".repeat(32);
+    expect(wrong({ measurement: other })).toEqual([
+      ["code", `the account names ${other}, it runs ${good.measurement}`],
+    ]);
+    expect(wrong({ measurement: "00".repeat(32) })).toEqual([
+      ["code", `the account names no code, it runs ${good.measurement}`],
+    ]);
+    expect(wrong({ listed: [other] })).toEqual([["listed", "the market's list does not have it"]]);
+    expect(wrong({ configuration: other })).toEqual([
+      ["configuration", "another one is bound than is shown"],
+    ]);
+  });
+
+  test("a configuration hashes by its canonical form, whatever it is written as", () => {
+    // Computed with Python's json and hashlib over the sorted members.
+    const hash = "9200ab518b3a728f31ad19bb443cbdae2dfbfcf426877f5046333941736199ce";
+    const text =
+      '{ "web": {"local": true}, "share": 1e-1, "receipts": {"keep_hot": 1000000, "archive": null}, "models": [{"weights": [1, 4], "id": "gr\\u00f6\\u00dfe/1"}], "fees": {"priority": 18446744073709551615}, "chain": {"confirm_timeout_ms": 60000, "cluster": "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"} }';
+    expect(configurationHash(parseJson(utf8(text)))).toBe(hash);
+    // A reader that rounds to doubles would not tell it from its neighbour.
+    const next = text.replace("18446744073709551615", "18446744073709551614");
+    expect(configurationHash(parseJson(utf8(next)))).not.toBe(hash);
   });
 
   test("what a receipt names is checked at its own time, and its bytes are the ones named", () => {
@@ -211,6 +249,7 @@ describe("evidence", () => {
     const known = {
       ...good.expected,
       measurement: good.measurement,
+      listed: [],
       now: good.now,
       roots: { nitro: fromBase64(good.root) },
     };
@@ -221,8 +260,6 @@ describe("evidence", () => {
     expect(verdict({ now: good.now + 4 * HOUR })).toBe("failed");
     expect(verdict({ signer: known.coordinator })).toBe("failed");
     expect(verdict({ signer: null })).toBe("not_checked");
-    expect(verdict({ measurement: "09".repeat(32) })).toBe("not_checked");
-    expect(verdict({ measurement: null })).toBe("not_checked");
     const twice = utf8(good.evidence.replace("{", '{"kind":"nitro",'));
     expect(checkReceiptEvidence(toHex(sha256(twice)), twice, known)).toEqual({
       verdict: "failed",
@@ -230,6 +267,34 @@ describe("evidence", () => {
     });
     const development = utf8(evidence.find((one: Case) => one.outcome === "Development").evidence);
     expect(checkReceiptEvidence(toHex(sha256(development)), development, known).verdict).toBe("not_checked");
+  });
+
+  test("a receipt's code passes when the account names it or the list has it, and is named otherwise", () => {
+    const bytes = utf8(good.evidence);
+    const other = "09".repeat(32);
+    const found = (measurement: string | null, listed: string[] | null) => {
+      const known = { ...good.expected, now: good.now, roots: { nitro: fromBase64(good.root) } };
+      return checkReceiptEvidence(toHex(sha256(bytes)), bytes, { ...known, measurement, listed });
+    };
+    expect(found(good.measurement, [])).toEqual({
+      verdict: "passed",
+      detail: `AWS vouches for code that the coordinator's account names, ${good.measurement}, and for this key`,
+    });
+    // The coordinator has moved on to other code since; its old code is still on the list.
+    expect(found(other, [other, good.measurement])).toEqual({
+      verdict: "passed",
+      detail: `AWS vouches for code that the market's list has, ${good.measurement}, and for this key`,
+    });
+    expect(found(null, [good.measurement]).verdict).toBe("passed");
+    expect(found(good.measurement, null).verdict).toBe("passed");
+    expect(found(other, [other])).toEqual({
+      verdict: "not_checked",
+      detail: `the maker's signatures hold, for code ${good.measurement}: the coordinator's account does not name it today, and the market's list does not have it today`,
+    });
+    expect(found(null, null)).toEqual({
+      verdict: "not_checked",
+      detail: `the maker's signatures hold, for code ${good.measurement}: the coordinator's account was not read, and the market's list was not read`,
+    });
   });
 
   test("under AWS's own root nothing of the tests' is accepted", () => {

@@ -146,4 +146,10 @@ test("a replay agrees with the receipt that the clearing made, and with no other
   expect(problem(() => undefined, shorter)).toMatch(/lead to/);
   expect(problem(() => undefined, { ...evidence, terms: evidence.terms.slice(1) })).toMatch(/the terms/);
   expect(body.auction.candidates).toBeGreaterThan(1);
+  const asked = `req_${"0".repeat(32)}`;
+  expect(v.replayAuction(receipt, evidence, head.request).problem).toBeNull();
+  expect(v.replayAuction(receipt, evidence, asked)).toMatchObject({
+    problem: `the receipt is for another request, ${head.request}`,
+    clearing: null,
+  });
 });

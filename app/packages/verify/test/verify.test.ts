@@ -226,6 +226,25 @@ test("a receipt of another request is refused", () => {
   expect(failures(v.verify(other, facts))).toEqual(["request_id"]);
 });
 
+test("a server that answers with another request's receipt is caught, whatever its document says", () => {
+  const first = signed({ ...original.head, segment: 0 }, { ...original.body, statement: null });
+  const { facts } = setting(first);
+  const asked = "req_00000000000000000000000000000000";
+  const bytes = v.toBase64(first.bytes);
+  for (const claimed of [original.head.request, asked]) {
+    const found = v.verify(v.readDocument({ request_id: claimed, receipts: [{ bytes }] }, asked), facts, {
+      auction: { entries: [], terms: new Uint8Array() },
+    });
+    expect(failures(found)).toEqual(["request_id", "auction"]);
+    expect(found.checks.find(({ id }) => id === "request_id")?.detail).toBe(
+      `the receipt is for another request, ${original.head.request}, not for ${asked}`,
+    );
+    expect(found.checks.find(({ id }) => id === "auction")?.detail).toBe(
+      `the receipt is for another request, ${original.head.request}`,
+    );
+  }
+});
+
 test("a root that the chain does not have is refused", () => {
   const { document, facts } = setting(original);
   const log = { epoch: 3, size: facts.coordinator?.log.size ?? 0n, root: "ab".repeat(32) };

@@ -7,30 +7,39 @@ import {
   type Allowance,
   bondVaultAddress,
   type Coordinator,
+  type EpochHead,
   ESCROW_DISCRIMINATOR,
   type Escrow,
+  epochHeadAddress,
   escrowVaultAddress,
   eventsOf,
   getAllowanceDecoder,
   getCoordinatorDecoder,
+  getEpochHeadDecoder,
   getEscrowDecoder,
   getLedgerDecoder,
   getMarketDecoder,
+  getMeasurementDecoder,
   getNodeDecoder,
   getPayoutDecoder,
   getReceiptRecordDecoder,
+  getRetiredSignerDecoder,
   ledgerAddress,
   type Market,
+  MEASUREMENT_DISCRIMINATOR,
   NODE_DISCRIMINATOR,
   type Node,
   PAYOUT_DISCRIMINATOR,
   type Payout,
   type ProgramEvent,
   RECEIPT_RECORD_DISCRIMINATOR,
+  RETIRED_SIGNER_DISCRIMINATOR,
   type ReceiptRecord,
+  type RetiredSigner,
+  retiredSignerAddress,
   stakeVaultAddress,
 } from "@pinaivu/program";
-import { fromHex } from "@pinaivu/verify";
+import { fromHex, toHex } from "@pinaivu/verify";
 import {
   type Address,
   address,
@@ -151,6 +160,27 @@ export const readNode = (chain: Chain, at: string): Promise<Located<Node> | null
 export const readPayout = (chain: Chain, at: string): Promise<Located<Payout> | null> =>
   readAccount(chain, at, getPayoutDecoder());
 
+/** The last head of a closed epoch of the coordinator's log; `null` when that epoch is not closed. */
+export const readEpochHead = async (chain: Chain, epoch: number): Promise<Located<EpochHead> | null> => {
+  const { program, coordinator } = chain.place;
+  const at = await epochHeadAddress(address(program), address(coordinator), epoch);
+  return readAccount(chain, at, getEpochHeadDecoder());
+};
+
+/**
+ * The chain's record that a key signed for a coordinator or a node until it was rotated out, by the address
+ * that follows from both; `null` when there is none: the key never did, or its record was closed since.
+ */
+export async function readRetiredSigner(
+  chain: Chain,
+  account: string,
+  signer: string,
+): Promise<Located<RetiredSigner> | null> {
+  const at = await retiredSignerAddress(address(chain.place.program), address(account), address(signer));
+  const found = await readAccount(chain, at, getRetiredSignerDecoder());
+  return found?.account === account && found.signer === signer ? found : null;
+}
+
 // Offsets of keys: docs/protocol.md, section 15.
 export const listNodes = (chain: Chain): Promise<Located<Node>[]> =>
   listAccounts(chain, NODE_DISCRIMINATOR, getNodeDecoder(), [10, chain.place.market]);
@@ -164,6 +194,14 @@ export const listPayoutsOf = (chain: Chain, node: string): Promise<Located<Payou
   listAccounts(chain, PAYOUT_DISCRIMINATOR, getPayoutDecoder(), [42, node]);
 export const listPayouts = (chain: Chain): Promise<Located<Payout>[]> =>
   listAccounts(chain, PAYOUT_DISCRIMINATOR, getPayoutDecoder(), [10, chain.place.coordinator]);
+/** All keys that signed for a coordinator or a node before, as far as their records are still there. */
+export const listRetiredSigners = (chain: Chain, account: string): Promise<Located<RetiredSigner>[]> =>
+  listAccounts(chain, RETIRED_SIGNER_DISCRIMINATOR, getRetiredSignerDecoder(), [42, account]);
+/** The market's list of today: measurements of the code that coordinators may be attested to run, hexadecimal. */
+export const listMeasurements = async (chain: Chain): Promise<string[]> =>
+  (
+    await listAccounts(chain, MEASUREMENT_DISCRIMINATOR, getMeasurementDecoder(), [10, chain.place.market])
+  ).map(({ measurement }) => toHex(Uint8Array.from(measurement)));
 /** Receipts of a request that somebody recorded in accounts of their own. */
 export const listReceiptRecords = (chain: Chain, request: string): Promise<Located<ReceiptRecord>[]> =>
   listAccounts(

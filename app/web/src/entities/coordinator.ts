@@ -2,6 +2,7 @@
  * The coordinator's public routes. Everything it says here is a view: pages show it as such, and read
  * from the chain what the chain has. Answers are checked for their shape before anything is shown.
  */
+import { type Json, JsonError, parseJson } from "@pinaivu/verify";
 import { useQuery } from "@tanstack/react-query";
 import { z } from "zod";
 
@@ -24,8 +25,42 @@ const every = (millis: number) => (query: { state: { error: Error | null } }) =>
 
 const ErrorBody = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
 
+/** Most bytes of one answer that are read: a page of the order book is the largest there is. */
+const MAX_ANSWER = 16 * 1024 * 1024;
+
+/** An answer's bytes, as long as there are no more than `most`; of a longer one the rest is not waited for. */
+export async function boundedBytes(response: Response, most = MAX_ANSWER): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  for (let next = await reader?.read(); reader && next && !next.done; next = await reader.read()) {
+    length += next.value.length;
+    if (length > most) {
+      await reader.cancel().catch(() => undefined);
+      throw new ApiFailure(
+        `the coordinator's answer has more than ${most} bytes`,
+        "shape",
+        response.status,
+        null,
+      );
+    }
+    parts.push(next.value);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The same as JSON; throws what `boundedBytes` throws, and `SyntaxError`. */
+export const boundedJson = async (response: Response, most = MAX_ANSWER): Promise<unknown> =>
+  JSON.parse(new TextDecoder().decode(await boundedBytes(response, most)));
+
 export async function failureOf(response: Response): Promise<ApiFailure> {
-  const body = ErrorBody.safeParse(await response.json().catch(() => null));
+  const body = ErrorBody.safeParse(await boundedJson(response, 64 * 1024).catch(() => null));
   const message = body.success
     ? body.data.error.message
     : `the coordinator answered with status ${response.status}`;
@@ -52,15 +87,22 @@ export async function request(path: string, init?: RequestInit): Promise<Respons
 
 export async function getJson<T>(path: string, schema: z.ZodType<T>, init?: RequestInit): Promise<T> {
   const response = await request(path, init);
-  const parsed = schema.safeParse(await response.json().catch(() => undefined));
-  if (!parsed.success) {
-    throw new ApiFailure(
-      `the coordinator's answer to ${path} has another shape than documented`,
-      "shape",
-      response.status,
-      null,
-    );
+  let value: unknown;
+  try {
+    value = await boundedJson(response);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw misshapen(path);
+    throw error;
   }
+  return shaped(path, schema, value);
+}
+
+const misshapen = (path: string) =>
+  new ApiFailure(`the coordinator's answer to ${path} has another shape than documented`, "shape", 200, null);
+
+function shaped<T>(path: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw misshapen(path);
   return parsed.data;
 }
 
@@ -291,11 +333,17 @@ export async function fetchReceipts(
   return "receipts" in found ? (found as ServedReceipts) : "pending";
 }
 
-const Auction = z.object({ book: z.number(), book_version: z.number(), terms: z.string() });
+const wholeNumber = z.number().int().nonnegative();
+const Auction = z.object({ book: wholeNumber, book_version: wholeNumber, terms: z.string() });
 const BookPage = z.object({
-  data: z.array(z.object({ version: z.number(), entry: z.string() })),
-  next: z.number().nullable(),
+  data: z.array(z.object({ version: wholeNumber, entry: z.string() })),
+  next: wholeNumber.nullable(),
 });
+
+/** A book is read in so many pages at most, of a thousand entries each where a coordinator is honest. */
+const MAX_BOOK_PAGES = 2_000;
+/** And so many characters of entries. */
+const MAX_BOOK_TEXT = 128 * 1024 * 1024;
 
 /**
  * What a request's clearing was made from: the entries of the book up to that clearing, and its terms.
@@ -309,41 +357,75 @@ export async function fetchAuction(id: string): Promise<{ entries: string[]; ter
     if (error instanceof ApiFailure && error.status === 404) return null;
     throw error;
   }
+  return { entries: await readBook(auction.book, auction.book_version), terms: auction.terms };
+}
+
+/** Entries 1 to `last` of a book. Each page has to lead on: one that does not is an error, not a reason to wait. */
+async function readBook(book: number, last: number): Promise<string[]> {
   const entries: string[] = [];
-  let from: number | null = 1;
-  while (from !== null && entries.length < auction.book_version) {
-    const page: z.infer<typeof BookPage> = await getJson(`/v1/book/${auction.book}?from=${from}`, BookPage);
-    entries.push(...page.data.map(({ entry }) => entry));
-    from = page.next;
+  const refuse = (why: string): never => {
+    throw new ApiFailure(`the order book ${why}`, "shape", 200, null);
+  };
+  let text = 0;
+  for (let pages = 0; entries.length < last; pages += 1) {
+    const from = entries.length + 1;
+    if (pages >= MAX_BOOK_PAGES) refuse(`does not end within ${MAX_BOOK_PAGES} pages`);
+    const { data, next } = await getJson(`/v1/book/${book}?from=${from}`, BookPage);
+    if (data.some(({ version }, at) => version !== from + at)) refuse(`has gaps after entry ${from - 1}`);
+    for (const { entry } of data) {
+      text += entry.length;
+      entries.push(entry);
+    }
+    if (text > MAX_BOOK_TEXT) refuse("is larger than a page reads");
+    if (entries.length >= last) break;
+    if (next === null) refuse(`ends after ${entries.length} of ${last} entries`);
+    if (data.length === 0 || next !== entries.length + 1) refuse(`does not go on after entry ${from - 1}`);
   }
-  return { entries: entries.slice(0, auction.book_version), terms: auction.terms };
+  return entries.slice(0, last);
 }
 
 /** What a coordinator answers about the machine it runs on (docs/protocol.md, section 16). */
 const Attestation = z.looseObject({
   state: z.string(),
   kind: z.string().nullish(),
-  configuration: z.string().nullish(),
   // Read where it is checked: every field of it is evidence.
   evidence: z.unknown(),
 });
-export type Attestation = z.infer<typeof Attestation>;
+export interface Attestation extends z.infer<typeof Attestation> {
+  /** The configuration that it shows, with every digit: it is bound by its canonical form. */
+  readonly configuration: Json;
+}
 
 /** Fresh evidence for a nonce of our own; `null` when this coordinator has no such route. */
 export async function fetchAttestation(nonce: string): Promise<Attestation | null> {
+  const path = `/v1/attestation?nonce=${nonce}`;
+  let bytes: Uint8Array;
   try {
-    return await getJson(`/v1/attestation?nonce=${nonce}`, Attestation);
+    bytes = await boundedBytes(await request(path), MAX_EVIDENCE);
   } catch (error) {
     if (error instanceof ApiFailure && error.kind === "absent") return null;
     throw error;
   }
+  let strict: Json;
+  try {
+    // Refuses what readers of JSON disagree about, such as a name twice.
+    strict = parseJson(bytes);
+  } catch (error) {
+    if (error instanceof JsonError) throw misshapen(path);
+    throw error;
+  }
+  const configuration = (strict instanceof Map ? strict.get("configuration") : null) ?? null;
+  return { ...shaped(path, Attestation, JSON.parse(new TextDecoder().decode(bytes))), configuration };
 }
+
+/** Most bytes of evidence; with Intel's collateral it has some fifty thousand. */
+const MAX_EVIDENCE = 1024 * 1024;
 
 /** The evidence of that hash, byte for byte; `null` when the coordinator does not have it. */
 export async function fetchKeptEvidence(hash: string): Promise<Uint8Array | null> {
   try {
     const response = await request(`/v1/attestation/${encodeURIComponent(hash)}`);
-    return new Uint8Array(await response.arrayBuffer());
+    return await boundedBytes(response, MAX_EVIDENCE);
   } catch (error) {
     if (error instanceof ApiFailure && error.kind === "absent") return null;
     throw error;

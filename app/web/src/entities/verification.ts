@@ -10,6 +10,9 @@ import {
   deploymentId,
   type Evidence,
   fromBase64,
+  headSignedBy,
+  type Inclusion,
+  type Receipt,
   type ReceiptDocument,
   type Replay,
   type Report,
@@ -19,7 +22,19 @@ import {
   verify,
 } from "@pinaivu/verify";
 import { address } from "@solana/kit";
-import { type Chain, readCoordinator, readHistory, readMarket, readNode, readPayout } from "./chain.ts";
+import {
+  type Chain,
+  listMeasurements,
+  listRetiredSigners,
+  looksLikeAddress,
+  readCoordinator,
+  readEpochHead,
+  readHistory,
+  readMarket,
+  readNode,
+  readPayout,
+  readRetiredSigner,
+} from "./chain.ts";
 import { fetchAuction, fetchKeptEvidence, fetchReceipts, type ServedReceipts } from "./coordinator.ts";
 
 /** How far a running verification has come. */
@@ -68,44 +83,128 @@ export async function gatherFacts(
   };
 }
 
-/** Earlier heads of the log, from the program's events: a kept bundle leads to the root of its day. */
-async function withEarlierHeads(chain: Chain, facts: ChainFacts): Promise<ChainFacts> {
-  if (!facts.coordinator) return facts;
-  const heads = (await readHistory(chain, facts.coordinator.address, 200))
-    .flatMap((item) => (item.failed ? [] : item.events))
-    .filter(
-      (event) => event.name === "LogExtended" && event.data["coordinator"] === facts.coordinator?.address,
-    )
-    .flatMap(({ data: { epoch, size, root } }) =>
-      typeof epoch === "number" && typeof size === "bigint" && typeof root === "string"
-        ? [{ epoch, size, root }]
-        : [],
-    );
-  return { ...facts, coordinator: { ...facts.coordinator, heads } };
+const present = <T>(found: (T | null)[]): T[] => found.filter((one) => one !== null);
+
+/** Heads of the log that are not its present one, of those that these paths lead to. */
+async function withEarlierHeads(
+  chain: Chain,
+  facts: ChainFacts,
+  paths: readonly Inclusion[],
+): Promise<ChainFacts> {
+  const { coordinator } = facts;
+  if (!coordinator) return facts;
+  const epochs = [...new Set(paths.map(({ epoch }) => epoch))].filter(
+    (epoch) => epoch !== coordinator.log.epoch,
+  );
+  // A closed epoch has its last head in an account.
+  const closed = present(await Promise.all(epochs.map((epoch) => readEpochHead(chain, epoch)))).map(
+    ({ epoch, size, root }) => ({ epoch, size, root: toHex(Uint8Array.from(root)) }),
+  );
+  const known = (path: Inclusion) =>
+    [coordinator.log, ...closed].some(({ epoch, size }) => epoch === path.epoch && size === path.size);
+  // Others are in the program's events: a kept bundle leads to the root of its day.
+  const earlier = paths.every(known)
+    ? []
+    : (await readHistory(chain, coordinator.address, 200).catch(() => []))
+        .flatMap((item) => (item.failed ? [] : item.events))
+        .filter((event) => event.name === "LogExtended" && event.data["coordinator"] === coordinator.address)
+        .flatMap(({ data: { epoch, size, root } }) =>
+          typeof epoch === "number" && typeof size === "bigint" && typeof root === "string"
+            ? [{ epoch, size, root }]
+            : [],
+        );
+  return { ...facts, coordinator: { ...coordinator, heads: [...closed, ...earlier] } };
 }
 
-/** Keys that these accounts had before, from the chain's history as far as the RPC keeps it. */
+/** Most keys that a document may name for one account before the chain is not asked about more of them. */
+const MAX_CLAIMED = 16;
+
+/** Of these keys, those that the chain has a record of having signed for the account before. */
+async function retiredOf(chain: Chain, account: string, claimed: readonly string[]): Promise<string[]> {
+  const keys = [...new Set(claimed)].filter(looksLikeAddress).slice(0, MAX_CLAIMED);
+  const found = await Promise.all(keys.map((key) => readRetiredSigner(chain, account, key)));
+  return present(found).map(({ signer }) => signer);
+}
+
+/** Keys that events say this account had before, for records that were closed; `null` without history. */
+async function formerInHistory(
+  chain: Chain,
+  account: string,
+  name: "CoordinatorSignerRotated" | "NodeSignerRotated",
+  field: "coordinator" | "node",
+): Promise<string[] | null> {
+  const history = await readHistory(chain, account, 100).catch(() => null);
+  return (
+    history
+      ?.flatMap((item) => (item.failed ? [] : item.events))
+      // A transaction that touches this account can rotate another one's key.
+      .filter((event) => event.name === name && event.data[field] === account)
+      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : [])) ??
+    null
+  );
+}
+
+/** The key that signed a receipt's head, of those that the chain says are or were the coordinator's. */
+const signerOf = (receipt: Receipt, facts: ChainFacts | null): string | null =>
+  (facts?.coordinator ? [facts.coordinator.signer, ...facts.coordinator.former_signers] : []).find((key) =>
+    headSignedBy(receipt, key),
+  ) ?? null;
+
+/**
+ * Adds keys that coordinator and nodes had before. A statement names its key, and so does the view beside a
+ * head; each is looked for where the program keeps a record of it. For a head that none of them signed, all
+ * records of the coordinator are listed. Only then history is read, because records are closed one day;
+ * `unread` when it was wanted and this RPC keeps none.
+ */
 async function withFormerSigners(
   chain: Chain,
   facts: ChainFacts,
-  nodes: readonly string[],
-): Promise<ChainFacts> {
-  const formerOf = async (at: string): Promise<string[]> =>
-    (await readHistory(chain, at, 100))
-      .flatMap((item) => (item.failed ? [] : item.events))
-      .filter((event) => event.name === "CoordinatorSignerRotated" || event.name === "NodeSignerRotated")
-      .flatMap((event) => (typeof event.data["old_signer"] === "string" ? [event.data["old_signer"]] : []));
-  const coordinator = facts.coordinator && {
-    ...facts.coordinator,
-    former_signers: await formerOf(facts.coordinator.address),
+  document: ReceiptDocument,
+  served: ServedReceipts,
+): Promise<{ readonly facts: ChainFacts; readonly unread: boolean }> {
+  let unread = false;
+  const history = async (...of: Parameters<typeof formerInHistory>): Promise<string[]> => {
+    const keys = await formerInHistory(...of);
+    if (keys === null) unread = true;
+    return keys ?? [];
   };
-  const entries = await Promise.all(
-    nodes.map(async (node) => {
-      const known = facts.nodes.get(node);
-      return [node, known ? { ...known, former_signers: await formerOf(node) } : (known ?? null)] as const;
+  const statements = present(
+    document.entries.map(({ receipt: { head, body } }) =>
+      body.statement ? { node: head.node, key: body.statement.evidence.signer } : null,
+    ),
+  );
+  const nodes = await Promise.all(
+    [...facts.nodes].map(async ([node, known]) => {
+      const keys = statements.flatMap((one) => (one.node === node ? [one.key] : []));
+      if (!known || keys.every((key) => key === known.signer)) return [node, known] as const;
+      let former = await retiredOf(chain, node, keys);
+      if (keys.some((key) => key !== known.signer && !former.includes(key)))
+        former = [...former, ...(await history(chain, node, "NodeSignerRotated", "node"))];
+      return [node, { ...known, former_signers: former }] as const;
     }),
   );
-  return { ...facts, coordinator, nodes: new Map(entries) };
+  let found: ChainFacts = { ...facts, nodes: new Map(nodes) };
+  const allSigned = () => document.entries.every(({ receipt }) => signerOf(receipt, found) !== null);
+  const add = (keys: readonly string[]) => {
+    const { coordinator } = found;
+    if (!coordinator) return;
+    const former_signers = [...coordinator.former_signers, ...keys];
+    found = { ...found, coordinator: { ...coordinator, former_signers } };
+  };
+  const at = facts.coordinator?.address;
+  if (!at || allSigned()) return { facts: found, unread };
+  const claimed = served.receipts.map((entry) => entry["signer"]);
+  add(
+    await retiredOf(
+      chain,
+      at,
+      claimed.filter((key) => typeof key === "string"),
+    ),
+  );
+  // An RPC that lists no accounts leaves it to history.
+  if (!allSigned()) add((await listRetiredSigners(chain, at).catch(() => [])).map(({ signer }) => signer));
+  if (!allSigned()) add(await history(chain, at, "CoordinatorSignerRotated", "coordinator"));
+  return { facts: found, unread };
 }
 
 export interface Verified {
@@ -138,10 +237,11 @@ async function withAttestation(
 ): Promise<Report> {
   const named = document.entries.filter(({ receipt }) => receipt.body.attestation !== null);
   if (named.length === 0) return report;
-  const [{ checkReceiptEvidence }, account] = await Promise.all([
+  const [{ checkReceiptEvidence }, account, listed] = await Promise.all([
     // Two curves more than receipts need: loaded when there is something to check with them.
     import("@pinaivu/verify/attestation"),
     chain ? readCoordinator(chain).catch(() => null) : null,
+    chain ? listMeasurements(chain).catch(() => null) : null,
   ]);
   const measurement = account ? toHex(Uint8Array.from(account.measurement)) : null;
   const found = new Map<number, Pick<Check, "verdict" | "detail">>();
@@ -154,8 +254,10 @@ async function withAttestation(
         ? checkReceiptEvidence(hash, bytes, {
             deployment: facts?.deployment ?? null,
             coordinator: facts?.coordinator?.address ?? null,
-            signer: account?.signer ?? null,
+            // The key of its time, which may have been rotated out since.
+            signer: signerOf(receipt, facts),
             measurement,
+            listed,
             now: Number(receipt.body.created),
           })
         : { verdict: "not_checked", detail: `the coordinator did not give the evidence ${hash}` },
@@ -178,24 +280,30 @@ const nodesOf = (document: ReceiptDocument) => [
   ...new Set(document.entries.map((entry) => entry.receipt.head.node)),
 ];
 
+/** Whether every receipt of the first is among those of the second, byte for byte. */
+export const sameReceipts = (shown: ServedReceipts, other: ServedReceipts): boolean =>
+  shown.receipts.every(({ bytes }) => other.receipts.some((entry) => entry.bytes === bytes));
+
 export interface VerifyOptions {
   /** A bundle that the person has: the coordinator is not asked for the receipt. */
   readonly given?: ServedReceipts | undefined;
+  /** What is on the page: the verdict is on these receipts, and on no others that the coordinator gives later. */
+  readonly shown?: ServedReceipts | undefined;
   /** Fetch the order book and run the auction again. */
   readonly auction?: boolean;
 }
 
-/** Every check of a request's receipts. */
+/** Every check of a request's receipts, which have to be those of the request that was asked for. */
 export async function verifyRequest(
   id: string,
   chain: Chain | null,
   held: Evidence,
   progress: Progress,
-  { given, auction = false }: VerifyOptions = {},
+  { given, shown, auction = false }: VerifyOptions = {},
 ): Promise<Verified> {
-  let served = given ?? (await fetchReceipts(id, null));
+  let served = given ?? shown ?? (await fetchReceipts(id, null));
   if (served === "pending") throw new Error("the receipt is not there yet; try again in a moment");
-  let document = readDocument(served);
+  let document = readDocument(served, id);
   let facts: ChainFacts | null = null;
   let chainProblem: string | null = chain ? null : "no RPC is set";
   if (chain) {
@@ -209,16 +317,21 @@ export async function verifyRequest(
     progress("Fetching the path to the root that the chain holds");
     const newer = await fetchReceipts(id, facts.coordinator.log.size);
     if (newer !== "pending") {
+      if (!sameReceipts(served, newer))
+        throw new Error(
+          "the coordinator gives other receipts of this request now than a moment ago; load the page again",
+        );
       served = newer;
-      document = readDocument(newer);
+      document = readDocument(newer, id);
     }
   }
   const head = facts?.coordinator?.log;
-  const older = document.entries.some(({ inclusion }) => inclusion && head && inclusion.size < head.size);
+  const paths = present(document.entries.map(({ inclusion }) => inclusion));
+  const older = paths.some(({ epoch, size }) => head && (epoch !== head.epoch || size < head.size));
   if (chain && facts && older) {
-    progress("Looking for that root in the chain's history");
+    progress("Looking for that root among the chain's earlier ones");
     // An RPC without history leaves this one check open; the report says so.
-    facts = await withEarlierHeads(chain, facts).catch(() => facts);
+    facts = await withEarlierHeads(chain, facts, paths).catch(() => facts);
   }
   let evidence = held;
   if (auction) {
@@ -231,18 +344,20 @@ export async function verifyRequest(
     (check) => check.verdict === "failed" && (check.id === "signature" || check.id === "node_key"),
   );
   if (chain && facts && keyFailed) {
-    progress("Looking for earlier keys in the chain's history");
+    progress("Looking for earlier keys on chain");
     try {
-      facts = await withFormerSigners(chain, facts, nodesOf(document));
+      const found = await withFormerSigners(chain, facts, document, served);
+      facts = found.facts;
       report = verify(document, facts, evidence);
+      if (found.unread) chainProblem = "the RPC keeps no history to look for earlier keys in";
     } catch {
-      chainProblem = "the RPC keeps no history to look for earlier keys in";
+      chainProblem = "the RPC does not say which keys there were before";
     }
   }
   progress("Checking the machine's evidence");
   report = await withAttestation(report, document, chain, facts);
-  const [first] = document.entries;
+  const first = document.entries.find(({ receipt }) => receipt.head.segment === 0);
   const published = evidence.auction && "entries" in evidence.auction ? evidence.auction : null;
-  const replay = first && published ? replayAuction(first.receipt, published) : null;
+  const replay = first && published ? replayAuction(first.receipt, published, id) : null;
   return { report, facts, served, chainProblem, replay };
 }

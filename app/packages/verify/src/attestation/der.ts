@@ -109,6 +109,7 @@ export function oid({ content }: Element): string {
 
 /** A time as milliseconds since 1970 (RFC 5280, 4.1.2.5: with seconds, in UTC). */
 export function time({ tag, content }: Element): number {
+  if (content.length > "YYYYMMDDhhmmssZ".length) throw new FormatError("no time");
   const text = String.fromCharCode(...content);
   const found =
     tag === TAG.utcTime

@@ -3,8 +3,9 @@
  * the machine signed, what that is about, and whether it is the code on chain. Each step says what was found;
  * what could not be looked at is said to be not checked, with the reason, and never counts as passed.
  */
-import { concat, equal, FormatError, fromBase58, fromBase64, fromHex, toHex } from "../bytes.ts";
+import { concat, equal, FormatError, fromBase58, fromBase64, fromHex, toHex, utf8 } from "../bytes.ts";
 import { hashOf } from "../hash.ts";
+import { canonicalJson, type Json } from "../json.ts";
 import type { Verdict } from "../verify.ts";
 import {
   checkNitroMode,
@@ -33,6 +34,7 @@ export const EVIDENCE_CHECKS = {
   party: "Identity",
   bound: "Binding",
   code: "Measurement",
+  listed: "Market's list",
   tls: "TLS key",
   configuration: "Configuration",
 } as const;
@@ -55,8 +57,12 @@ export interface Expectation {
   /** Base58. */
   readonly coordinator: string | null;
   readonly signer: string | null;
-  /** What is registered on chain, hexadecimal; `null` when nothing is. */
+  /** What the coordinator's account names, hexadecimal; zeros when it names nothing, `null` when it was not read. */
   readonly measurement: string | null;
+  /** The market's list of today, hexadecimal; `null` when it was not read. */
+  readonly listed: readonly string[] | null;
+  /** Hash of the configuration that is shown with the evidence, see `configurationHash`; `null` when none is. */
+  readonly configuration: string | null;
   /** When it is looked at, in milliseconds since 1970. */
   readonly now: number;
   /** Other roots than the makers', for tests. */
@@ -70,9 +76,9 @@ export interface EvidenceReport {
   readonly measurement: string | null;
   readonly failed: number;
   /**
-   * `attested`: the maker's signatures hold, and are about the key and the code on chain. With TDX the state
-   * of the platform stays open all the same, which its check says. `open`: nothing failed, and something of
-   * that could not be looked at.
+   * `attested`: the maker's signatures hold, and are about the key on chain, the configuration that is shown,
+   * and code that the account names and the market's list has. With TDX the state of the platform stays open
+   * all the same, which its check says. `open`: nothing failed, and something of that could not be looked at.
    */
   readonly standing: "attested" | "open" | "unattested" | "failed";
 }
@@ -145,6 +151,10 @@ export const bindingDigest = (binding: Binding): string =>
     ),
   );
 
+/** What evidence binds of the configuration that is shown: the hash of its canonical JSON. */
+export const configurationHash = (configuration: Json): string =>
+  hashOf("pinaivu/coordinator-configuration/v1", utf8(canonicalJson(configuration)));
+
 class Steps {
   readonly checks: EvidenceCheck[] = [];
 
@@ -154,10 +164,15 @@ class Steps {
 
   /** Passed with what `check` says, failed with why it threw; what it gave, if it did. */
   run<T>(id: EvidenceCheckId, check: () => readonly [T, string]): T | null {
+    const found = this.find(id, check);
+    if (found) this.note(id, "passed", found[1]);
+    return found ? found[0] : null;
+  }
+
+  /** What `look` finds, for another to judge; failed with why it threw. */
+  find<T>(id: EvidenceCheckId, look: () => T): T | null {
     try {
-      const [found, detail] = check();
-      this.note(id, "passed", detail);
-      return found;
+      return look();
     } catch (error) {
       if (!(error instanceof AttestationProblem || error instanceof FormatError)) throw error;
       this.note(id, "failed", error.message, error instanceof AttestationProblem ? error.code : "Form");
@@ -210,10 +225,7 @@ function checkNitro(steps: Steps, { document, binding, nonce }: Read, expected: 
     if (!holds) throw new AttestationProblem("Mismatch:Document", "the document is about something else");
     return [true, "the document carries the hash of what the evidence is about, the nonce and the key"];
   });
-  return steps.run("code", () => {
-    const found = nitroMeasurement(envelope.document);
-    return [found, found];
-  });
+  return steps.find("code", () => nitroMeasurement(envelope.document));
 }
 
 function checkTdx(steps: Steps, { document, binding, nonce }: Read, expected: Expectation): string | null {
@@ -251,7 +263,7 @@ function checkTdx(steps: Steps, { document, binding, nonce }: Read, expected: Ex
       throw new AttestationProblem("Mismatch:Document", "the quote is about something else");
     return [true, "the quote carries the hash of what the evidence is about, and the nonce"];
   });
-  return steps.run("code", () => [quote.measurement, quote.measurement]);
+  return quote.measurement;
 }
 
 /** What the evidence says to be about, against what is known. */
@@ -278,25 +290,28 @@ function checkClaims(steps: Steps, { binding, nonce }: Read, expected: Expectati
     );
 }
 
-/** The measurement against the chain's, in place of what only gave it. */
-function judgeCode(
-  checks: EvidenceCheck[],
-  measurement: string | null,
-  registered: string | null,
-): EvidenceCheck[] {
-  return checks.map((check): EvidenceCheck => {
-    if (check.id !== "code" || check.verdict !== "passed" || measurement === null) return check;
-    if (registered === null)
-      return { ...check, verdict: "not_checked", detail: `${measurement}; none is registered on chain` };
-    return measurement === registered
-      ? { ...check, detail: `${measurement}, as registered on chain` }
-      : {
-          ...check,
-          verdict: "failed",
-          detail: `${measurement} is not what is registered on chain`,
-          code: "Measurement",
-        };
-  });
+const NO_CODE = "00".repeat(32);
+
+/** The code that the document is about, against the account and the market's list. */
+function checkCode(steps: Steps, measurement: string, { measurement: named, listed }: Expectation): void {
+  if (named === null) steps.skip("code", `${measurement}; the coordinator's account was not read`);
+  else if (named === measurement) steps.note("code", "passed", `the account names it, ${measurement}`);
+  else {
+    const instead = named === NO_CODE ? "the account names no code" : `the account names ${named}`;
+    steps.note("code", "failed", `${instead}, it runs ${measurement}`, "Measurement");
+  }
+  if (listed === null) steps.skip("listed", "the market's list was not read");
+  else if (listed.includes(measurement)) steps.note("listed", "passed", "the market's list has it");
+  else steps.note("listed", "failed", "the market's list does not have it", "Measurement");
+}
+
+/** The configuration that is shown, against the one that is bound. */
+function checkConfiguration(steps: Steps, { binding }: Read, { configuration }: Expectation): void {
+  if (configuration === null)
+    steps.skip("configuration", `bound as ${binding.configuration}; none is shown here to compare`);
+  else if (configuration === binding.configuration)
+    steps.note("configuration", "passed", `the one that is shown is the one that is bound, ${configuration}`);
+  else steps.note("configuration", "failed", "another one is bound than is shown", "Mismatch:Configuration");
 }
 
 const NEEDED: readonly EvidenceCheckId[] = [
@@ -308,6 +323,8 @@ const NEEDED: readonly EvidenceCheckId[] = [
   "party",
   "bound",
   "code",
+  "listed",
+  "configuration",
 ];
 
 /** All steps for evidence as a coordinator gives it: the JSON value, unread. */
@@ -325,13 +342,12 @@ export function checkEvidence(value: unknown, expected: Expectation): EvidenceRe
   if (read.kind === "development")
     steps.skip("form", "development evidence, which proves nothing: it says so itself");
   else measurement = (read.kind === "nitro" ? checkNitro : checkTdx)(steps, read, expected);
+  if (measurement !== null) checkCode(steps, measurement, expected);
   checkClaims(steps, read, expected);
   steps.skip("tls", "browsers do not show a page the certificate that it came with");
-  steps.skip("configuration", `bound as ${read.binding.configuration}; nobody here has it to compare`);
+  checkConfiguration(steps, read, expected);
   const order = Object.keys(EVIDENCE_CHECKS);
-  const checks = judgeCode(steps.checks, measurement, expected.measurement).sort(
-    (a, b) => order.indexOf(a.id) - order.indexOf(b.id),
-  );
+  const checks = [...steps.checks].sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id));
   const failed = checks.filter(({ verdict }) => verdict === "failed").length;
   const passed = new Set(checks.filter(({ verdict }) => verdict === "passed").map(({ id }) => id));
   const needed: readonly EvidenceCheckId[] = read.kind === "tdx" ? [...NEEDED, "enclave"] : NEEDED;

@@ -5,6 +5,6 @@
 export * from "./evidence.ts";
 export { type NitroDocument, nitroMeasurement, verifyNitro } from "./nitro.ts";
 export { AttestationProblem } from "./problem.ts";
-export { checkReceiptEvidence } from "./receipt.ts";
+export { checkReceiptEvidence, type ReceiptExpectation } from "./receipt.ts";
 export { INTEL_ROOT, NITRO_ROOT } from "./roots.ts";
 export { type TdxQuote, verifyTdx } from "./tdx.ts";

@@ -21,6 +21,8 @@ const TD_REPORT_15 = 648;
 const QE_REPORT = 384;
 const TEE_TDX = 0x81;
 const ECDSA_P256 = 2;
+/** Longest chain that is looked at; real ones have three certificates. */
+const MAX_CHAIN = 16;
 /** Kinds of certification data: a report of the quoting enclave, and a chain in PEM. */
 const QE_REPORT_DATA = 6;
 const PEM_CHAIN = 5;
@@ -59,7 +61,7 @@ class Fields {
 function pemChain(text: string): Uint8Array[] {
   const blocks = text.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g);
   const chain = [...blocks].map(([, body = ""]) => fromBase64(body.replaceAll(/\s/g, "")));
-  if (chain.length === 0) throw new FormatError("no certificates");
+  if (chain.length === 0 || chain.length > MAX_CHAIN) throw new FormatError("no chain of certificates");
   return chain;
 }
 

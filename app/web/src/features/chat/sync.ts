@@ -7,7 +7,13 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha256, toBase58, toHex } from "@pinaivu/verify";
 import { z } from "zod";
-import { ApiFailure, failureOf, type Network } from "../../entities/coordinator.ts";
+import {
+  ApiFailure,
+  boundedBytes,
+  boundedJson,
+  failureOf,
+  type Network,
+} from "../../entities/coordinator.ts";
 import { stableText } from "./conversation.ts";
 import type { VaultKeys } from "./vault.ts";
 
@@ -128,13 +134,13 @@ export function coordinatorBlobs(
     async list() {
       const response = await send("GET", base);
       if (!response.ok) throw await failureOf(response);
-      return Listed.parse(await response.json()).data;
+      return Listed.parse(await boundedJson(response)).data;
     },
     async get(id) {
       const response = await send("GET", `${base}/${id}`);
       if (response.status === 404) return null;
       if (!response.ok) throw await failureOf(response);
-      return { bytes: new Uint8Array(await response.arrayBuffer()), version: version(response) };
+      return { bytes: await boundedBytes(response), version: version(response) };
     },
     async put(id, bytes, known) {
       const expects: Record<string, string> =
@@ -146,7 +152,7 @@ export function coordinatorBlobs(
       }
       if (response.status === 412) return "conflict";
       if (!response.ok) throw await failureOf(response);
-      return Stored.parse(await response.json()).version;
+      return Stored.parse(await boundedJson(response, 64 * 1024)).version;
     },
   };
 }

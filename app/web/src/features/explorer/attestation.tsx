@@ -4,13 +4,14 @@
  * the roots of the machines' makers. What a browser cannot look at is said.
  */
 import type { Coordinator } from "@pinaivu/program";
-import { deploymentId, toHex } from "@pinaivu/verify";
+import { canonicalJson, deploymentId, type Json, toHex } from "@pinaivu/verify";
 import type { EvidenceReport } from "@pinaivu/verify/attestation";
-import { useMutation } from "@tanstack/react-query";
-import { type Chain, useChain } from "../../entities/chain.ts";
+import { type UseMutationResult, useMutation } from "@tanstack/react-query";
+import { type Chain, listMeasurements, useChain } from "../../entities/chain.ts";
 import { fetchAttestation } from "../../entities/coordinator.ts";
+import type { IconName } from "../../shared/icons.tsx";
 import { Id } from "../../shared/links.tsx";
-import { Badge, Button, Card, Fact, Facts, Notice } from "../../shared/ui.tsx";
+import { Badge, Button, Card, Fact, Facts, Notice, type Tone } from "../../shared/ui.tsx";
 import { CheckList } from "./check-list.tsx";
 
 const hex = (bytes: ArrayLike<number>) => toHex(Uint8Array.from(bytes));
@@ -20,14 +21,23 @@ interface Asked {
   /** What the coordinator says of itself; `null` without such a route. */
   readonly said: { readonly state: string; readonly kind?: string | null | undefined } | null;
   readonly report: EvidenceReport | null;
+  /** The configuration that it shows; `null` without such a route. */
+  readonly configuration: Json;
   readonly names: Readonly<Record<string, string>>;
 }
 
-/** Asks for evidence with a nonce of our own, and checks it against what the chain says. */
-async function ask(chain: Chain | null, account: Coordinator): Promise<Asked> {
-  const nonce = toHex(crypto.getRandomValues(new Uint8Array(32)));
-  const [answer, genesis, { checkEvidence, EVIDENCE_CHECKS }] = await Promise.all([
+/**
+ * Asks for evidence with a nonce of our own, and checks it as `pinaivu attest` does: against the account, the
+ * market's list and the configuration that comes with it. Whatever it calls itself, evidence is checked.
+ */
+export async function ask(
+  chain: Chain | null,
+  account: Coordinator,
+  nonce = toHex(crypto.getRandomValues(new Uint8Array(32))),
+): Promise<Asked> {
+  const [answer, listed, genesis, { checkEvidence, configurationHash, EVIDENCE_CHECKS }] = await Promise.all([
     fetchAttestation(nonce),
+    chain ? listMeasurements(chain).catch(() => null) : null,
     chain?.rpc
       .getGenesisHash()
       .send()
@@ -35,33 +45,63 @@ async function ask(chain: Chain | null, account: Coordinator): Promise<Asked> {
     // Brings two curves more, which nobody needs before asking.
     import("@pinaivu/verify/attestation"),
   ]);
-  const given = answer?.state === "evidence" && answer.evidence ? answer.evidence : null;
+  const configuration = answer?.configuration ?? null;
   const report =
-    given &&
-    checkEvidence(given, {
+    answer?.evidence !== undefined &&
+    answer.evidence !== null &&
+    checkEvidence(answer.evidence, {
       nonce,
       deployment: chain && genesis ? deploymentId(genesis, chain.place.program) : null,
       coordinator: chain?.place.coordinator ?? null,
       signer: account.signer,
-      measurement: isSet(account.measurement) ? hex(account.measurement) : null,
+      measurement: hex(account.measurement),
+      listed,
+      configuration: configurationHash(configuration),
       now: Date.now(),
     });
-  return { said: answer, report: report ?? null, names: EVIDENCE_CHECKS };
+  return { said: answer, report: report || null, configuration, names: EVIDENCE_CHECKS };
 }
 
-export function AttestationPanel({ coordinator }: { coordinator: Coordinator }) {
+/** A question to the coordinator about its code, and what came of it. */
+export type Asking = UseMutationResult<Asked, Error, Coordinator>;
+
+export function useAsking(): Asking {
   const chain = useChain();
+  return useMutation({ mutationFn: (account: Coordinator) => ask(chain, account) });
+}
+
+type Code = { tone: Tone; icon: IconName; words: string };
+
+/**
+ * What is known of the code, in a word or three. A measurement in the account is what governance let the
+ * coordinator name, and says nothing of what it runs: only evidence that was checked makes it attested.
+ */
+export function codeOf(coordinator: Pick<Coordinator, "measurement">, asked: Asked | undefined): Code {
+  const found = asked?.report ? standingOf(asked).tone : null;
+  const still = asked?.report?.measurement === hex(coordinator.measurement);
+  if (found === "bad") return { tone: "bad", icon: "warn", words: "evidence does not hold" };
+  if (found === "good" && still) return { tone: "good", icon: "shield", words: "attested" };
+  return isSet(coordinator.measurement)
+    ? { tone: "neutral", icon: "shield", words: "measurement on chain" }
+    : { tone: "wait", icon: "warn", words: "unattested" };
+}
+
+export function CodeBadge({ coordinator, asking }: { coordinator: Coordinator; asking: Asking }) {
+  const { tone, icon, words } = codeOf(coordinator, asking.data);
+  return (
+    <Badge tone={tone} icon={icon}>
+      {words}
+    </Badge>
+  );
+}
+
+export function AttestationPanel({ coordinator, asking }: { coordinator: Coordinator; asking: Asking }) {
   const registered = isSet(coordinator.measurement);
-  const asking = useMutation({ mutationFn: () => ask(chain, coordinator) });
   return (
     <Card
       title="Attestation"
       about="Which code signs the receipts, by the machine's maker"
-      action={
-        <Badge tone={registered ? "good" : "wait"} icon={registered ? "shield" : "warn"}>
-          {registered ? "measurement on chain" : "unattested"}
-        </Badge>
-      }
+      action={<CodeBadge coordinator={coordinator} asking={asking} />}
     >
       {registered ? (
         <Facts>
@@ -79,7 +119,7 @@ export function AttestationPanel({ coordinator }: { coordinator: Coordinator }) 
         </Notice>
       )}
       <div className="button-row attestation-ask">
-        <Button icon="shield" busy={asking.isPending} onClick={() => asking.mutate()}>
+        <Button icon="shield" busy={asking.isPending} onClick={() => asking.mutate(coordinator)}>
           Ask for fresh evidence
         </Button>
         <span className="quiet">for a nonce made in this browser, and checked in it</span>
@@ -99,6 +139,7 @@ type Standing = { tone: "good" | "wait" | "bad"; title: string };
 /** What an answer amounts to. */
 export function standingOf({ said, report }: Pick<Asked, "said" | "report">): Standing {
   if (said === null) return { tone: "wait", title: "It gives no evidence" };
+  if (!report && said.state !== "unattested") return { tone: "wait", title: "It gives no evidence" };
   if (!report || report.standing === "unattested")
     return { tone: "wait", title: "It says itself that it is unattested" };
   if (report.standing === "failed") return { tone: "bad", title: "Its evidence does not hold" };
@@ -110,7 +151,7 @@ export function standingOf({ said, report }: Pick<Asked, "said" | "report">): St
 }
 
 function Answer({ asked }: { asked: Asked }) {
-  const { said, report, names } = asked;
+  const { said, report, configuration, names } = asked;
   const { tone, title } = standingOf(asked);
   return (
     <div aria-live="polite">
@@ -119,9 +160,11 @@ function Answer({ asked }: { asked: Asked }) {
           ? "This coordinator has no attestation route: its word is all there is about its code."
           : !report
             ? "There is nothing to check: receipts, the log and its bond hold it to account."
-            : tone === "good"
-              ? "Every signature up to AWS's root was checked here, and so was what they are about."
-              : null}
+            : report.standing === "unattested"
+              ? "What it gives is made by software: anybody can make it, so it proves nothing. Receipts, the log and its bond hold it to account."
+              : tone === "good"
+                ? "Every signature up to AWS's root was checked here, and so was what they are about."
+                : null}
       </Notice>
       {report && (
         <>
@@ -133,6 +176,12 @@ function Answer({ asked }: { asked: Asked }) {
               detail,
             }))}
           />
+          {configuration !== null && (
+            <details className="fine-print">
+              <summary>The configuration that it shows</summary>
+              <code>{canonicalJson(configuration)}</code>
+            </details>
+          )}
           <p className="quiet">
             The coordinator served this page too. To check without it:{" "}
             <code>pinaivu attest {location.origin}</code>

@@ -15,7 +15,7 @@ import { count, duration, percent, usdc } from "../../shared/format.ts";
 import { Id } from "../../shared/links.tsx";
 import { Badge, Card, Fact, Facts, Figure, TableBox, useTitle } from "../../shared/ui.tsx";
 import { Head, History, ReadState } from "./account-parts.tsx";
-import { AttestationPanel } from "./attestation.tsx";
+import { AttestationPanel, CodeBadge, useAsking } from "./attestation.tsx";
 
 export default function CoordinatorPage() {
   useTitle("Coordinator");
@@ -26,7 +26,7 @@ export default function CoordinatorPage() {
   const payouts = useChainQuery(["payouts"], listPayouts);
   const nodes = useChainQuery(["nodes"], listNodes, 15_000);
   const found = coordinator.data;
-  const attested = found ? found.measurement.some((byte) => byte !== 0) : false;
+  const asking = useAsking();
   const owed = payouts.data?.reduce((sum, payout) => sum + payout.credited - payout.paid, 0n);
   const behind = found && network.data ? network.data.log.size - Number(found.log.size) : null;
   return (
@@ -34,13 +34,7 @@ export default function CoordinatorPage() {
       <Head
         eyebrow="Coordinator"
         id={chain?.place.coordinator ?? network.data?.coordinator ?? "…"}
-        badge={
-          found && (
-            <Badge tone={attested ? "good" : "wait"} icon={attested ? "shield" : "warn"}>
-              {attested ? "attested" : "unattested"}
-            </Badge>
-          )
-        }
+        badge={found && <CodeBadge coordinator={found} asking={asking} />}
       />
       <ReadState query={coordinator} what="the coordinator's account">
         {found && (
@@ -135,7 +129,7 @@ export default function CoordinatorPage() {
               </Card>
             </div>
             <SolvencyPanel />
-            <AttestationPanel coordinator={found} />
+            <AttestationPanel coordinator={found} asking={asking} />
             <div className="columns">
               <Card title="Nodes" about="Registered in this market">
                 <ReadState query={nodes} what="the nodes">

@@ -1,5 +1,5 @@
 /** A receipt: its facts, checked in this browser against the chain. */
-import { type Replay, readDocument } from "@pinaivu/verify";
+import { type ReceiptDocument, type Replay, readDocument } from "@pinaivu/verify";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
@@ -71,26 +71,35 @@ function Missing({ id, error, retry }: { id: string; error: Error; retry: () => 
   );
 }
 
-/** Facts are read from the signed bytes, never from the JSON beside them. */
-function useDocument(served: ServedReceipts) {
-  return useMemo(() => {
-    try {
-      return { document: readDocument(served), problem: null };
-    } catch (error) {
-      return { document: null, problem: error instanceof Error ? error.message : "unreadable" };
-    }
-  }, [served]);
+type ReadAs =
+  | { readonly document: ReceiptDocument; readonly problem: null }
+  | { readonly document: null; readonly problem: { readonly title: string; readonly text: string } };
+
+/** Facts are read from the signed bytes, never from the JSON beside them; they must be of the request asked for. */
+export function readAs(id: string, served: ServedReceipts): ReadAs {
+  let document: ReceiptDocument;
+  try {
+    document = readDocument(served, id);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "unreadable";
+    const text = `${message}. The bytes do not decode, so there is nothing that could be signed.`;
+    return { document: null, problem: { title: "What was served is no receipt", text } };
+  }
+  const other = document.entries.find(({ receipt }) => receipt.head.request !== id);
+  if (!other) return { document, problem: null };
+  const text = `It is a receipt of ${other.receipt.head.request}, not of the request that was asked for. Nothing of it is shown here.`;
+  return { document: null, problem: { title: "What was served is another request's receipt", text } };
 }
 
 function Found({ id, served, given = false }: { id: string; served: ServedReceipts; given?: boolean }) {
-  const { document, problem } = useDocument(served);
+  const { document, problem } = useMemo(() => readAs(id, served), [id, served]);
   const [replay, setReplay] = useState<Replay | null>(null);
   if (!document) {
     return (
       <>
         <PageHead id={id} />
-        <Notice tone="bad" icon="warn" title="What was served is no receipt">
-          {problem}. The bytes do not decode, so there is nothing that could be signed.
+        <Notice tone="bad" icon="warn" title={problem.title}>
+          {problem.text}
         </Notice>
       </>
     );
@@ -106,7 +115,7 @@ function Found({ id, served, given = false }: { id: string; served: ServedReceip
               receipt={entry.receipt}
               of={document.entries.length}
               served={served}
-              replay={entry === document.entries[0] ? replay : null}
+              replay={entry.receipt.head.segment === 0 ? replay : null}
             />
           ))}
           <Recorded id={id} receipts={document.entries.map(({ receipt }) => receipt)} />

@@ -4,7 +4,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type DragEvent, useId, useState } from "react";
 import { useChain } from "../../entities/chain.ts";
 import type { ServedReceipts } from "../../entities/coordinator.ts";
-import { verifyRequest } from "../../entities/verification.ts";
+import { sameReceipts, verifyRequest } from "../../entities/verification.ts";
 import { saveFile } from "../../shared/download.ts";
 import { bytes as byteCount } from "../../shared/format.ts";
 import { Icon } from "../../shared/icons.tsx";
@@ -34,10 +34,14 @@ export function Verification({
   const [evidence, setEvidence] = useState<Evidence>({});
   const run = useMutation({
     mutationFn: (held: Evidence) =>
-      verifyRequest(id, chain, held, setStep, { given: given ? served : undefined, auction: true }),
+      verifyRequest(id, chain, held, setStep, {
+        ...(given ? { given: served } : { shown: served }),
+        auction: true,
+      }),
     onSuccess: ({ replay }) => onReplay(replay),
   });
-  const result = run.data;
+  // A verdict on other receipts than those that are shown now is none.
+  const result = run.data && sameReceipts(served, run.data.served) ? run.data : undefined;
   const failed = result?.report.failed ?? 0;
   return (
     <>
