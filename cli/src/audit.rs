@@ -8,10 +8,9 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pinaivu_log::audit::{self, AuditError, Evidence, OwnerRecord, Report};
-use pinaivu_log::checkpoint::Checkpoint;
+use pinaivu_log::source::SourceError;
 use pinaivu_protocol::ids::{NodeId, PublicKey};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::context::ContextArgs;
 use crate::log::{HttpLog, RpcReader};
@@ -22,15 +21,21 @@ use crate::receipt::read_file;
 /// What to audit with, beside the log and the chain.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
-    /// Receipts you or your nodes hold (documents or bundles): each must be in the log at its place.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// Receipts you or your nodes hold (a document or a bundle): each must be in the log at its place. Once
+    /// for each file.
+    #[arg(long, value_name = "FILE")]
     held: Vec<PathBuf>,
+    /// A key the coordinator signed with before it rotated, for files that do not name it; the chain must
+    /// have a record of it. Once for each key.
+    #[arg(long, value_name = "KEY")]
+    former_signer: Vec<PublicKey>,
     /// Your own records with their salts, as `GET /v1/account/receipts` gives them: checks what your
     /// allowances were debited.
     #[arg(long, value_name = "FILE")]
     owner: Option<PathBuf>,
-    /// A key that a node signed with before it rotated, from its NodeSignerRotated events.
-    #[arg(long, value_name = "NODE=KEY", num_args = 1..)]
+    /// A key that a node signed with before it rotated or closed its account, from its events. Once for
+    /// each key.
+    #[arg(long, value_name = "NODE=KEY")]
     node_key: Vec<FormerKey>,
     /// Remembers the heads this audit has seen, and holds the next one against them.
     #[arg(long, value_name = "FILE")]
@@ -82,12 +87,6 @@ pub(crate) async fn run(
         let root = seen.root.parse().context("a root in the state is not a hash")?;
         evidence.heads.push((seen.epoch, seen.size, root, "an earlier audit".to_owned()));
     }
-    for path in &arguments.held {
-        hold(&mut evidence, path)?;
-    }
-    if let Some(path) = &arguments.owner {
-        evidence.owner = read_owner(path)?;
-    }
     let former_keys: Vec<(NodeId, PublicKey)> =
         arguments.node_key.iter().map(|FormerKey(node, key)| (*node, *key)).collect();
     let reader = RpcReader {
@@ -97,6 +96,12 @@ pub(crate) async fn run(
         former_keys: &former_keys,
         settle_wait: Duration::from_secs(arguments.settle_wait),
     };
+    for path in &arguments.held {
+        hold(&mut evidence, &reader, &arguments.former_signer, path).await?;
+    }
+    if let Some(path) = &arguments.owner {
+        evidence.owner = read_owner(path)?;
+    }
     let bar = printer.progress(bar()?);
     let report = audit::run(&HttpLog::of(&network), &reader, evidence, |progress| {
         bar.set_length(progress.total);
@@ -104,10 +109,7 @@ pub(crate) async fn run(
     })
     .await
     .map_err(|error| match error {
-        AuditError::Source(error) => anyhow::Error::from(Failure::unreachable(
-            error.to_string(),
-            "check --url and --rpc; nothing was concluded",
-        )),
+        AuditError::Source(error) => unreached(&error),
         other => other.into(),
     })?;
     bar.finish_and_clear();
@@ -128,34 +130,34 @@ fn bar() -> anyhow::Result<ProgressBar> {
     Ok(ProgressBar::no_length().with_style(style))
 }
 
-fn hold(evidence: &mut Evidence, path: &Path) -> anyhow::Result<()> {
-    let document = read_file(path)?;
-    for entry in document.entries {
-        if let Some(proof) = &entry.proof {
-            let head = Checkpoint::from_text(proof.checkpoint.text())?;
-            let epoch = entry.receipt.head.record.epoch;
-            let from = format!("the checkpoint in {}", path.display());
-            evidence.heads.push((epoch, head.size, head.root, from));
-        }
-        evidence.held.push(entry.receipt);
-    }
-    Ok(())
+fn unreached(error: &SourceError) -> anyhow::Error {
+    let hint = "check --url and --rpc; nothing was concluded";
+    Failure::unreachable(error.to_string(), hint).into()
 }
 
-/// One JSON document with a list (`data`, or the list itself), or one record a line.
+/// Takes what is the coordinator's own word in a file, under its key on chain or one that it retired.
+async fn hold(
+    evidence: &mut Evidence,
+    reader: &RpcReader<'_>,
+    former: &[PublicKey],
+    path: &Path,
+) -> anyhow::Result<()> {
+    let document = read_file(path)?;
+    let claimed: Vec<PublicKey> = former.iter().copied().chain(document.signer).collect();
+    let issuer = reader.issuer(&claimed).await.map_err(|error| unreached(&error))?;
+    let name = path.display().to_string();
+    evidence.hold(document, &issuer, &name).map_err(|error| {
+        let hint = "only the coordinator's own word counts against it; a key that it signed with before is \
+                    given with --former-signer";
+        Failure::failed(format!("{name} is no evidence: {error}"), hint).into()
+    })
+}
+
 fn read_owner(path: &Path) -> anyhow::Result<Vec<OwnerRecord>> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let not_records = || format!("{} does not hold an owner's records", path.display());
-    let list = match serde_json::from_str::<Value>(&text) {
-        Ok(Value::Array(list)) => Value::Array(list),
-        Ok(mut document) if document["data"].is_array() => document["data"].take(),
-        _ => {
-            let lines: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
-            Value::Array(lines.with_context(not_records)?)
-        }
-    };
-    serde_json::from_value(list).with_context(not_records)
+    OwnerRecord::parse_all(&text)
+        .with_context(|| format!("{} does not hold an owner's records", path.display()))
 }
 
 fn read_state(path: &Path) -> anyhow::Result<State> {
@@ -220,4 +222,29 @@ fn text(report: &Report) -> String {
         if report.is_consistent() { "nothing contradicts anything" } else { "NOT consistent" };
     text.push_str(&format!("\n{verdict}"));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        audit: AuditArgs,
+    }
+
+    #[test]
+    fn option_for_several_values_takes_one_each_time() {
+        let given = ["audit", "--held", "a.json", "--held", "b.json"];
+        let held = Alone::try_parse_from(given).unwrap().audit.held;
+        assert_eq!(held, [PathBuf::from("a.json"), PathBuf::from("b.json")]);
+        let swallowed = Alone::try_parse_from(["audit", "--held", "a.json", "b.json"]).unwrap_err();
+        assert_eq!(swallowed.kind(), ErrorKind::UnknownArgument);
+    }
 }

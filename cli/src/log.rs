@@ -1,12 +1,12 @@
 //! A coordinator's log over HTTP, and the chain as the audit reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use pinaivu_chain::{
     AllowanceFilter, Chain, ChainError, Commitment, NodeFilter, PayoutFilter, RpcChain,
 };
-use pinaivu_log::audit::{Anchor, ChainReader, Opening, Settled};
+use pinaivu_log::audit::{Anchor, ChainReader, Issuer, Opening, Settled};
 use pinaivu_log::source::{LogSource, SourceError};
 use pinaivu_protocol::ids::{CoordinatorId, NodeId, PublicKey};
 use pinaivu_protocol::units::{Amount, Bps};
@@ -67,7 +67,7 @@ pub(crate) struct RpcReader<'a> {
     pub(crate) coordinator: CoordinatorId,
     /// The market's cap on fees.
     pub(crate) fee_cap: Bps,
-    /// Keys nodes signed with before today's, where the chain has no record of them any more.
+    /// Keys nodes signed with, where the chain has no record of them any more.
     pub(crate) former_keys: &'a [(NodeId, PublicKey)],
     /// How long settling may take.
     pub(crate) settle_wait: Duration,
@@ -78,6 +78,21 @@ fn unreachable(error: &ChainError) -> SourceError {
 }
 
 impl RpcReader<'_> {
+    /// Whose word counts in what is brought along: the coordinator's key, and those of `claimed` that the chain
+    /// has a record of as its former ones.
+    pub(crate) async fn issuer(&self, claimed: &[PublicKey]) -> Result<Issuer, SourceError> {
+        let deployment = self.chain.deployment().await.map_err(|error| unreachable(&error))?;
+        let signer = self.account().await?.signer;
+        let mut former = Vec::new();
+        for key in claimed.iter().filter(|key| **key != signer) {
+            let record = self.chain.retired_signer(&self.coordinator, key, AT).await;
+            if record.map_err(|error| unreachable(&error))?.is_some() {
+                former.push(*key);
+            }
+        }
+        Ok(Issuer { deployment: deployment.id(), coordinator: self.coordinator, signer, former })
+    }
+
     async fn account(&self) -> Result<pinaivu_chain::Coordinator, SourceError> {
         let found = self.chain.coordinator(self.coordinator, AT).await;
         found
@@ -103,6 +118,9 @@ impl ChainReader for RpcReader<'_> {
         for node in nodes.map_err(|error| unreachable(&error))? {
             node_keys.entry(node.id).or_default().push(node.signer);
         }
+        let here: BTreeSet<NodeId> = node_keys.keys().copied().collect();
+        let gone = self.former_keys.iter().map(|(node, _)| *node);
+        let gone = gone.filter(|node| !here.contains(node)).collect();
         for (node, key) in self.former_keys {
             node_keys.entry(*node).or_default().push(*key);
         }
@@ -112,9 +130,15 @@ impl ChainReader for RpcReader<'_> {
             signer: account.signer,
             fee_rate: account.fee.min(self.fee_cap),
             node_keys,
+            gone,
             open: anchor(&account),
             closed,
         })
+    }
+
+    async fn node_key(&self, node: NodeId) -> Result<Option<PublicKey>, SourceError> {
+        let found = self.chain.node(node, AT).await.map_err(|error| unreachable(&error))?;
+        Ok(found.map(|node| node.signer))
     }
 
     async fn former_key(&self, node: NodeId, key: PublicKey) -> Result<bool, SourceError> {

@@ -54,7 +54,7 @@ pub(crate) struct WitnessArgs {
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "once")]
     serve: Option<SocketAddr>,
     /// Further logs whose heads are cosigned when they are brought: NAME+ID+KEY.
-    #[arg(long, value_name = "KEY", num_args = 1.., requires = "serve")]
+    #[arg(long, value_name = "KEY", requires = "serve")]
     log: Vec<LogKey>,
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn run(
             name: arguments.name.clone(),
             key: SigningKey::from_seed(pair.secret_bytes())?,
             logs: arguments.log.iter().map(|log| log.0.clone()).collect(),
-            network: Some(Network::open(context).await?),
+            followed: Some(Network::open(context).await?),
             memory: Arc::clone(&memory),
         };
         serving.spawn(serve::run(listener, witness));
@@ -159,14 +159,15 @@ async fn look(
     }
     let path = consistency(&source, epoch, (seen.size, seen.root), &head)
         .await
-        .map_err(|error| refused(error, arguments, Some((&note, seen))))?;
+        .map_err(|error| refused(error, arguments, Some((&note, &head, seen))))?;
     // The chain's head must be one that this head extends, or the log shows strangers another history.
     let anchored = Observed { size: account.log.size, root: account.log.root };
     consistency(&source, epoch, (anchored.size, anchored.root), &head)
         .await
-        .map_err(|error| refused(error, arguments, Some((&note, anchored))))?;
-    seen.advance(&head, &path)
-        .map_err(|error| contradiction(&error.to_string(), arguments, Some((&note, seen))))?;
+        .map_err(|error| refused(error, arguments, Some((&note, &head, anchored))))?;
+    seen.advance(&head, &path).map_err(|error| {
+        contradiction(&error.to_string(), arguments, Some((&note, &head, seen)))
+    })?;
     state.store(&head.origin, seen)?;
     drop(state);
 
@@ -178,26 +179,24 @@ async fn look(
     Ok(Some(head))
 }
 
-fn refused(
-    error: ReadError,
-    arguments: &WitnessArgs,
-    seen: Option<(&Note, Observed)>,
-) -> anyhow::Error {
+/// A head, and what it contradicts.
+type Sides<'a> = (&'a Note, &'a Checkpoint, Observed);
+
+fn refused(error: ReadError, arguments: &WitnessArgs, sides: Option<Sides<'_>>) -> anyhow::Error {
     match error {
         ReadError::Source(error) => error.into(),
-        other => contradiction(&other.to_string(), arguments, seen),
+        other => {
+            let shown = sides.filter(|_| other.is_contradiction());
+            contradiction(&other.to_string(), arguments, shown)
+        }
     }
 }
 
 /// Keeps both sides for whoever wants to see them.
-fn contradiction(
-    why: &str,
-    arguments: &WitnessArgs,
-    seen: Option<(&Note, Observed)>,
-) -> anyhow::Error {
+fn contradiction(why: &str, arguments: &WitnessArgs, sides: Option<Sides<'_>>) -> anyhow::Error {
     let mut message = format!("the head is refused: {why}");
-    if let Some((note, seen)) = seen {
-        match keep_contradiction(&arguments.state, why, seen, note) {
+    if let Some((note, head, seen)) = sides {
+        match keep_contradiction(&arguments.state, why, seen, note, head) {
             Ok(path) => message.push_str(&format!("; both sides are in {}", path.display())),
             Err(error) => message.push_str(&format!("; it could not be kept: {error}")),
         }

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::note::Note;
 use pinaivu_log::witness::Observed;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,17 @@ impl Memory {
     /// A file, made when something is remembered.
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), lock: Mutex::default() }
+    }
+
+    /// Keeps both sides of a contradiction beside the memory, for whoever wants to see them.
+    pub(super) fn keep_contradiction(
+        &self,
+        why: &str,
+        seen: Observed,
+        shown: &Note,
+        head: &Checkpoint,
+    ) -> std::io::Result<PathBuf> {
+        keep_contradiction(&self.path, why, seen, shown, head)
     }
 
     /// Reads it and keeps others out.
@@ -73,16 +85,6 @@ impl Locked<'_> {
         Ok(Observed { size: seen.size, root })
     }
 
-    /// Keeps both sides of a contradiction beside the memory, for whoever wants to see them.
-    pub(super) fn keep_contradiction(
-        &self,
-        why: &str,
-        seen: Observed,
-        shown: &Note,
-    ) -> std::io::Result<PathBuf> {
-        keep_contradiction(self.path, why, seen, shown)
-    }
-
     /// Durable when this returns.
     pub(super) fn store(&mut self, origin: &str, seen: Observed) -> anyhow::Result<()> {
         self.state.logs.retain(|log| log.origin != origin);
@@ -105,19 +107,28 @@ impl Locked<'_> {
     }
 }
 
-/// Keeps both sides of a contradiction beside the memory at `path`.
+/// Keeps both sides of a contradiction beside the memory at `path`: one file for each head that was shown, and
+/// none is ever written again, so that nobody can bury one under another.
 pub(super) fn keep_contradiction(
     path: &Path,
     why: &str,
     seen: Observed,
     shown: &Note,
+    head: &Checkpoint,
 ) -> std::io::Result<PathBuf> {
-    let path = path.with_extension("contradiction.json");
+    let path = path.with_extension(format!("contradiction-{}-{}.json", head.size, head.root));
     let evidence = json!({
         "why": why,
         "seen": { "size": seen.size, "root": seen.root.to_string() },
         "shown": shown.to_string(),
     });
-    std::fs::write(&path, format!("{evidence:#}"))?;
+    let mut file = match std::fs::File::create_new(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(path),
+        Err(error) => return Err(error),
+    };
+    let written = file.write_all(format!("{evidence:#}").as_bytes()).and_then(|()| file.sync_all());
+    // Half of it would keep the whole out.
+    written.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
     Ok(path)
 }

@@ -1,6 +1,7 @@
 //! Formats of the log and of attestation: text, bundles, documents.
 
 use pinaivu_attestation::{Evidence, nitro, tdx};
+use pinaivu_log::audit::OwnerRecord;
 use pinaivu_log::bundle::Document;
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::entry::{self, Entry};
@@ -75,6 +76,15 @@ pub(crate) fn entries(bytes: &[u8]) {
 pub(crate) fn bundle(bytes: &[u8]) {
     if let Ok(document) = Document::parse(bytes) {
         assert!(!document.entries.is_empty());
+    }
+}
+
+/// An owner's records, as the coordinator serves them.
+pub(crate) fn owner_records(bytes: &[u8]) {
+    let text = text(bytes);
+    if let Ok(records) = OwnerRecord::parse_all(text) {
+        // Each takes more room in text than its three salts have digits.
+        assert!(records.len() <= text.len() / (3 * 64), "there are no records without text");
     }
 }
 

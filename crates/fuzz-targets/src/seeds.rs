@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pinaivu_attestation::{Attester as _, Binding, Development, Nonce};
+use pinaivu_log::audit::OwnerRecord;
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::cosignature::cosign;
 use pinaivu_log::entry::{self, of_stored};
@@ -11,7 +12,7 @@ use pinaivu_log::note::Note;
 use pinaivu_log::proof::LogProof;
 use pinaivu_log::witness::AddCheckpoint;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, PublicKey};
+use pinaivu_protocol::ids::{AllowanceId, CoordinatorId, DeploymentId, EscrowId, PublicKey};
 use pinaivu_protocol::signed::SigningKey;
 use pinaivu_protocol::tunnel::{CoordinatorMessage, Goodbye, NodeMessage, encode_frame};
 use serde_json::{Value, json};
@@ -166,6 +167,24 @@ pub(crate) fn bundles() -> Vec<Vec<u8>> {
         document.to_string().into_bytes()
     });
     documents.collect()
+}
+
+/// One a line, a list, and what the coordinator serves.
+pub(crate) fn owner_records() -> Vec<Vec<u8>> {
+    let salt = "5".repeat(64);
+    let record = json!({
+        "epoch": 0, "index": 7, "allowance": AllowanceId([8; 32]), "escrow": EscrowId([9; 32]),
+        "allowance_cumulative": "340282366920938463463374607431768211455",
+        "salts": { "escrow": salt, "allowance": salt, "cumulative": salt },
+    });
+    let list = json!([record, record]);
+    let document = json!({ "object": "list", "data": list, "has_more": false });
+    let lines = format!("{record}\n{record}\n");
+    let seeds = [lines, list.to_string(), document.to_string()];
+    for seed in &seeds {
+        assert_eq!(OwnerRecord::parse_all(seed).unwrap().len(), 2);
+    }
+    seeds.into_iter().map(String::into_bytes).collect()
 }
 
 pub(crate) fn attestation() -> Vec<Vec<u8>> {

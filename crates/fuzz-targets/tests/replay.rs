@@ -1,5 +1,8 @@
 //! The fuzz targets in every ordinary test run: seeds, reproducers that are kept, and a fixed sequence of
 //! mutations of both. What libFuzzer finds with hours, `cargo xtask fuzz` looks for.
+//!
+//! On Linux everything runs once more in a process that cannot have much memory: a decoder that takes a
+//! length from its input for what it allocates ends it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::panic::catch_unwind;
@@ -117,8 +120,62 @@ targets! {
     add_checkpoint: "add_checkpoint",
     entries: "entries",
     bundle: "bundle",
+    owner_records: "owner_records",
     attestation: "attestation",
     ed25519: "ed25519",
     openai_body: "openai_body",
     openai_stream: "openai_stream",
+}
+
+#[cfg(target_os = "linux")]
+mod memory {
+    //! The operating system counts, so that nothing here needs an allocator of its own. Address space and not
+    //! what is resident: what a length asks for is mostly never touched.
+
+    use std::process::{Command, Output};
+
+    /// Address space of the process, in KiB. Inputs have at most 64 KiB; program, libraries and stacks take
+    /// a tenth of it.
+    const LIMIT: u64 = 512 * 1024;
+
+    /// This test program again, with the limit.
+    fn limited(arguments: &[&str]) -> Output {
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -v {LIMIT} && exec \"$0\" \"$@\""))
+            .arg(std::env::current_exe().unwrap())
+            .args(["--test-threads", "1"])
+            .args(arguments)
+            // One arena: each reserves more address space than it uses.
+            .env("MALLOC_ARENA_MAX", "1")
+            .output()
+            .unwrap()
+    }
+
+    #[test]
+    fn no_target_asks_for_more_memory_than_its_input_explains() {
+        let output = limited(&["--skip", "memory::"]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}{errors}");
+        // All of them ran.
+        assert!(text.contains(&format!("{} passed", super::TARGETS.len() + 1)), "{text}");
+    }
+
+    #[test]
+    fn decoder_that_believes_a_length_would_be_found() {
+        let output = limited(&["--ignored", "--exact", "memory::believes_a_length"]);
+        assert!(!output.status.success());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("memory allocation of"), "{errors}");
+    }
+
+    /// What the limit is for. Without it, nothing happens: the memory is never touched.
+    #[test]
+    #[ignore = "ends its process under the limit, as it should"]
+    fn believes_a_length() {
+        let length = usize::try_from(u32::from_le_bytes([0xff; 4])).unwrap();
+        let believed: Vec<u8> = Vec::with_capacity(std::hint::black_box(length));
+        std::hint::black_box(&believed);
+    }
 }

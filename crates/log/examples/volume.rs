@@ -6,7 +6,7 @@
 //! included.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "an example that measures")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use pinaivu_log::audit::{self, Anchor, ChainReader, Evidence, Opening, Settled};
@@ -213,9 +213,14 @@ impl ChainReader for Log {
             signer: key(u64::MAX).public(),
             fee_rate: FEE_RATE,
             node_keys: keys.collect(),
+            gone: BTreeSet::new(),
             open: Anchor { epoch: 0, size: self.size, root: self.root },
             closed: Vec::new(),
         })
+    }
+
+    async fn node_key(&self, _: NodeId) -> Result<Option<PublicKey>, SourceError> {
+        Ok(None)
     }
 
     async fn former_key(&self, _: NodeId, _: PublicKey) -> Result<bool, SourceError> {

@@ -8,13 +8,13 @@ use std::future::Future;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, PublicKey};
 use pinaivu_protocol::merkle::{
-    MerkleError, consistency_proof, inclusion_proof, verify_consistency,
+    MerkleError, consistency_proof, inclusion_proof, tree_root, verify_consistency,
 };
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::note::{Note, NoteError};
 use crate::origin;
-use crate::tile::{Resource, TileTree, consistency_tiles, inclusion_tiles};
+use crate::tile::{Resource, TileTree, consistency_tiles, inclusion_tiles, root_tiles};
 
 /// Why a file could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +54,19 @@ pub enum ReadError {
     /// A tile has another length than it must have.
     #[error("{0} is not a tile of that width")]
     Tile(Resource),
-    /// A proof made from the tiles does not hold.
-    #[error("the tiles contradict the checkpoints: {0}")]
-    Proof(#[from] MerkleError),
+    /// The tiles are not those of the newer checkpoint: they show nothing of either.
+    #[error("the tiles are not those of the checkpoint: {0}")]
+    Tiles(#[from] MerkleError),
+    /// The newer checkpoint, whose tiles these are, does not extend the older one.
+    #[error("the first {size} entries have the root {now}, before it was {before}")]
+    Forked {
+        /// Leaves of the older head.
+        size: u64,
+        /// Its root.
+        before: Hash32,
+        /// The root over as many leaves of the newer one.
+        now: Hash32,
+    },
     /// The log became smaller.
     #[error("the log had {before} leaves and now has {now}")]
     Shrunk {
@@ -65,6 +75,14 @@ pub enum ReadError {
         /// Served now.
         now: u64,
     },
+}
+
+impl ReadError {
+    /// Whether two heads contradict each other. Files that are missing, broken or of another tree show nothing.
+    #[must_use]
+    pub const fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Forked { .. } | Self::Shrunk { .. })
+    }
 }
 
 /// Fetches and opens the newest checkpoint of an epoch.
@@ -101,11 +119,12 @@ async fn tiles(
     Ok(tree)
 }
 
-/// Makes the proof that `newer` extends `older`, from tiles, and checks it. Empty when `older` is.
+/// Makes the proof that `newer` extends `older`, from tiles, and checks it. Empty when `older` is, or when
+/// they are the same.
 ///
 /// # Errors
-/// [`ReadError`]: [`ReadError::Shrunk`] and [`ReadError::Proof`] mean that the two heads contradict each
-/// other, when the tiles are those of `newer`.
+/// [`ReadError`]: [`ReadError::Shrunk`] and [`ReadError::Forked`] mean that the two heads contradict each
+/// other, whoever served the tiles.
 pub async fn consistency(
     source: &impl LogSource,
     epoch: u32,
@@ -116,14 +135,22 @@ pub async fn consistency(
     if size > newer.size {
         return Err(ReadError::Shrunk { before: size, now: newer.size });
     }
+    let forked = |now: Hash32| ReadError::Forked { size, before: root, now };
+    if size == newer.size {
+        return if root == newer.root { Ok(Vec::new()) } else { Err(forked(newer.root)) };
+    }
     if size == 0 {
         return Ok(Vec::new());
     }
-    let tree = tiles(source, epoch, newer.size, consistency_tiles(size, newer.size)?).await?;
+    let mut needed = consistency_tiles(size, newer.size)?;
+    needed.extend(root_tiles(size, newer.size)?);
+    let tree = tiles(source, epoch, newer.size, needed).await?;
     let missing = MerkleError::NoSuchConsistency { first: size, second: newer.size };
     let path = consistency_proof(&tree, size, newer.size).map_err(|_| missing)?;
-    verify_consistency(size, &root, newer.size, &newer.root, &path)?;
-    Ok(path)
+    let now = tree_root(&tree, size).map_err(|_| missing)?;
+    // First that these are the newer head's tiles at all; only then do they say what it began with.
+    verify_consistency(size, &now, newer.size, &newer.root, &path)?;
+    if now == root { Ok(path) } else { Err(forked(now)) }
 }
 
 /// Makes the inclusion path of leaf `index` under a checkpoint, from tiles. The caller verifies it with

@@ -11,7 +11,7 @@ use std::fmt;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::merkle::{
     CompactRange, MerkleError, MissingNode, NodeSource, ProofError, consistency_proof,
-    inclusion_proof,
+    inclusion_proof, tree_root,
 };
 
 /// Hashes in a full tile, and entries in a full bundle.
@@ -255,4 +255,12 @@ pub fn inclusion_tiles(index: u64, size: u64) -> Result<BTreeSet<Resource>, Merk
 /// [`MerkleError::NoSuchConsistency`].
 pub fn consistency_tiles(first: u64, second: u64) -> Result<BTreeSet<Resource>, MerkleError> {
     needs(second, |needs| consistency_proof(needs, first, second))
+}
+
+/// The tiles of a tree of `second` leaves that the root over its first `first` is made from.
+///
+/// # Errors
+/// [`MerkleError`] when the tree has no such leaves.
+pub fn root_tiles(first: u64, second: u64) -> Result<BTreeSet<Resource>, MerkleError> {
+    needs(second, |needs| tree_root(needs, first).map(|root| vec![root]))
 }

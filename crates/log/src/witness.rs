@@ -147,6 +147,9 @@ pub enum Refusal {
     /// The proof does not show that the checkpoint extends what was cosigned.
     #[error("the consistency proof does not hold")]
     Proof,
+    /// The log's chain has a head that the checkpoint does not extend.
+    #[error("the checkpoint does not extend the head of {0} leaves on chain")]
+    Chain(u64),
 }
 
 impl Refusal {
@@ -158,14 +161,15 @@ impl Refusal {
             Self::Unsigned => 403,
             Self::UnknownLog(_) => 404,
             Self::Behind(_) | Self::Split(_) => 409,
-            Self::Proof => 422,
+            Self::Proof | Self::Chain(_) => 422,
         }
     }
 
-    /// Whether it is evidence that the log showed two histories: signed by it, and not an extension.
+    /// Whether the request alone is evidence that the log showed two histories: both heads are signed by it
+    /// and have one size. A proof that does not hold is none: whoever brings the request made the proof.
     #[must_use]
     pub const fn is_contradiction(&self) -> bool {
-        matches!(self, Self::Split(_) | Self::Proof)
+        matches!(self, Self::Split(_))
     }
 }
 

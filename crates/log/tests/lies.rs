@@ -1,6 +1,10 @@
 //! Every lie is found, an honest coordinator is not accused, and the program refuses what it can see.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[path = "lies/evidence.rs"]
+mod evidence;
+#[path = "lies/hostile.rs"]
+mod hostile;
 #[path = "../examples/lies/lies.rs"]
 mod lies;
 #[path = "../examples/lies/world.rs"]
@@ -8,8 +12,9 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use pinaivu_log::audit::{self, Contradiction, Report};
-use world::{ANCHORED, ENTRIES, Story};
+use pinaivu_log::audit::{self, Anchor, Contradiction, Report};
+use pinaivu_protocol::merkle::empty_root;
+use world::{ANCHORED, BACKED_UP, ENTRIES, SECOND, SECOND_ANCHORED, Story};
 
 async fn audited(story: &Story) -> Report {
     audit::run(&story.serve(), story, story.evidence.clone(), |_| {}).await.unwrap()
@@ -27,6 +32,66 @@ async fn honest_coordinator_is_not_accused_and_its_sums_are_the_chains() {
     // Rounding of three nodes down and of two allowances up is all that separates them.
     let credited = u128::from(report.chain.credited.get()) * 1_000_000;
     assert!(credited <= earned && earned < credited + 3_000_000);
+}
+
+#[tokio::test]
+async fn coordinator_restored_from_a_backup_is_not_accused() {
+    let story = Story::restored();
+    let report = audited(&story).await;
+    assert_eq!(report.contradictions, []);
+    let sizes: Vec<u64> = report.epochs.iter().map(|epoch| epoch.size).collect();
+    assert_eq!(sizes, [BACKED_UP, SECOND]);
+    assert_eq!(report.anchored.receipts, BACKED_UP + SECOND_ANCHORED);
+    assert!(!report.not_checked.iter().any(|line| line.contains("no receipt")));
+}
+
+#[tokio::test]
+async fn epoch_that_begins_above_the_receipts_is_found_where_the_money_went_too() {
+    let mut story = Story::restored();
+    lies::a_friend_gains_with_an_epoch(&mut story);
+    let report = audited(&story).await;
+    let found: Vec<(Contradiction, u32, Option<u64>)> = report
+        .contradictions
+        .iter()
+        .map(|finding| (finding.kind, finding.epoch, finding.index))
+        .collect();
+    // The friend's first receipt in the epoch is the third entry: 597 is the first after 595 that is its.
+    assert_eq!(
+        found,
+        [
+            (Contradiction::Cumulative, 1, Some(2)),
+            (Contradiction::Credits, 1, None),
+            (Contradiction::Unpaid, 1, None),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn lost_anchored_receipts_are_found_and_what_was_taken_over_for_them_is_said() {
+    let story = Story::restored_with_a_gap();
+    let report = audited(&story).await;
+    let kinds: BTreeSet<Contradiction> =
+        report.contradictions.iter().map(|finding| finding.kind).collect();
+    let lost = [Contradiction::Shrunk, Contradiction::Debits, Contradiction::Fees];
+    assert_eq!(kinds, BTreeSet::from(lost));
+    let line = report.not_checked.iter().find(|line| line.contains("no receipt")).unwrap();
+    assert!(line.contains("of 3 nodes") && line.contains("90 entries"), "{line}");
+}
+
+#[tokio::test]
+async fn epoch_that_was_never_used_may_be_left_out() {
+    let mut story = Story::restored();
+    let empty = Anchor { epoch: 1, size: 0, root: empty_root() };
+    // The used one becomes the third; the second was opened and never written.
+    for entry in &mut story.second {
+        entry.head.epoch = 2;
+    }
+    story.evidence.owner.iter_mut().filter(|it| it.epoch == 1).for_each(|it| it.epoch = 2);
+    story.opening.closed.push(empty);
+    (story.opening.open.epoch, story.settled.open.epoch) = (2, 2);
+    story.relink();
+    story.anchor();
+    assert_eq!(audited(&story).await.contradictions, []);
 }
 
 #[tokio::test]

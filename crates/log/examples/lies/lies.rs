@@ -41,6 +41,22 @@ fn charge(entry: &mut pinaivu_log::entry::Entry) {
     body.fee = fee_floor(body.amount, body.fee_rate).unwrap();
 }
 
+/// The jump is inside what the chain holds, and nothing is left undistributed.
+pub(crate) fn a_friend_gains_with_an_epoch(story: &mut Story) {
+    *story = Story::restored();
+    for entry in story.second.iter_mut().filter(|entry| entry.head.node == node(0)) {
+        entry.head.node_cumulative.0 += 50_000_000;
+    }
+    story.anchor_second();
+    story.settled.credits.get_mut(&node(1)).unwrap().0 -= 50;
+    story.settled.credits.get_mut(&node(0)).unwrap().0 += 50;
+    let given = story.settled.credited.0 + story.settled.fees.0;
+    // Those who were debited last are still to pay what is missing.
+    let open = story.settled.debited.0 - given;
+    story.settled.debits.get_mut(&allowance(0)).unwrap().0 -= open;
+    story.sum();
+}
+
 /// All lies.
 pub(crate) const LIES: &[Lie] = &[
     Lie {
@@ -208,6 +224,20 @@ pub(crate) const LIES: &[Lie] = &[
                 entry.body.output_tokens = TokenCount(9_000);
                 charge(entry);
             });
+            story.anchor();
+            story.settle();
+        },
+    },
+    Lie {
+        way: "inflates",
+        name: "answers of a node that is not on chain",
+        kind: Contradiction::UnknownNode,
+        tell: |story| {
+            for entry in story.entries.iter_mut().skip(VICTIM).filter(|e| e.head.node == node(1)) {
+                entry.head.node = node(0x20);
+                entry.body.statement = None;
+            }
+            story.relink();
             story.anchor();
             story.settle();
         },
@@ -393,6 +423,24 @@ pub(crate) const LIES: &[Lie] = &[
         tell: |story| {
             story.settled.credits.get_mut(&node(1)).unwrap().0 += 5_000;
             story.sum();
+        },
+    },
+    Lie {
+        way: "over-credits itself",
+        name: "a new epoch begins with more than a friend earned, paid from what others did",
+        kind: Contradiction::Cumulative,
+        tell: a_friend_gains_with_an_epoch,
+    },
+    Lie {
+        way: "over-credits itself",
+        name: "anchored receipts are lost, and a friend goes on from more than the chain credited",
+        kind: Contradiction::Cumulative,
+        tell: |story| {
+            *story = Story::restored_with_a_gap();
+            for entry in story.second.iter_mut().filter(|entry| entry.head.node == node(0)) {
+                entry.head.node_cumulative.0 += 7_000_000_000_000;
+            }
+            story.anchor_second();
         },
     },
     Lie {

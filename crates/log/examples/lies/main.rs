@@ -12,15 +12,20 @@ use world::Story;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let honest = Story::honest();
-    let report = audit::run(&honest.serve(), &honest, honest.evidence.clone(), |_| {}).await;
-    let report = report.unwrap();
-    println!("an honest coordinator: {} receipts", report.totals.receipts);
-    if !report.is_consistent() {
-        println!("  WRONGLY ACCUSED: {}", report.contradictions[0]);
-        return ExitCode::FAILURE;
+    for (who, story) in [
+        ("an honest coordinator", Story::honest()),
+        ("an honest coordinator, restored from a backup", Story::restored()),
+    ] {
+        let report = audit::run(&story.serve(), &story, story.evidence.clone(), |_| {}).await;
+        let report = report.unwrap();
+        println!("{who}: {} receipts", report.totals.receipts);
+        if !report.is_consistent() {
+            println!("  WRONGLY ACCUSED: {}", report.contradictions[0]);
+            return ExitCode::FAILURE;
+        }
+        println!("  nothing contradicts anything");
     }
-    println!("  nothing contradicts anything");
+    let honest = Story::honest();
     let (mut way, mut missed, mut refused) = ("", 0, 0);
     for lie in lies::LIES {
         if way != lie.way {

@@ -1,7 +1,7 @@
 //! An honest story in the real formats, to be bent: signed receipts, entry bundles, tiles, checkpoint,
 //! and a chain that says what the coordinator made it say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use pinaivu_log::audit::{
     Anchor, ChainReader, Evidence, OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG,
@@ -32,6 +32,15 @@ use pinaivu_protocol::units::{
 pub(crate) const ENTRIES: u64 = 600;
 /// Entries the chain covers.
 pub(crate) const ANCHORED: u64 = 590;
+/// Entries of the first epoch's log that a backup still has, when there is a second one: all that the chain
+/// covers, and not all there were.
+pub(crate) const BACKED_UP: u64 = 595;
+/// Entries of the second epoch's log.
+pub(crate) const SECOND: u64 = 105;
+/// Entries of it that the chain covers.
+pub(crate) const SECOND_ANCHORED: u64 = 100;
+/// Entries that a backup still has which lacks some that the chain covers.
+pub(crate) const GAP_FROM: usize = 500;
 pub(crate) const FEE_RATE: Bps = Bps(500);
 pub(crate) const COORDINATOR: CoordinatorId = CoordinatorId([2; 32]);
 const NODES: u8 = 3;
@@ -73,6 +82,8 @@ fn salt(index: u64, what: u8) -> Salt {
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
     pub(crate) entries: Vec<Entry>,
+    /// The log of the epoch that was opened for a backup, when there was one.
+    pub(crate) second: Vec<Entry>,
     pub(crate) opening: Opening,
     pub(crate) settled: Settled,
     pub(crate) evidence: Evidence,
@@ -91,34 +102,21 @@ impl Story {
         let mut owner = Vec::new();
         let mut charged = [FineAmount::ZERO; ALLOWANCES as usize];
         for index in 0..ENTRIES {
-            let payer = u8::try_from(index % u64::from(ALLOWANCES)).unwrap();
             let mut entry = served(index);
-            let total = &mut charged[usize::from(payer)];
-            *total = FineAmount(total.0 + entry.body.amount.0);
-            let record = OwnerRecord {
-                epoch: 0,
-                index,
-                allowance: allowance(payer),
-                escrow: Some(escrow(payer)),
-                allowance_cumulative: *total,
-                salts: OwnerRecordSalts {
-                    escrow: salt(index, 0),
-                    allowance: salt(index, 1),
-                    cumulative: salt(index, 2),
-                },
-            };
-            entry.body.owner = commitments(&record);
+            let record = charge(&mut charged, &mut entry, index);
             owner.push(record);
             entries.push(entry);
         }
         let mut story = Self {
             entries,
+            second: Vec::new(),
             opening: Opening {
                 deployment: deployment(),
                 coordinator: COORDINATOR,
                 signer: coordinator_key().public(),
                 fee_rate: FEE_RATE,
                 node_keys: (0..NODES).map(|n| (node(n), vec![node_key(n).public()])).collect(),
+                gone: BTreeSet::new(),
                 open: Anchor { epoch: 0, size: ANCHORED, root: Hash32::ZERO },
                 closed: Vec::new(),
             },
@@ -141,32 +139,111 @@ impl Story {
         story
     }
 
+    /// Nothing in it is a lie either: the database was lost and came back from a backup without the newest
+    /// receipts, none of which the chain covers. Their nodes presented the proofs again, and got receipts in
+    /// the epoch that was opened for it.
+    pub(crate) fn restored() -> Self {
+        let mut story = Self::honest();
+        let backed_up = usize::try_from(BACKED_UP).unwrap();
+        story.entries.truncate(backed_up);
+        story.evidence.owner.truncate(backed_up);
+        let mut charged = [FineAmount::ZERO; ALLOWANCES as usize];
+        for record in &story.evidence.owner {
+            charged[usize::from(record.allowance.0[0] - 0x80)] = record.allowance_cumulative;
+        }
+        for index in 0..SECOND {
+            let mut entry = served(BACKED_UP + index);
+            entry.head.epoch = 1;
+            let mut record = charge(&mut charged, &mut entry, BACKED_UP + index);
+            (record.epoch, record.index) = (1, index);
+            story.evidence.owner.push(record);
+            story.second.push(entry);
+        }
+        story.opening.closed.push(Anchor { epoch: 0, size: ANCHORED, root: Hash32::ZERO });
+        story.opening.open = Anchor { epoch: 1, size: SECOND_ANCHORED, root: Hash32::ZERO };
+        story.settled.open = story.opening.open;
+        story.relink();
+        story.anchor();
+        story.settle();
+        story
+    }
+
+    /// A backup that lacks receipts which the chain covers and has settled. The epoch goes on from what each
+    /// node had been credited, as a coordinator takes it over.
+    pub(crate) fn restored_with_a_gap() -> Self {
+        let mut story = Self::restored();
+        let (anchored, left) = (usize::try_from(ANCHORED).unwrap(), GAP_FROM);
+        let mut credited = earned(&story.entries[..anchored]);
+        for fine in credited.values_mut() {
+            *fine -= *fine % 1_000_000;
+        }
+        let mut total = earned(&story.entries[..left]);
+        story.entries.truncate(left);
+        story.evidence.owner.clear();
+        for entry in &mut story.second {
+            let total = total.entry(entry.head.node).or_default();
+            *total = credited[&entry.head.node].max(*total);
+            *total += entry.body.amount.0 - entry.body.fee.0;
+            entry.head.node_cumulative = FineAmount(*total);
+        }
+        let covered = usize::try_from(SECOND_ANCHORED).unwrap();
+        for entry in &story.second[..covered] {
+            let floor = entry.head.node_cumulative.to_amount_floor().unwrap();
+            story.settled.credits.insert(entry.head.node, floor);
+        }
+        story.sum();
+        // The closed head stays: the chain never forgets it.
+        story.anchor_second();
+        story
+    }
+
     /// Gives every entry its place, its node's cumulative and its body's hash again: what a liar does
     /// who can count.
     pub(crate) fn relink(&mut self) {
         let mut earned: HashMap<NodeId, u128> = HashMap::new();
-        for (index, entry) in self.entries.iter_mut().enumerate() {
-            let total = earned.entry(entry.head.node).or_default();
-            *total += entry.body.amount.0 - entry.body.fee.0;
-            entry.head.node_cumulative = FineAmount(*total);
-            entry.head.index = u64::try_from(index).unwrap();
-            entry.head.body = entry.body.hash();
+        for log in [&mut self.entries, &mut self.second] {
+            for (index, entry) in log.iter_mut().enumerate() {
+                let total = earned.entry(entry.head.node).or_default();
+                *total += entry.body.amount.0 - entry.body.fee.0;
+                entry.head.node_cumulative = FineAmount(*total);
+                entry.head.index = u64::try_from(index).unwrap();
+                entry.head.body = entry.body.hash();
+            }
         }
     }
 
-    /// Makes the chain hold the head of this log, as it does when the lie came first.
+    /// Makes the chain hold the heads of these logs, as it does when the lie came first.
     pub(crate) fn anchor(&mut self) {
         let root = tree_root(&self.tree(), ANCHORED).unwrap();
-        self.opening.open.root = root;
-        self.settled.open.root = root;
+        match self.opening.closed.first_mut() {
+            Some(closed) => closed.root = root,
+            None => {
+                self.opening.open.root = root;
+                self.settled.open.root = root;
+            }
+        }
+        self.anchor_second();
+    }
+
+    /// Makes the chain hold the head of the second log.
+    pub(crate) fn anchor_second(&mut self) {
+        if !self.second.is_empty() {
+            let root = tree_root(&tree_of(&self.second), SECOND_ANCHORED).unwrap();
+            self.opening.open.root = root;
+            self.settled.open.root = root;
+        }
     }
 
     /// Makes the chain's money follow from the covered receipts, as an honest settlement does.
     pub(crate) fn settle(&mut self) {
-        let covered = usize::try_from(ANCHORED).unwrap();
+        let covered = match self.second.is_empty() {
+            true => self.entries.iter().take(usize::try_from(ANCHORED).unwrap()).collect(),
+            false => self.entries.iter().collect::<Vec<_>>(),
+        };
+        let second = self.second.iter().take(usize::try_from(SECOND_ANCHORED).unwrap());
         let (mut fees, mut earned) = (0, BTreeMap::<NodeId, u128>::new());
         let mut owed = BTreeMap::<AllowanceId, u128>::new();
-        for (index, entry) in self.entries.iter().take(covered).enumerate() {
+        for (index, entry) in covered.into_iter().chain(second).enumerate() {
             let payer = u8::try_from(index % usize::from(ALLOWANCES)).unwrap();
             *owed.entry(allowance(payer)).or_default() += entry.body.amount.0;
             *earned.entry(entry.head.node).or_default() += entry.body.amount.0 - entry.body.fee.0;
@@ -187,11 +264,7 @@ impl Story {
     }
 
     pub(crate) fn tree(&self) -> MemoryTree {
-        let mut tree = MemoryTree::new();
-        for entry in &self.entries {
-            tree.push(entry.leaf()).unwrap();
-        }
-        tree
+        tree_of(&self.entries)
     }
 
     /// The signed receipt of an entry, as its payer and its node got it.
@@ -200,33 +273,87 @@ impl Story {
         Receipt { head: coordinator_key().sign(entry.head), body: entry.body.clone() }
     }
 
-    /// The files of the log.
+    /// The files of the logs.
     pub(crate) fn serve(&self) -> MemoryLog {
-        let tree = self.tree();
         let mut files = HashMap::new();
+        self.serve_epoch(0, &self.entries, &mut files);
+        if !self.second.is_empty() {
+            self.serve_epoch(self.opening.open.epoch, &self.second, &mut files);
+        }
+        for path in &self.withheld {
+            files.remove(&(0, path.clone()));
+        }
+        MemoryLog(files)
+    }
+
+    fn serve_epoch(
+        &self,
+        epoch: u32,
+        entries: &[Entry],
+        files: &mut HashMap<(u32, String), Vec<u8>>,
+    ) {
+        let tree = tree_of(entries);
         let size = tree.size();
         for span in Span::covering(size) {
             let start = usize::try_from(span.start()).unwrap();
             let mut bundle = Vec::new();
-            for entry in &self.entries[start..start + usize::from(span.width)] {
+            for entry in &entries[start..start + usize::from(span.width)] {
                 entry::push(&mut bundle, &entry.encode()).unwrap();
             }
-            files.insert(Resource::Entries(span).to_string(), bundle);
+            files.insert((epoch, Resource::Entries(span).to_string()), bundle);
         }
         for resource in tiles_of(size) {
             let Resource::Tile { level, span } = resource else { continue };
             let nodes = (span.start()..span.start() + u64::from(span.width))
                 .flat_map(|index| tree.node(level * 8, index).unwrap().0);
-            files.insert(resource.to_string(), nodes.collect());
+            files.insert((epoch, resource.to_string()), nodes.collect());
         }
-        let checkpoint = Checkpoint { origin: origin(COORDINATOR, 0), size, root: tree.root() };
+        let checkpoint = Checkpoint { origin: origin(COORDINATOR, epoch), size, root: tree.root() };
         let note = checkpoint.sign(&key(self.signer)).unwrap().to_string();
-        files.insert("checkpoint".to_owned(), note.into_bytes());
-        for path in &self.withheld {
-            files.remove(path);
-        }
-        MemoryLog(files)
+        files.insert((epoch, "checkpoint".to_owned()), note.into_bytes());
     }
+}
+
+fn tree_of(entries: &[Entry]) -> MemoryTree {
+    let mut tree = MemoryTree::new();
+    for entry in entries {
+        tree.push(entry.leaf()).unwrap();
+    }
+    tree
+}
+
+/// What each node's entries add up to.
+fn earned(entries: &[Entry]) -> HashMap<NodeId, u128> {
+    let mut earned = HashMap::new();
+    for entry in entries {
+        *earned.entry(entry.head.node).or_default() += entry.body.amount.0 - entry.body.fee.0;
+    }
+    earned
+}
+
+/// Charges the payer whose turn it is; its record.
+fn charge(
+    charged: &mut [FineAmount; ALLOWANCES as usize],
+    entry: &mut Entry,
+    index: u64,
+) -> OwnerRecord {
+    let payer = u8::try_from(index % u64::from(ALLOWANCES)).unwrap();
+    let total = &mut charged[usize::from(payer)];
+    *total = FineAmount(total.0 + entry.body.amount.0);
+    let record = OwnerRecord {
+        epoch: 0,
+        index,
+        allowance: allowance(payer),
+        escrow: Some(escrow(payer)),
+        allowance_cumulative: *total,
+        salts: OwnerRecordSalts {
+            escrow: salt(index, 0),
+            allowance: salt(index, 1),
+            cumulative: salt(index, 2),
+        },
+    };
+    entry.body.owner = commitments(&record);
+    record
 }
 
 /// The commitments that a record opens.
@@ -331,11 +458,12 @@ pub(crate) fn stated(proof: &ProofOfInference, key: &SigningKey) -> NodeEvidence
 
 /// A log's files in memory.
 #[derive(Clone, Debug)]
-pub(crate) struct MemoryLog(HashMap<String, Vec<u8>>);
+pub(crate) struct MemoryLog(HashMap<(u32, String), Vec<u8>>);
 
 impl LogSource for MemoryLog {
-    async fn fetch(&self, _epoch: u32, path: &str) -> Result<Vec<u8>, SourceError> {
-        self.0.get(path).cloned().ok_or_else(|| SourceError::Missing(path.to_owned()))
+    async fn fetch(&self, epoch: u32, path: &str) -> Result<Vec<u8>, SourceError> {
+        let file = self.0.get(&(epoch, path.to_owned()));
+        file.cloned().ok_or_else(|| SourceError::Missing(path.to_owned()))
     }
 }
 
@@ -343,6 +471,10 @@ impl LogSource for MemoryLog {
 impl ChainReader for Story {
     async fn opening(&self) -> Result<Opening, SourceError> {
         Ok(self.opening.clone())
+    }
+
+    async fn node_key(&self, _node: NodeId) -> Result<Option<PublicKey>, SourceError> {
+        Ok(None)
     }
 
     async fn former_key(&self, node: NodeId, key: PublicKey) -> Result<bool, SourceError> {

@@ -1,6 +1,6 @@
 //! What an audit needs of the chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use pinaivu_protocol::hash::Hash32;
@@ -33,6 +33,9 @@ pub struct Opening {
     pub fee_rate: Bps,
     /// The keys each node signs with: today's, and former ones that the caller knows.
     pub node_keys: BTreeMap<NodeId, Vec<PublicKey>>,
+    /// Nodes with a key that the caller knows and without an account: they have closed it, and what they were
+    /// paid is on chain no more.
+    pub gone: BTreeSet<NodeId>,
     /// The open epoch.
     pub open: Anchor,
     /// Closed epochs, oldest first.
@@ -63,6 +66,13 @@ pub struct Settled {
 pub trait ChainReader: Sync {
     /// Who the coordinator is and where its log stands.
     fn opening(&self) -> impl Future<Output = Result<Opening, SourceError>> + Send;
+
+    /// The key `node` signs with now; none when it is not on chain. For nodes that were registered, and
+    /// keys that were rotated, after the audit began.
+    fn node_key(
+        &self,
+        node: NodeId,
+    ) -> impl Future<Output = Result<Option<PublicKey>, SourceError>> + Send;
 
     /// Whether `key` was `node`'s before it rotated: the program keeps a record of every key that was
     /// replaced, at an address that follows from the two.

@@ -1,8 +1,8 @@
 //! Finds ids that come twice, in bounded memory.
 //!
 //! Ids are gathered in runs; a full run is sorted and written to a file without a name, and at the end
-//! all runs are merged. Forty-six bytes of disk an id, and a few megabytes of memory however many there
-//! are.
+//! all runs are merged. An id takes thirty bytes of disk; memory is one run of 32 MB, and in the end a buffer
+//! of 8 KB for each run that was written, which is one for every million ids.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write 
 
 use pinaivu_protocol::ids::{RequestId, Segment};
 
-/// Ids of one run: about 32 MB.
+/// Ids of one run: 32 MB of memory.
 const RUN: usize = 1 << 20;
 
 const RECORD: usize = 16 + 2 + 4 + 8;

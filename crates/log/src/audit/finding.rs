@@ -30,6 +30,8 @@ pub enum Contradiction {
     Tokens,
     /// The node's statement is about something else, or not under its signature.
     Statement,
+    /// The receipt's node is not on chain.
+    UnknownNode,
     /// The node's statement is signed with a key that is not the node's.
     NodeKey,
     /// A node's cumulative does not continue its last one.
@@ -58,7 +60,7 @@ pub enum Contradiction {
 
 impl Contradiction {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Unavailable,
         Self::Checkpoint,
         Self::Shrunk,
@@ -71,6 +73,7 @@ impl Contradiction {
         Self::Price,
         Self::Tokens,
         Self::Statement,
+        Self::UnknownNode,
         Self::NodeKey,
         Self::Cumulative,
         Self::Duplicate,

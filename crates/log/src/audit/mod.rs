@@ -10,36 +10,25 @@
 
 mod chain;
 mod duplicates;
+mod evidence;
 mod finding;
 mod ledger;
+mod nodes;
 mod owner;
 mod report;
 
 pub use chain::{Anchor, ChainReader, Opening, Settled};
+pub use evidence::{Evidence, HeldError, Issuer};
 pub use finding::{Contradiction, Finding};
 pub use owner::{
     OWNER_ALLOWANCE_TAG, OWNER_CUMULATIVE_TAG, OWNER_ESCROW_TAG, OwnerRecord, OwnerRecordSalts,
 };
 pub use report::{EpochReport, Report, Totals};
 
-use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::receipt::Receipt;
-
 use crate::checkpoint::Checkpoint;
 use crate::source::{LogSource, ReadError, SourceError, checkpoint};
 use crate::tile::{Resource, Span};
 use ledger::Ledger;
-
-/// What somebody brings along beside the log and the chain.
-#[derive(Clone, Debug, Default)]
-pub struct Evidence {
-    /// Signed receipts that people or nodes hold: each must be in the log, at its place.
-    pub held: Vec<Receipt>,
-    /// Heads that were shown before or to others: epoch, leaves, root, and where they are from.
-    pub heads: Vec<(u32, u64, Hash32, String)>,
-    /// An owner's own records with their salts.
-    pub owner: Vec<OwnerRecord>,
-}
 
 /// Why an audit could not be made at all.
 #[derive(Debug, thiserror::Error)]
@@ -77,22 +66,33 @@ pub async fn run(
     let opening = chain.opening().await?;
     let mut ledger = Ledger::new(&opening, evidence);
     for closed in &opening.closed {
-        let Some(head) = open_checkpoint(source, &mut ledger, closed.epoch).await? else {
-            continue;
-        };
         ledger.begin_epoch(closed.epoch);
-        stream(source, chain, &mut ledger, &head, head.size, &mut progress).await?;
-        ledger.end_epoch(&head);
+        let head = match open_checkpoint(source, &ledger, closed.epoch).await? {
+            Ok(head) => Some(head),
+            // An epoch can be left out: the chain numbers them.
+            Err((Contradiction::Unavailable, _)) if closed.size == 0 => None,
+            Err((kind, detail)) => {
+                ledger.found(kind, closed.epoch, None, detail);
+                None
+            }
+        };
+        if let Some(head) = &head {
+            stream(source, chain, &mut ledger, head, head.size, &mut progress).await?;
+        }
+        ledger.close_epoch(closed.size);
+        if let Some(head) = &head {
+            ledger.end_epoch(head);
+        }
     }
 
     let epoch = opening.open.epoch;
-    let newest = open_checkpoint(source, &mut ledger, epoch).await?;
     ledger.begin_epoch(epoch);
+    let newest = newest_head(source, &mut ledger).await?;
     // First to where the chain was; what it owes for that, it has had time to pay when it is asked again.
     if let Some(head) = &newest {
         stream(source, chain, &mut ledger, head, opening.open.size, &mut progress).await?;
     }
-    let due = ledger.mark_due();
+    let due = ledger.due();
     let settled = chain.settled(&due).await?;
     if settled.open.epoch != epoch {
         return Err(AuditError::EpochOpened);
@@ -100,9 +100,7 @@ pub async fn run(
     ledger.expect_anchor(&settled.open);
     let newest = match newest {
         // The chain has gone past the head that was read.
-        Some(head) if head.size < settled.open.size => {
-            open_checkpoint(source, &mut ledger, epoch).await?
-        }
+        Some(head) if head.size < settled.open.size => newest_head(source, &mut ledger).await?,
         other => other,
     };
     if let Some(head) = &newest {
@@ -116,24 +114,33 @@ pub async fn run(
     Ok(ledger.finish(&settled, &due)?)
 }
 
-/// The newest checkpoint of an epoch, or a finding and nothing.
-async fn open_checkpoint(
+/// The newest checkpoint of the epoch that is read, or a finding and nothing.
+async fn newest_head(
     source: &impl LogSource,
     ledger: &mut Ledger,
-    epoch: u32,
 ) -> Result<Option<Checkpoint>, AuditError> {
+    let epoch = ledger.epoch();
+    Ok(match open_checkpoint(source, ledger, epoch).await? {
+        Ok(head) => Some(head),
+        Err((kind, detail)) => {
+            ledger.found(kind, epoch, None, detail);
+            None
+        }
+    })
+}
+
+/// The newest checkpoint of an epoch, or what is wrong with it.
+async fn open_checkpoint(
+    source: &impl LogSource,
+    ledger: &Ledger,
+    epoch: u32,
+) -> Result<Result<Checkpoint, (Contradiction, String)>, AuditError> {
     let (coordinator, key) = ledger.issuer();
     match checkpoint(source, coordinator, epoch, key).await {
-        Ok((_, head)) => Ok(Some(head)),
+        Ok((_, head)) => Ok(Ok(head)),
         Err(ReadError::Source(error @ SourceError::Unreachable { .. })) => Err(error.into()),
-        Err(ReadError::Source(error)) => {
-            ledger.found(Contradiction::Unavailable, epoch, None, error.to_string());
-            Ok(None)
-        }
-        Err(error) => {
-            ledger.found(Contradiction::Checkpoint, epoch, None, error.to_string());
-            Ok(None)
-        }
+        Err(ReadError::Source(error)) => Ok(Err((Contradiction::Unavailable, error.to_string()))),
+        Err(error) => Ok(Err((Contradiction::Checkpoint, error.to_string()))),
     }
 }
 
@@ -154,10 +161,7 @@ async fn stream(
         match source.fetch(ledger.epoch(), &resource.to_string()).await {
             Ok(bundle) => {
                 ledger.bundle(span, &bundle, until)?;
-                for (node, key) in ledger.strangers() {
-                    let its_own = chain.former_key(node, key).await?;
-                    ledger.know_key(node, key, its_own);
-                }
+                look_up(chain, ledger).await?;
             }
             Err(error @ SourceError::Unreachable { .. }) => return Err(error.into()),
             Err(error) => ledger.unreadable(error.to_string()),
@@ -166,6 +170,20 @@ async fn stream(
             done: ledger.read(),
             total: ledger.read_before().saturating_add(head.size),
         });
+    }
+    Ok(())
+}
+
+/// Asks the chain for whoever the bundle named and nobody knew. Bounded: see [`nodes`].
+async fn look_up(chain: &impl ChainReader, ledger: &mut Ledger) -> Result<(), AuditError> {
+    for node in ledger.unknown_nodes() {
+        let key = chain.node_key(node).await?;
+        ledger.know_node(node, key);
+    }
+    for (node, key) in ledger.strangers() {
+        let its_own =
+            chain.node_key(node).await? == Some(key) || chain.former_key(node, key).await?;
+        ledger.know_key(node, key, its_own);
     }
     Ok(())
 }

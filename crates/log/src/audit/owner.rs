@@ -6,6 +6,7 @@ use pinaivu_protocol::commitment::{Salt, value_commitment};
 use pinaivu_protocol::ids::{AllowanceId, EscrowId};
 use pinaivu_protocol::units::{Amount, FineAmount};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::finding::Contradiction;
 use crate::entry::Entry;
@@ -34,6 +35,28 @@ pub struct OwnerRecord {
     pub allowance_cumulative: FineAmount,
     /// The salts.
     pub salts: OwnerRecordSalts,
+}
+
+impl OwnerRecord {
+    /// Reads an owner's records: a JSON list, a document with the list in `data` as
+    /// `GET /v1/account/receipts` gives it, or one record a line. Checks nothing.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, serde_json::Error> {
+        let list = match serde_json::from_str::<Value>(text) {
+            Ok(Value::Array(list)) => Some(list),
+            Ok(Value::Object(mut document)) => match document.remove("data") {
+                Some(Value::Array(list)) => Some(list),
+                _ => None,
+            },
+            _ => None,
+        };
+        match list {
+            Some(list) => list.into_iter().map(serde_json::from_value).collect(),
+            None => text.lines().map(serde_json::from_str).collect(),
+        }
+    }
 }
 
 /// Salts of a receipt's owner commitments, 64 hexadecimal digits each.
