@@ -1,12 +1,4 @@
-//! `kill -9` while receipts are made: whatever was shown to anyone is in the database afterwards, and no
-//! position of the log is ever signed for two receipts.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
+//! Killed at moments that come as they come, under load.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,95 +8,24 @@ use std::sync::Arc;
 
 use pinaivu_coordinator::clock::SystemClock;
 use pinaivu_coordinator::receipts::{
-    Draft, EpochTree, LogError, Metered, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig,
-    Signer, archive_settled,
+    EpochTree, LogError, PublicLog, Receipts, ReceiptsConfig, archive_settled,
 };
-use pinaivu_coordinator::store::{
-    AccountHandle, Identity, NewAccount, Store, StoreConfig, StoreError,
-};
+use pinaivu_coordinator::store::{Store, StoreConfig, StoreError};
 use pinaivu_log::checkpoint::Checkpoint;
 use pinaivu_log::entry::entries;
 use pinaivu_log::note::Note;
 use pinaivu_log::tile::Span;
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{
-    AllowanceId, CoordinatorId, DeploymentId, EscrowId, NodeId, PublicKey, RequestId, Segment,
-};
-use pinaivu_protocol::merkle::{MemoryTree, leaf_hash, verify_inclusion};
-use pinaivu_protocol::proof::Outcome;
-use pinaivu_protocol::receipt::{AuctionDigest, Receipt, ReceiptHead};
+use pinaivu_protocol::merkle::{leaf_hash, verify_inclusion};
+use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
-use pinaivu_protocol::ticket::Ticket;
-use pinaivu_protocol::units::{Amount, Bps, Tariff, TokenCount, TokenPrice, UnixMillis};
+use pinaivu_protocol::units::Bps;
 use tokio_util::sync::CancellationToken;
 
-/// Names the database to the process that is killed.
-const DATABASE: &str = "PINAIVU_KILLED_DATABASE";
+use crate::world::{DATABASE, Shown, check, draft, identity, open_account, signer};
+
 /// How often it is killed.
 const LIVES: usize = 6;
-
-const fn identity() -> Identity {
-    Identity { deployment: DeploymentId(Hash32([1; 32])), coordinator: CoordinatorId([2; 32]) }
-}
-
-fn signer() -> Arc<Signer> {
-    Arc::new(Signer::from_seed(&[3; 32]).unwrap())
-}
-
-/// Shows every receipt to the world: one line of hexadecimal digits each.
-struct Shown;
-
-impl Observer for Shown {
-    fn receipted(&self, receipt: &Receipted) {
-        let line = format!("head {}\n", hex::encode(receipt.head.encode()));
-        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
-    }
-}
-
-fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
-    let mut random = [0; 10];
-    random[2..].copy_from_slice(&number.to_be_bytes());
-    let request = RequestId::new(UnixMillis(1), random);
-    let flight = receipts.begin(request).ok()?;
-    let ticket = Ticket {
-        deployment: identity().deployment,
-        coordinator: identity().coordinator,
-        node: NodeId([u8::try_from(number % 3).unwrap(); 32]),
-        request,
-        segment: Segment(0),
-        model: "model".to_owned(),
-        max_output: TokenCount(1_000),
-        tariff: Tariff { price: TokenPrice(777), input_weight: 1, output_weight: 4 },
-        issued: UnixMillis(1),
-        deadline: UnixMillis(2),
-        salt: [4; 32],
-        request_commitment: Hash32([5; 32]),
-        book_head: Hash32([6; 32]),
-        billing: [0; 16],
-        issuer_mac: [0; 32],
-    };
-    Some(Draft {
-        auction: AuctionDigest {
-            book_head: ticket.book_head,
-            candidates: 1,
-            winner_ask: ticket.tariff.price,
-            best_losing_ask: None,
-        },
-        ticket,
-        allowance: AllowanceId([7; 32]),
-        escrow: EscrowId([8; 32]),
-        api_key: None,
-        metered: Metered {
-            outcome: Outcome::Completed,
-            response_commitment: Hash32([9; 32]),
-            input_tokens: TokenCount(u32::try_from(number % 100).unwrap()),
-            output_tokens: TokenCount(u32::try_from(number % 77).unwrap()),
-        },
-        proof: None,
-        flight,
-        hold: None,
-    })
-}
 
 /// Makes receipts until it is killed. Run only by the test below, as a process of its own.
 #[tokio::test]
@@ -112,15 +33,7 @@ fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
 async fn process_that_makes_receipts() {
     let path = std::env::var(DATABASE).unwrap();
     let store = Store::open(&StoreConfig::at(path), identity()).unwrap();
-    let account = NewAccount {
-        handle: AccountHandle([1; 12]),
-        allowance: AllowanceId([7; 32]),
-        escrow: EscrowId([8; 32]),
-        owner: PublicKey([9; 32]),
-        created: UnixMillis(1),
-        debited: Amount(0),
-    };
-    store.write(move |transaction| transaction.open_account(&account)).await.unwrap();
+    open_account(&store).await;
     // Requests of one life are not those of another.
     let size = store.read(|state| state.log_head()).await.unwrap().size;
     let mut number = size * 1_000_000;
@@ -170,7 +83,7 @@ async fn process_that_makes_receipts() {
 /// Lets the process live until it has shown some receipts, kills it, and gives all it has shown.
 fn one_life(path: &Path, until: usize, heads: &mut Vec<Checkpoint>) -> Vec<Signed<ReceiptHead>> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["process_that_makes_receipts", "--exact", "--ignored", "--nocapture"])
+        .args(["any_moment::process_that_makes_receipts", "--exact", "--ignored", "--nocapture"])
         .env(DATABASE, path)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -276,32 +189,4 @@ async fn check_heads(store: &Store, heads: &[Checkpoint]) {
     for (head, root) in heads.iter().zip(roots) {
         assert_eq!(head.root, root);
     }
-}
-
-async fn check(store: &Store, shown: &BTreeMap<u64, Signed<ReceiptHead>>) {
-    let head = store.read(|state| state.log_head()).await.unwrap();
-    let receipts = store
-        .read(move |state| {
-            (0..head.size)
-                .map(|index| state.receipt_at(0, index)?.ok_or(StoreError::Missing("receipt")))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .await
-        .unwrap();
-    let mut tree = MemoryTree::new();
-    let mut charged = 0_u128;
-    for (index, stored) in (0..).zip(&receipts) {
-        let receipt = Receipt::decode(&stored.bytes).unwrap();
-        receipt.verify(&signer().public()).unwrap();
-        charged += receipt.body.amount.0;
-        assert_eq!(stored.allowance_cumulative.0, charged);
-        tree.push(receipt.leaf()).unwrap();
-        if let Some(shown) = shown.get(&index) {
-            assert_eq!(*shown, receipt.head);
-        }
-    }
-    assert!(shown.keys().all(|index| *index < head.size));
-    assert_eq!(tree.root(), head.root);
-    let totals = store.read(|state| state.totals()).await.unwrap();
-    assert_eq!(totals.charged.0, charged);
 }
