@@ -44,6 +44,7 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
     let started = Instant::now();
     system::ensure_packages()?;
     workspace::claim_target_dir()?;
+    workspace::lint_what_is_built();
     let stages = [
         (Stage::Format, "formatting"),
         (Stage::Lints, "lints"),
@@ -73,21 +74,16 @@ pub(crate) fn run(arguments: &TestArgs) -> Result<()> {
     Ok(())
 }
 
-/// Clippy as the compiler of our crates in an ordinary build: the dependencies are then the very ones
-/// that the tests use, and need not be compiled a second time as `cargo clippy` would.
+/// Everything is built here once; the stages after it run what this made.
 fn lints() -> Result<()> {
-    let driver = Command::new("rustup").args(["which", "clippy-driver"]).output();
-    let driver = match driver {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        }
-        _ => "clippy-driver".to_owned(),
-    };
     workspace::run(
-        workspace::cargo()?
-            .args(["build", "--workspace", "--all-targets", "--locked", "--keep-going"])
-            .env("RUSTC_WORKSPACE_WRAPPER", driver)
-            .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__"),
+        workspace::cargo()?.args([
+            "build",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--keep-going",
+        ]),
         "clippy",
     )
 }

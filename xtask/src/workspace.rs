@@ -11,6 +11,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -44,10 +45,33 @@ pub(crate) fn cargo() -> Result<Command> {
     tool(Path::new(&std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
 }
 
+/// The compiler of our own crates for the rest of this process: clippy's.
+static LINTING: OnceLock<String> = OnceLock::new();
+
+/// From now on our own crates are compiled by clippy's driver, which is the compiler with more to say, and
+/// warnings are errors. What is linted is then what is run, compiled once, with the very dependencies that
+/// everything else uses; `cargo clippy` would compile all of them a second time.
+pub(crate) fn lint_what_is_built() {
+    LINTING.get_or_init(|| {
+        let driver = Command::new("rustup").args(["which", "clippy-driver"]).output();
+        match driver {
+            Ok(output) if output.status.success() => {
+                String::from_utf8_lossy(&output.stdout).trim().to_owned()
+            }
+            _ => "clippy-driver".to_owned(),
+        }
+    });
+}
+
 /// A program that runs cargo, set up the same way.
 pub(crate) fn tool(program: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.current_dir(root()).env("CARGO_TARGET_DIR", target_dir()?);
+    if let Some(driver) = LINTING.get() {
+        command
+            .env("RUSTC_WORKSPACE_WRAPPER", driver)
+            .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    }
     // The cargo that runs this tool describes the tool's own package in the environment. Build scripts
     // that look at such variables would run again, and with them everything that depends on them.
     for (name, _) in std::env::vars_os() {
