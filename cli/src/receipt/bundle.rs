@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::Args;
 use pinaivu_log::bundle::FORMAT;
 use pinaivu_log::origin;
-use pinaivu_protocol::ids::RequestId;
-use serde_json::json;
+use pinaivu_protocol::ids::{PublicKey, RequestId};
+use serde_json::{Value, json};
 
 use super::document::{fetch, fetch_attestation};
 use super::online::{heads, signed_head};
@@ -46,25 +46,22 @@ pub(crate) async fn run(
     let (_, mut document) = fetch(&network, arguments.request, None).await?;
     fetch_attestation(&network, &mut document).await?;
     let heads = heads(&network, &document, &account).await?;
+    let said = document.entries.iter().filter_map(|entry| entry.signer);
+    let keys = network.signers(&account, said, &[]).await?;
     let mut receipts = Vec::new();
     for entry in &document.entries {
         let head = &entry.receipt.head.record;
         let proof = signed_head(&network, entry, &heads)
             .await?
             .context("the coordinator serves no proof for a receipt of its own")?;
-        proof
-            .verify(&entry.receipt.leaf(), &origin(account.id, head.epoch), account.signer)
-            .map_err(|error| Failure::check(format!("the coordinator's proof: {error}")))?;
-        let bytes = base64::Engine::encode(
-            &base64::engine::general_purpose::STANDARD,
-            entry.receipt.encode(),
-        );
-        let mut receipt = json!({ "bytes": bytes, "proof": proof.to_string() });
-        // Where to look for a key that was rotated since.
-        if let Some(signer) = entry.signer.filter(|signer| *signer != account.signer) {
-            receipt["signer"] = json!(signer);
+        let (leaf, origin) = (entry.receipt.leaf(), origin(account.id, head.epoch));
+        let verified = keys.iter().map(|key| proof.verify(&leaf, &origin, *key));
+        if let Some(Err(error)) = verified.reduce(Result::or) {
+            return Err(Failure::check(format!("the coordinator's proof: {error}")).into());
         }
-        receipts.push(receipt);
+        // Where to look for a key that was rotated since.
+        let former = entry.signer.filter(|signer| *signer != account.signer);
+        receipts.push(one(&entry.receipt.encode(), &proof.to_string(), former));
     }
     let mut bundle = json!({
         "format": FORMAT,
@@ -113,4 +110,122 @@ pub(crate) async fn run(
         ),
     );
     Ok(())
+}
+
+/// One receipt of a bundle.
+fn one(receipt: &[u8], proof: &str, signer: Option<PublicKey>) -> Value {
+    let bytes = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, receipt);
+    let mut value = json!({ "bytes": bytes, "proof": proof });
+    if let Some(signer) = signer {
+        value["signer"] = json!(signer);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use pinaivu_protocol::ask::MAX_MODEL_LENGTH;
+    use pinaivu_protocol::hash::Hash32;
+    use pinaivu_protocol::ids::{CoordinatorId, DeploymentId, NodeId, RequestId, Segment};
+    use pinaivu_protocol::proof::{
+        MAX_PROOFS_PER_ROOT, NodeEvidence, Outcome, ProofOfInference, ProofRoot,
+    };
+    use pinaivu_protocol::receipt::{
+        AuctionDigest, NodeStatement, OwnerCommitments, Receipt, ReceiptBody, ReceiptHead,
+    };
+    use pinaivu_protocol::signed::{Signature, Signed};
+    use pinaivu_protocol::units::{Bps, FineAmount, Tariff, TokenCount, TokenPrice, UnixMillis};
+
+    use super::*;
+
+    const HASH: Hash32 = Hash32([0xff; 32]);
+    const KEY: PublicKey = PublicKey([0xff; 32]);
+    /// Leaves of a log that took ten thousand a second for three years: a path of forty hashes.
+    const HEIGHT: usize = 40;
+    /// Of witnesses with long names.
+    const COSIGNATURES: usize = 8;
+
+    fn signed<T>(record: T) -> Signed<T> {
+        Signed { record, signature: Signature([0xff; 64]) }
+    }
+
+    /// A receipt with everything that may be in it, and names as long as a node may offer.
+    fn longest() -> Receipt {
+        let (deployment, coordinator) = (DeploymentId(HASH), CoordinatorId([0xff; 32]));
+        let (node, request) = (NodeId([0xff; 32]), RequestId([0xff; 16]));
+        let long = "m".repeat(MAX_MODEL_LENGTH);
+        let root =
+            ProofRoot { deployment, coordinator, node, size: MAX_PROOFS_PER_ROOT, root: HASH };
+        let path = vec![HASH; MAX_PROOFS_PER_ROOT.ilog2() as usize];
+        let proof = ProofOfInference {
+            deployment,
+            coordinator,
+            node,
+            request,
+            segment: Segment(1),
+            ticket: HASH,
+            model: long.clone(),
+            backend: long.clone(),
+            response_commitment: HASH,
+            input_tokens: TokenCount(1),
+            output_tokens: TokenCount(1),
+            outcome: Outcome::Completed,
+            finished: UnixMillis(1),
+        };
+        let evidence = NodeEvidence { signer: KEY, root: signed(root), index: 1, path };
+        let body = ReceiptBody {
+            model: long,
+            ticket: HASH,
+            request_commitment: HASH,
+            response_commitment: HASH,
+            input_tokens: TokenCount(1),
+            output_tokens: TokenCount(1),
+            tariff: Tariff { price: TokenPrice(1), input_weight: 1, output_weight: 1 },
+            amount: FineAmount(1),
+            fee: FineAmount(1),
+            fee_rate: Bps(1),
+            outcome: Outcome::Completed,
+            auction: AuctionDigest {
+                book_head: HASH,
+                candidates: 1,
+                winner_ask: TokenPrice(1),
+                best_losing_ask: Some(TokenPrice(1)),
+            },
+            owner: OwnerCommitments { escrow: HASH, allowance: HASH, cumulative: HASH },
+            statement: Some(NodeStatement { proof, evidence }),
+            attestation: Some(HASH),
+            created: UnixMillis(1),
+        };
+        let head = ReceiptHead {
+            deployment,
+            coordinator,
+            epoch: 0,
+            index: 1,
+            request,
+            segment: Segment(1),
+            node,
+            node_cumulative: FineAmount(1),
+            body: body.hash(),
+        };
+        Receipt { head: signed(head), body }
+    }
+
+    #[test]
+    fn largest_receipt_of_the_largest_log_with_eight_witnesses_is_under_eight_kilobytes() {
+        let hash = format!("{}=\n", "A".repeat(43));
+        let name = "witness.of-a-rather-long-name.example.com/w1";
+        let note = format!("\u{2014} {name} {}==\n", "A".repeat(102));
+        let proof = format!(
+            "c2sp.org/tlog-proof@v1\nindex {}\n{}\n{}\n{}\n{hash}\n{}",
+            u64::MAX,
+            hash.repeat(HEIGHT),
+            origin(CoordinatorId([0xff; 32]), u32::MAX),
+            u64::MAX,
+            note.repeat(1 + COSIGNATURES)
+        );
+        let one = one(&longest().encode(), &proof, Some(KEY)).to_string();
+        // Around it: what is said once for the whole bundle.
+        let around = 700;
+        assert!(one.len() + around < USUAL_BYTES, "{} bytes", one.len());
+    }
 }
