@@ -100,7 +100,7 @@ fn witnesses_and_refuses_another_history(network: &Network, witness: &Keypair) {
     std::fs::write(&state, &other).unwrap();
     let (code, error) = run(network, &arguments);
     assert_eq!(code, Some(3), "{error:#}");
-    assert!(state.with_extension("contradiction.json").exists());
+    assert!(state.with_extension(format!("contradiction-3-{root}.json")).exists());
     assert_eq!(std::fs::read_to_string(&state).unwrap(), other, "nothing was taken");
     std::fs::write(&state, honest).unwrap();
 }

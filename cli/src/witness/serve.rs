@@ -52,7 +52,7 @@ pub(super) trait Followed: Send + Sync + 'static {
     fn open_log(&self) -> impl Future<Output = anyhow::Result<OpenLog>> + Send;
 
     /// The log's files, from the coordinator.
-    fn files(&self) -> impl LogSource + Send + Sync;
+    fn files(&self) -> impl LogSource + Send;
 }
 
 impl Followed for Network {
@@ -66,7 +66,7 @@ impl Followed for Network {
         })
     }
 
-    fn files(&self) -> impl LogSource + Send + Sync {
+    fn files(&self) -> impl LogSource + Send {
         HttpLog::of(self)
     }
 }

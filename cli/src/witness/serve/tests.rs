@@ -229,7 +229,7 @@ impl Followed for ChainDouble {
         Ok(OpenLog { coordinator: COORDINATOR, epoch: 3, signer: key(4).public(), anchored })
     }
 
-    fn files(&self) -> impl LogSource + Send + Sync {
+    fn files(&self) -> impl LogSource + Send {
         self.files.clone()
     }
 }

@@ -122,7 +122,7 @@ impl Nodes {
     pub(super) fn meet_key(&mut self, node: NodeId, key: PublicKey, at: Place) -> Standing {
         match self.keys.get(&node) {
             Some(keys) if keys.contains(&key) => return Standing::Known,
-            None if !self.unknown.get(&node).is_some_and(|node| !node.asked) => {
+            None if self.unknown.get(&node).is_none_or(|node| node.asked) => {
                 return Standing::Uncounted;
             }
             _ => {}
