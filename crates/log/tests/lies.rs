@@ -76,6 +76,17 @@ async fn lost_anchored_receipts_are_found_and_what_was_taken_over_for_them_is_sa
     assert_eq!(kinds, BTreeSet::from(lost));
     let line = report.not_checked.iter().find(|line| line.contains("no receipt")).unwrap();
     assert!(line.contains("of 3 nodes") && line.contains("90 entries"), "{line}");
+
+    // A loss explains whole millionths that were credited, and not one fine unit more.
+    let mut story = story;
+    for entry in story.second.iter_mut().filter(|entry| entry.head.node == world::node(0)) {
+        entry.head.node_cumulative.0 += 1;
+    }
+    story.anchor_second();
+    let report = audited(&story).await;
+    let jumps = report.contradictions.iter().filter(|it| it.kind == Contradiction::Cumulative);
+    let places: Vec<_> = jumps.map(|it| (it.epoch, it.index)).collect();
+    assert_eq!(places, [(1, Some(2))]);
 }
 
 #[tokio::test]

@@ -41,15 +41,18 @@ fn charge(entry: &mut pinaivu_log::entry::Entry) {
     body.fee = fee_floor(body.amount, body.fee_rate).unwrap();
 }
 
-/// The jump is inside what the chain holds, and nothing is left undistributed.
+/// The jump leads to a whole number of millionths inside what the chain holds, as an honest one would after a
+/// loss, and nothing is left undistributed.
 pub(crate) fn a_friend_gains_with_an_epoch(story: &mut Story) {
     *story = Story::restored();
+    let last = story.entries.iter().rfind(|entry| entry.head.node == node(0)).unwrap();
+    let jump = 50_000_000 - last.head.node_cumulative.0 % 1_000_000;
     for entry in story.second.iter_mut().filter(|entry| entry.head.node == node(0)) {
-        entry.head.node_cumulative.0 += 50_000_000;
+        entry.head.node_cumulative.0 += jump;
     }
     story.anchor_second();
-    story.settled.credits.get_mut(&node(1)).unwrap().0 -= 50;
-    story.settled.credits.get_mut(&node(0)).unwrap().0 += 50;
+    story.settled.credits.get_mut(&node(1)).unwrap().0 -= 49;
+    story.settled.credits.get_mut(&node(0)).unwrap().0 += 49;
     let given = story.settled.credited.0 + story.settled.fees.0;
     // Those who were debited last are still to pay what is missing.
     let open = story.settled.debited.0 - given;
