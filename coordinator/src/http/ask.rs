@@ -1,6 +1,6 @@
 //! What models serve: the hot routes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -52,8 +52,7 @@ pub(super) async fn serve(
         }
     };
     let headers = response.headers_mut();
-    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    headers.insert(PROCESSING_HEADER, millis.into());
+    tell_processing(started.elapsed(), headers);
     if let Some(caller) = caller {
         tell_rates(&caller.rates(app.clock.now()), headers);
     }
@@ -77,6 +76,12 @@ impl Route {
             None => (path == RESPONSES_PATH).then_some(Self::Responses),
         }
     }
+}
+
+/// Says how long it took until an answer began.
+pub(super) fn tell_processing(took: Duration, headers: &mut HeaderMap) {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(PROCESSING_HEADER, millis.into());
 }
 
 /// Says what the limits of a key leave; nothing for a key without limits.

@@ -233,24 +233,26 @@ impl Gateway {
             }
             return response;
         }
-        if let Some(response) = cors::preflight(&request) {
+        let (id, started) = (self.app.engine.new_request(), Instant::now());
+        if let Some(mut response) = cors::preflight(&request) {
+            response.headers_mut().insert(REQUEST_ID_HEADER, request_id(id));
             return response;
-        }
-        let id = self.app.engine.new_request();
-        if let Err(error) = self.limit(self.app.addresses.client(peer, request.headers())) {
-            return error::response(&error, id);
         }
         let path = request.uri().path();
         let (api, sharing) = (path.starts_with("/v1/"), cors::sharing(path));
-        let response = match self.router.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let limited = self.limit(self.app.addresses.client(peer, request.headers()));
+        let mut response = match limited {
+            Err(error) => error::response(&error, id),
+            Ok(()) => match self.router.oneshot(request).await {
+                Ok(response) => response.map(ResponseBody::Router),
+                Err(never) => match never {},
+            },
         };
-        let mut response = response.map(ResponseBody::Router);
         let headers = response.headers_mut();
         headers.entry(REQUEST_ID_HEADER).or_insert_with(|| request_id(id));
         if api {
             headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+            ask::tell_processing(started.elapsed(), headers);
         }
         if shared && sharing != Sharing::None {
             cors::grant(headers);

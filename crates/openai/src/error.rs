@@ -358,6 +358,7 @@ impl ApiError {
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(ErrorCode::Unavailable, "The service is starting or stopping. Try again.")
+            .with_retry_after(Duration::from_secs(1))
     }
 
     /// [`ErrorCode::Internal`]: says nothing about the inside.
