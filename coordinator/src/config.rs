@@ -352,7 +352,7 @@ impl Models {
 pub struct Limits {
     /// Longest request body, in bytes.
     pub body_bytes: usize,
-    /// Longest unary answer, in bytes.
+    /// Longest answer, in bytes: of a unary one all of it, of a stream what it says.
     pub answer_bytes: usize,
     /// Tokens generated at most when a request does not say, for each choice.
     pub default_max_tokens: TokenCount,
@@ -374,6 +374,9 @@ pub struct Limits {
     pub queue_per_allowance: usize,
     /// Bytes of the bodies of those that wait, together.
     pub queue_bytes: usize,
+    /// Tickets of one allowance that clients carry to nodes themselves, at once; requests beyond pass
+    /// through here. 0: all do.
+    pub direct_per_allowance: usize,
     /// Connections of clients at once; further ones are closed.
     pub connections: usize,
     /// Requests a minute from one address for what costs nothing, keys that open nothing included; 0: as
@@ -396,6 +399,7 @@ impl Default for Limits {
             queue: 1024,
             queue_per_allowance: 64,
             queue_bytes: 64 * 1024 * 1024,
+            direct_per_allowance: 16,
             connections: 16_384,
             address_requests_per_minute: 6_000,
         }
@@ -409,6 +413,10 @@ pub struct Timeouts {
     /// From dispatch to a node's first byte; then the next node is tried.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub first_byte: Duration,
+    /// For one node's whole answer without a stream, where another node can be asked instead; never more
+    /// than half of the time that is left.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub unary: Duration,
     /// Between two pieces of a stream.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub idle: Duration,
@@ -436,6 +444,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(60),
+            unary: Duration::from_secs(300),
             idle: Duration::from_secs(60),
             total: Duration::from_secs(600),
             report: Duration::from_secs(10),
@@ -541,9 +550,17 @@ impl Config {
             return invalid("attestation.renew", "must be longer than nothing");
         }
         let t = &self.timeouts;
-        if [t.first_byte, t.idle, t.total, t.client_stall, t.queue, t.request_head, t.request_body]
-            .contains(&Duration::ZERO)
-        {
+        let times = [
+            t.first_byte,
+            t.unary,
+            t.idle,
+            t.total,
+            t.client_stall,
+            t.queue,
+            t.request_head,
+            t.request_body,
+        ];
+        if times.contains(&Duration::ZERO) {
             return invalid("timeouts", "a time-out of zero would fail every request");
         }
         Ok(())

@@ -310,6 +310,7 @@ async fn start(
             commit_interval: config.receipts.group_interval,
             attestation: attestation.named(),
             tokenizers: tokenizers.clone(),
+            choices: config.limits.choices.into(),
             ..ReceiptsConfig::default()
         },
         identity,

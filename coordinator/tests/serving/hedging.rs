@@ -79,7 +79,7 @@ async fn both_asked_at_once_give_one_answer_and_one_receipt() {
 }
 
 #[tokio::test]
-async fn client_that_leaves_both_pays_for_one_at_most() {
+async fn client_that_leaves_both_is_receipted_for_one() {
     let (world, a, b) = two().await;
     a.behave(Script::Hang);
     b.behave(Script::Hang);
@@ -92,7 +92,27 @@ async fn client_that_leaves_both_pays_for_one_at_most() {
     .await;
     request.abort();
     world.settled().await;
-    assert!(world.receipts().await <= 1);
+    assert_eq!(world.receipts().await, 1);
+}
+
+#[tokio::test]
+async fn client_that_leaves_after_one_of_two_failed_is_receipted_for_the_other() {
+    let (world, a, b) = two().await;
+    a.behave(Script::ResetBeforeFirstByte);
+    b.behave(Script::Hang);
+    let client = world.client.clone();
+    let request = tokio::spawn(async move { client.chat(&hedged(0)).await });
+    wait_until("one has failed and the other is asked", PATIENCE, async || {
+        let url = format!("{}/nodes", world.client.base_url);
+        let nodes: Value = world.client.http.get(url).send().await.unwrap().json().await.unwrap();
+        let nodes = nodes["data"].as_array().unwrap();
+        let failed: u64 = nodes.iter().filter_map(|n| n["measured"]["failed"].as_u64()).sum();
+        (failed == 1 && b.shared.requests.lock().len() == 1).then_some(())
+    })
+    .await;
+    request.abort();
+    world.settled().await;
+    assert_eq!(world.receipts().await, 1);
 }
 
 #[tokio::test]
