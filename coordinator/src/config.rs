@@ -352,6 +352,8 @@ impl Models {
 pub struct Limits {
     /// Longest request body, in bytes.
     pub body_bytes: usize,
+    /// Bytes of all bodies that are being read or served at once; requests beyond are refused.
+    pub bodies_bytes: usize,
     /// Longest answer, in bytes: of a unary one all of it, of a stream what it says.
     pub answer_bytes: usize,
     /// Tokens generated at most when a request does not say, for each choice.
@@ -388,6 +390,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 8 * 1024 * 1024,
+            bodies_bytes: 512 * 1024 * 1024,
             answer_bytes: 16 * 1024 * 1024,
             default_max_tokens: TokenCount(4096),
             max_tokens: TokenCount(131_072),
@@ -426,7 +429,7 @@ pub struct Timeouts {
     /// For a node's report of an answer that the client fetched itself, after the request's time is over.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub report: Duration,
-    /// How long a client may leave a stream unread before it counts as gone.
+    /// How long a client may leave an answer unread before it counts as gone.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub client_stall: Duration,
     /// For a node to have room, where a request waits for one.
@@ -522,6 +525,9 @@ impl Config {
         }
         if self.limits.attempts == 0 {
             return invalid("limits.attempts", "at least one node must be tried");
+        }
+        if self.limits.bodies_bytes < self.limits.body_bytes {
+            return invalid("limits.bodies_bytes", "must be at least limits.body_bytes");
         }
         if self.limits.connections == 0 {
             return invalid("limits.connections", "at least one client must be able to connect");

@@ -140,12 +140,12 @@ async fn answer(
     };
     let caller = known.insert(caller);
     let limit = app.limits.body_bytes;
-    let body = match body::read(body, limit, app.timeouts.request_body).await {
+    let body = match body::read(body, limit, app.timeouts.request_body, &app.bodies).await {
         Ok(body) => body,
         Err(failed) => {
             let error = failed.error(limit);
             let unread = match failed {
-                BodyError::TooLong(rest) => Some(rest),
+                BodyError::TooLong(rest) | BodyError::NoRoom(rest) => Some(rest),
                 BodyError::TimedOut | BodyError::Gone => None,
             };
             return Err(Failure { error, unread });
@@ -157,7 +157,8 @@ async fn answer(
         Route::Plain(endpoint) => (endpoint, body, None),
         Route::Responses => {
             let translated = responses::translate(&body)?;
-            (Endpoint::Chat, translated.chat.clone(), Some(translated))
+            let chat = body::in_place_of(body, translated.chat.clone());
+            (Endpoint::Chat, chat, Some(translated))
         }
     };
     let asked = Asked { endpoint, body, preferences, redirectable };

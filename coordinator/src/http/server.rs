@@ -28,6 +28,7 @@ use super::ask::{self, Route};
 use super::body::ResponseBody;
 use super::cors::{self, Sharing};
 use super::error::{self, REQUEST_ID_HEADER, request_id};
+use super::progress::Progress;
 use super::tls::{self, TlsError};
 use super::{App, routes};
 use crate::tasks::Tasks;
@@ -159,6 +160,7 @@ async fn connect(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let stream = Progress::new(stream, gateway.app.timeouts.client_stall);
     let Some(Acceptor(acceptor)) = tls else { return serve(stream, peer, gateway, finish).await };
     // Who is slow to shake hands is slow to send a head.
     let limit = gateway.app.timeouts.request_head;

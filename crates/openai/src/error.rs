@@ -361,6 +361,13 @@ impl ApiError {
             .with_retry_after(Duration::from_secs(1))
     }
 
+    /// [`ErrorCode::Unavailable`]: as many requests as fit are being served.
+    #[must_use]
+    pub fn overloaded(delay: Duration) -> Self {
+        let message = "The service holds as many requests as it can. Try again in a moment.";
+        Self::new(ErrorCode::Unavailable, message).with_retry_after(delay)
+    }
+
     /// [`ErrorCode::Internal`]: says nothing about the inside.
     #[must_use]
     pub fn internal() -> Self {
