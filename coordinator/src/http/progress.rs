@@ -106,13 +106,12 @@ mod tests {
     async fn other_side_that_takes_everything_in_the_end_is_waited_for() {
         let (here, mut there) = duplex(8);
         let mut here = Progress::new(here, Duration::from_secs(60));
-        let written = tokio::spawn(async move {
-            here.write_all(&[7; 1_000]).await.unwrap();
-            assert!(here.stalled.is_none());
-        });
         let mut taken = [0; 1_000];
-        there.read_exact(&mut taken).await.unwrap();
-        written.await.unwrap();
+        let (written, read) =
+            tokio::join!(here.write_all(&[7; 1_000]), there.read_exact(&mut taken));
+        written.unwrap();
+        assert_eq!(read.unwrap(), 1_000);
+        assert!(here.stalled.is_none());
         assert_eq!(taken, [7; 1_000]);
     }
 }

@@ -309,8 +309,8 @@ async fn owner_checks_every_debit_from_its_own_receipts() {
         let data = page["data"].as_array().unwrap().iter();
         data.map(|shown| shown["request_id"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(listed(&session, &format!("key={other_id}")).await, [through_other.clone()]);
-    assert_eq!(listed(&other, &format!("key={other_id}")).await, [through_other.clone()]);
+    assert_eq!(listed(&session, &format!("key={other_id}")).await, [through_other.as_str()]);
+    assert_eq!(listed(&other, &format!("key={other_id}")).await, [through_other.as_str()]);
     let came = through_other.parse::<pinaivu_protocol::ids::RequestId>().unwrap().arrived().0;
     let all: Vec<String> = listed(&session, "").await;
     let arrived = |id: &String| id.parse::<pinaivu_protocol::ids::RequestId>().unwrap().arrived().0;
