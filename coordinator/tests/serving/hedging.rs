@@ -98,16 +98,20 @@ async fn client_that_leaves_both_is_receipted_for_one() {
 #[tokio::test]
 async fn client_that_leaves_after_one_of_two_failed_is_receipted_for_the_other() {
     let (world, a, b) = two().await;
-    a.behave(Script::ResetBeforeFirstByte);
+    a.behave(Script::Hang);
     b.behave(Script::Hang);
     let client = world.client.clone();
     let request = tokio::spawn(async move { client.chat(&hedged(0)).await });
-    wait_until("one has failed and the other is asked", PATIENCE, async || {
-        let url = format!("{}/nodes", world.client.base_url);
-        let nodes: Value = world.client.http.get(url).send().await.unwrap().json().await.unwrap();
-        let nodes = nodes["data"].as_array().unwrap();
-        let failed: u64 = nodes.iter().filter_map(|n| n["measured"]["failed"].as_u64()).sum();
-        (failed == 1 && b.shared.requests.lock().len() == 1).then_some(())
+    wait_until("both have the request", PATIENCE, async || {
+        let asked = a.shared.requests.lock().len() + b.shared.requests.lock().len();
+        (asked == 2).then_some(())
+    })
+    .await;
+    let id = a.shared.id;
+    drop(a);
+    wait_until("one has failed", PATIENCE, async || {
+        let hours = world.coordinator.nodes().hours(&id);
+        (hours.iter().map(|(_, hour)| hour.failed).sum::<u32>() == 1).then_some(())
     })
     .await;
     request.abort();
