@@ -352,7 +352,9 @@ impl Models {
 pub struct Limits {
     /// Longest request body, in bytes.
     pub body_bytes: usize,
-    /// Longest unary answer, in bytes.
+    /// Bytes of all bodies that are being read or served at once; requests beyond are refused.
+    pub bodies_bytes: usize,
+    /// Longest answer, in bytes: of a unary one all of it, of a stream what it says.
     pub answer_bytes: usize,
     /// Tokens generated at most when a request does not say, for each choice.
     pub default_max_tokens: TokenCount,
@@ -374,6 +376,9 @@ pub struct Limits {
     pub queue_per_allowance: usize,
     /// Bytes of the bodies of those that wait, together.
     pub queue_bytes: usize,
+    /// Tickets of one allowance that clients carry to nodes themselves, at once; requests beyond pass
+    /// through here. 0: all do.
+    pub direct_per_allowance: usize,
     /// Connections of clients at once; further ones are closed.
     pub connections: usize,
     /// Requests a minute from one address for what costs nothing, keys that open nothing included; 0: as
@@ -385,6 +390,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 8 * 1024 * 1024,
+            bodies_bytes: 512 * 1024 * 1024,
             answer_bytes: 16 * 1024 * 1024,
             default_max_tokens: TokenCount(4096),
             max_tokens: TokenCount(131_072),
@@ -396,6 +402,7 @@ impl Default for Limits {
             queue: 1024,
             queue_per_allowance: 64,
             queue_bytes: 64 * 1024 * 1024,
+            direct_per_allowance: 16,
             connections: 16_384,
             address_requests_per_minute: 6_000,
         }
@@ -409,6 +416,10 @@ pub struct Timeouts {
     /// From dispatch to a node's first byte; then the next node is tried.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub first_byte: Duration,
+    /// For one node's whole answer without a stream, where another node can be asked instead; never more
+    /// than half of the time that is left.
+    #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
+    pub unary: Duration,
     /// Between two pieces of a stream.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub idle: Duration,
@@ -418,7 +429,7 @@ pub struct Timeouts {
     /// For a node's report of an answer that the client fetched itself, after the request's time is over.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub report: Duration,
-    /// How long a client may leave a stream unread before it counts as gone.
+    /// How long a client may leave an answer unread before it counts as gone.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub client_stall: Duration,
     /// For a node to have room, where a request waits for one.
@@ -436,6 +447,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(60),
+            unary: Duration::from_secs(300),
             idle: Duration::from_secs(60),
             total: Duration::from_secs(600),
             report: Duration::from_secs(10),
@@ -514,6 +526,9 @@ impl Config {
         if self.limits.attempts == 0 {
             return invalid("limits.attempts", "at least one node must be tried");
         }
+        if self.limits.bodies_bytes < self.limits.body_bytes {
+            return invalid("limits.bodies_bytes", "must be at least limits.body_bytes");
+        }
         if self.limits.connections == 0 {
             return invalid("limits.connections", "at least one client must be able to connect");
         }
@@ -541,9 +556,17 @@ impl Config {
             return invalid("attestation.renew", "must be longer than nothing");
         }
         let t = &self.timeouts;
-        if [t.first_byte, t.idle, t.total, t.client_stall, t.queue, t.request_head, t.request_body]
-            .contains(&Duration::ZERO)
-        {
+        let times = [
+            t.first_byte,
+            t.unary,
+            t.idle,
+            t.total,
+            t.client_stall,
+            t.queue,
+            t.request_head,
+            t.request_body,
+        ];
+        if times.contains(&Duration::ZERO) {
             return invalid("timeouts", "a time-out of zero would fail every request");
         }
         Ok(())

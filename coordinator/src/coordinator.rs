@@ -19,7 +19,8 @@ use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
 use crate::engine::{self, Engine, EngineEvidence};
 use crate::http::{
-    Addresses, App, ListenError, Listener, Network, TlsError as ApiTlsError, Web, WebError,
+    Addresses, App, BodyRoom, ListenError, Listener, Network, TlsError as ApiTlsError, Web,
+    WebError,
 };
 use crate::receipts::{
     KeyFileError, Observer, PublicLog, Receipted, Receipts, ReceiptsConfig, Signer, WitnessDesk,
@@ -310,6 +311,7 @@ async fn start(
             commit_interval: config.receipts.group_interval,
             attestation: attestation.named(),
             tokenizers: tokenizers.clone(),
+            choices: config.limits.choices.into(),
             ..ReceiptsConfig::default()
         },
         identity,
@@ -407,6 +409,7 @@ async fn start(
         attestation,
         store: store.clone(),
         nodes: Arc::clone(&nodes),
+        bodies: BodyRoom::new(config.limits.bodies_bytes),
         addresses: Arc::new(Addresses::new(
             config.limits.address_requests_per_minute,
             config.http.trusted_proxies.clone(),

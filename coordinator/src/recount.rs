@@ -43,11 +43,21 @@ pub const fn at_most(counted: TokenCount) -> TokenCount {
 }
 
 /// The most generated tokens that this much text can be: every token of a byte-level vocabulary leaves
-/// at least one byte, but for the one that ends each choice.
+/// at least one byte, but for the one that ends each choice. Choices beyond `most_choices`, which is how
+/// many were asked for, count for nothing: whoever answers could make as many as it likes.
 #[must_use]
-pub fn output_bound(output_bytes: usize, choices: usize) -> TokenCount {
-    let bound = output_bytes.saturating_add(choices.max(1));
-    TokenCount(u32::try_from(bound).unwrap_or(u32::MAX))
+pub fn output_bound(answer: &Answer, most_choices: u32) -> TokenCount {
+    bound(answer.output_bytes(), ends(answer, most_choices))
+}
+
+fn bound(output_bytes: usize, ends: u32) -> TokenCount {
+    let bytes = u32::try_from(output_bytes).unwrap_or(u32::MAX);
+    TokenCount(bytes.saturating_add(ends.max(1)))
+}
+
+/// Tokens that end a choice.
+fn ends(answer: &Answer, most_choices: u32) -> u32 {
+    u32::try_from(answer.choices().len()).unwrap_or(u32::MAX).min(most_choices)
 }
 
 /// The tokenizers of the models that have one here. Cheap to clone.
@@ -97,14 +107,21 @@ impl Tokenizers {
         Some(TokenCount(tokens))
     }
 
-    /// The most generated tokens that an answer of `model` is believed to have taken.
+    /// Generated tokens of an answer, with one for the end of each of at most `most_choices`. Nothing
+    /// where the model has no tokenizer here or the answer is not all the model wrote.
     #[must_use]
-    pub fn most_output(&self, model: &str, answer: &Answer) -> TokenCount {
-        let bound = output_bound(answer.output_bytes(), answer.choices().len());
-        match self.0.get(model).and_then(|tokenizer| counted(tokenizer, answer)) {
-            Some(counted) => at_most(counted).min(bound),
-            None => bound,
-        }
+    pub fn output(&self, model: &str, answer: &Answer, most_choices: u32) -> Option<TokenCount> {
+        let texts = counted(self.0.get(model)?, answer)?;
+        Some(texts.saturating_add(TokenCount(ends(answer, most_choices))))
+    }
+
+    /// The most generated tokens that an answer of `model`, of which `most_choices` were asked for, is
+    /// believed to have taken.
+    #[must_use]
+    pub fn most_output(&self, model: &str, answer: &Answer, most_choices: u32) -> TokenCount {
+        let bound = output_bound(answer, most_choices);
+        self.output(model, answer, most_choices)
+            .map_or(bound, |counted| at_most(counted).min(bound))
     }
 }
 
@@ -122,8 +139,8 @@ fn plain(tokenizer: &Tokenizer, prompt: &Value) -> Option<u32> {
     }
 }
 
-/// Tokens of an answer with one for the end of each choice. Nothing where a server cuts calls out of what
-/// the model wrote: their frame is not in the answer.
+/// Tokens of an answer's texts. Nothing where a server cuts calls out of what the model wrote: their frame
+/// is not in the answer.
 fn counted(tokenizer: &Tokenizer, answer: &Answer) -> Option<TokenCount> {
     answer.choices().iter().try_fold(TokenCount::ZERO, |sum, choice| {
         let message = &choice.message;
@@ -132,20 +149,36 @@ fn counted(tokenizer: &Tokenizer, answer: &Answer) -> Option<TokenCount> {
         }
         let texts = [&message.content, &message.reasoning_content, &message.refusal];
         let tokens = texts.into_iter().map(|text| TokenCount(tokenizer.count(text)));
-        Some(tokens.fold(sum.saturating_add(TokenCount(1)), TokenCount::saturating_add))
+        Some(tokens.fold(sum, TokenCount::saturating_add))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn output_bound_is_a_token_a_byte_and_one_for_each_end() {
-        assert_eq!(output_bound(0, 0), TokenCount(1));
-        assert_eq!(output_bound(5, 1), TokenCount(6));
-        assert_eq!(output_bound(5, 3), TokenCount(8));
-        assert_eq!(output_bound(usize::MAX, 3), TokenCount(u32::MAX));
+        assert_eq!(bound(0, 0), TokenCount(1));
+        assert_eq!(bound(5, 1), TokenCount(6));
+        assert_eq!(bound(5, 3), TokenCount(8));
+        assert_eq!(bound(usize::MAX, 3), TokenCount(u32::MAX));
+    }
+
+    #[test]
+    fn output_bound_takes_no_more_ends_than_choices_were_asked_for() {
+        let choices: Vec<Value> =
+            (0..4_000).map(|at| json!({ "index": at, "message": {} })).collect();
+        let answer = Answer::from_completion(&json!({ "choices": choices })).unwrap();
+        assert_eq!(output_bound(&answer, 1), TokenCount(1));
+        assert_eq!(output_bound(&answer, 16), TokenCount(16));
+        let none = Tokenizers::default();
+        assert_eq!(none.most_output("m", &answer, 2), TokenCount(2));
+        assert_eq!(none.output("m", &answer, 2), None);
     }
 
     #[test]

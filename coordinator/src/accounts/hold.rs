@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pinaivu_protocol::units::FineAmount;
 
 use super::allowance::{Entry, Payer};
@@ -12,17 +13,26 @@ use super::keys::KeyHold;
 ///
 /// It travels with the draft of the receipt and is dropped after the receipt is durable and
 /// [`Accounts::receipted`](super::Accounts::receipted) has counted it, so that the money is never free
-/// in between.
+/// in between. However many parts a request is answered in, all of them together are charged at most what
+/// is held, and its prompt once.
 #[must_use = "dropping a hold releases it"]
 pub struct Hold {
     entry: Arc<Entry>,
     amount: FineAmount,
     key: Option<KeyHold>,
+    charged: Mutex<Charged>,
+}
+
+/// What has been charged against a hold.
+#[derive(Default)]
+struct Charged {
+    amount: FineAmount,
+    prompt: bool,
 }
 
 impl Hold {
-    pub(super) const fn new(entry: Arc<Entry>, amount: FineAmount) -> Self {
-        Self { entry, amount, key: None }
+    pub(super) fn new(entry: Arc<Entry>, amount: FineAmount) -> Self {
+        Self { entry, amount, key: None, charged: Mutex::default() }
     }
 
     /// The same money, held through a key as well.
@@ -41,6 +51,22 @@ impl Hold {
                 Payer { handle, api_key: Some(id), ..self.entry.payer }
             }
         }
+    }
+
+    /// Charges up to `amount`; gives how much of it was left.
+    #[must_use]
+    pub fn charge(&self, amount: FineAmount) -> FineAmount {
+        let mut charged = self.charged.lock();
+        let granted = amount.min(self.amount.saturating_sub(charged.amount));
+        // At most what is held: cannot overflow.
+        charged.amount = FineAmount(charged.amount.0.saturating_add(granted.0));
+        granted
+    }
+
+    /// Whether the request's prompt was not charged before; from now on it was.
+    #[must_use]
+    pub fn charge_prompt(&self) -> bool {
+        !std::mem::replace(&mut self.charged.lock().prompt, true)
     }
 
     /// How much is set aside.

@@ -132,7 +132,7 @@ impl Caller {
         tokens: u32,
         now: UnixMillis,
     ) -> Result<KeyHold, HoldError> {
-        self.0.state.lock().reserve(amount, tokens, now)?;
+        let tokens = self.0.state.lock().reserve(amount, tokens, now)?;
         Ok(KeyHold { key: Arc::clone(&self.0), amount, tokens })
     }
 
@@ -150,12 +150,13 @@ impl Caller {
 }
 
 impl State {
+    /// Gives how many tokens are reserved: none where they are not limited.
     fn reserve(
         &mut self,
         amount: FineAmount,
         tokens: u32,
         now: UnixMillis,
-    ) -> Result<(), HoldError> {
+    ) -> Result<u32, HoldError> {
         // It may have ended since it was looked up.
         if self.revoked || self.limits.expires.is_some_and(|expires| now >= expires) {
             return Err(HoldError::KeyEnded);
@@ -167,16 +168,20 @@ impl State {
                 return Err(HoldError::KeyBudget { needed: amount, available });
             }
         }
-        if let Some(limit) = self.limits.tokens_per_minute {
-            self.tokens.take(limit, tokens, now).map_err(|excess| match excess {
-                Excess::Later(wait) => HoldError::KeyRate(wait),
-                Excess::Never => HoldError::KeyTokens { needed: tokens, limit },
-            })?;
-        }
+        let reserved = match self.limits.tokens_per_minute {
+            None => 0,
+            Some(limit) => {
+                self.tokens.reserve(limit, tokens, now).map_err(|excess| match excess {
+                    Excess::Later(wait) => HoldError::KeyRate(wait),
+                    Excess::Never => HoldError::KeyTokens { needed: tokens, limit },
+                })?;
+                tokens
+            }
+        };
         if let Some(limit) = self.limits.requests_per_minute
             && let Err(excess) = self.requests.take(limit, 1, now)
         {
-            self.give_back(tokens);
+            self.tokens.give_back(reserved);
             return Err(match excess {
                 Excess::Later(wait) => HoldError::KeyRate(wait),
                 // A limit is at least one.
@@ -184,13 +189,7 @@ impl State {
             });
         }
         self.held = held;
-        Ok(())
-    }
-
-    fn give_back(&mut self, tokens: u32) {
-        if self.limits.tokens_per_minute.is_some() {
-            self.tokens.give_back(tokens);
-        }
+        Ok(reserved)
     }
 }
 
@@ -199,6 +198,7 @@ impl State {
 pub(super) struct KeyHold {
     key: Arc<Key>,
     amount: FineAmount,
+    /// Reserved of its limit a minute.
     tokens: u32,
 }
 
@@ -212,7 +212,7 @@ impl Drop for KeyHold {
     fn drop(&mut self) {
         let mut state = self.key.state.lock();
         state.held = state.held.saturating_sub(self.amount);
-        state.give_back(self.tokens);
+        state.tokens.give_back(self.tokens);
     }
 }
 

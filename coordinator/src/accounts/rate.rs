@@ -1,7 +1,8 @@
 //! So much a minute: a bucket that leaks at the rate it allows.
 //!
 //! Counts in sixty-thousandths, so that a whole number of them leaks each millisecond and nothing is
-//! rounded. Time comes from the caller.
+//! rounded. Time comes from the caller. What is reserved for something that is still going on takes room
+//! and does not leak: it is given back whole when that ends, and what was used then counts.
 
 use std::time::Duration;
 
@@ -9,10 +10,14 @@ use pinaivu_protocol::units::UnixMillis;
 
 const MINUTE_MILLIS: u64 = 60_000;
 
+/// When to look again where only reservations are in the way: they end when they end.
+const RESERVED_WAIT: Duration = Duration::from_secs(1);
+
 /// How full a bucket is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bucket {
     used: u64,
+    reserved: u64,
     at: UnixMillis,
 }
 
@@ -45,16 +50,32 @@ impl Bucket {
 
     /// Takes `amount` if it fits now.
     pub(super) fn take(&mut self, limit: u32, amount: u32, now: UnixMillis) -> Result<(), Excess> {
+        self.fits(limit, amount, now)?;
+        self.used = self.used.saturating_add(scaled(amount));
+        Ok(())
+    }
+
+    /// The same for something that goes on, until [`Self::give_back`].
+    pub(super) fn reserve(
+        &mut self,
+        limit: u32,
+        amount: u32,
+        now: UnixMillis,
+    ) -> Result<(), Excess> {
+        self.fits(limit, amount, now)?;
+        self.reserved = self.reserved.saturating_add(scaled(amount));
+        Ok(())
+    }
+
+    fn fits(&mut self, limit: u32, amount: u32, now: UnixMillis) -> Result<(), Excess> {
         if amount > limit {
             return Err(Excess::Never);
         }
         self.leak(limit, now);
-        let wanted = self.used.saturating_add(scaled(amount));
+        let wanted = self.used.saturating_add(self.reserved).saturating_add(scaled(amount));
         match wanted.checked_sub(scaled(limit)) {
-            None | Some(0) => {
-                self.used = wanted;
-                Ok(())
-            }
+            None | Some(0) => Ok(()),
+            Some(excess) if excess > self.used => Err(Excess::Later(RESERVED_WAIT)),
             // Rounded up: a moment earlier it would not fit yet.
             Some(excess) => {
                 Err(Excess::Later(Duration::from_millis(excess.div_ceil(u64::from(limit.max(1))))))
@@ -67,20 +88,22 @@ impl Bucket {
         self.used = self.used.saturating_add(amount.saturating_mul(MINUTE_MILLIS));
     }
 
-    /// Gives back what was taken and not used.
+    /// Gives back what was reserved.
     pub(super) fn give_back(&mut self, amount: u32) {
-        self.used = self.used.saturating_sub(scaled(amount));
+        self.reserved = self.reserved.saturating_sub(scaled(amount));
     }
 
     pub(super) fn view(&mut self, limit: u32, now: UnixMillis) -> RateView {
         self.leak(limit, now);
-        let free = scaled(limit).saturating_sub(self.used);
+        let taken = self.used.saturating_add(self.reserved);
+        let free = scaled(limit).saturating_sub(taken);
         // Rounded down: a part of a request is none.
         let remaining = free.checked_div(MINUTE_MILLIS).unwrap_or(0);
         RateView {
             limit,
             remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
-            reset: Duration::from_millis(self.used.div_ceil(u64::from(limit.max(1)))),
+            // As if what is reserved were used now.
+            reset: Duration::from_millis(taken.div_ceil(u64::from(limit.max(1)))),
         }
     }
 }
@@ -122,11 +145,29 @@ mod tests {
     fn what_is_given_back_fits_again_and_what_is_counted_does_not() {
         let mut bucket = Bucket::default();
         let now = UnixMillis(5);
-        assert_eq!(bucket.take(100, 100, now), Ok(()));
+        assert_eq!(bucket.reserve(100, 100, now), Ok(()));
         bucket.give_back(100);
         bucket.count(40);
-        assert_eq!(bucket.take(100, 61, now), Err(Excess::Later(Duration::from_millis(600))));
-        assert_eq!(bucket.take(100, 60, now), Ok(()));
+        assert_eq!(bucket.reserve(100, 61, now), Err(Excess::Later(Duration::from_millis(600))));
+        assert_eq!(bucket.reserve(100, 60, now), Ok(()));
+    }
+
+    #[test]
+    fn reservation_of_a_long_request_neither_leaks_nor_gives_back_what_others_used() {
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.reserve(100, 60, UnixMillis(0)), Ok(()));
+        // Two minutes later it is still going on.
+        let now = UnixMillis(120_000);
+        assert_eq!(bucket.reserve(100, 41, now), Err(Excess::Later(RESERVED_WAIT)));
+        assert_eq!(bucket.reserve(100, 40, now), Ok(()));
+        assert_eq!(bucket.view(100, now).remaining, 0);
+        // The second ends and has used all it reserved; then the first ends and has used ten.
+        bucket.count(40);
+        bucket.give_back(40);
+        bucket.count(10);
+        bucket.give_back(60);
+        assert_eq!(bucket.view(100, now).remaining, 50);
+        assert_eq!(bucket.reserve(100, 51, now), Err(Excess::Later(Duration::from_millis(600))));
     }
 
     #[test]

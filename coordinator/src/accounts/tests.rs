@@ -93,6 +93,17 @@ fn hold(accounts: &Accounts, amount: FineAmount) -> Result<Hold, HoldError> {
 }
 
 #[test]
+fn parts_of_a_request_are_charged_at_most_what_is_held_and_the_prompt_once() {
+    let accounts = with(&on_chain(10));
+    let held = hold(&accounts, whole(6)).unwrap();
+    assert_eq!(held.charge(whole(4)), whole(4));
+    assert_eq!(held.charge(whole(4)), whole(2));
+    assert_eq!(held.charge(FineAmount(1)), FineAmount::ZERO);
+    assert!(held.charge_prompt());
+    assert!(!held.charge_prompt());
+}
+
+#[test]
 fn hold_takes_up_to_everything_and_gives_it_back() {
     let accounts = with(&on_chain(10));
     let first = hold(&accounts, whole(6)).unwrap();

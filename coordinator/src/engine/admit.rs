@@ -1,5 +1,6 @@
 //! Whether a request may be served, by whom and at most for how much.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,7 +57,7 @@ pub struct Asked {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) body: Bytes,
-    pub(super) request: ChatRequest,
+    pub(super) request: Arc<ChatRequest>,
     pub(super) salt: Salt,
     pub(super) commitment: Hash32,
     pub(super) bounds: Bounds,
@@ -73,27 +74,36 @@ pub(super) struct Admitted {
     pub(super) flight: Flight,
 }
 
-/// What is read from a body.
-struct Read {
-    request: ChatRequest,
+/// What was asked, with what was read from its body. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Read {
+    asked: Asked,
+    request: Arc<ChatRequest>,
     salt: Salt,
     commitment: Hash32,
     /// Tokens of the prompt, where they can be counted here.
     counted: Option<TokenCount>,
 }
 
+impl Read {
+    /// Which model is asked for.
+    pub(super) fn model(&self) -> &str {
+        &self.request.model
+    }
+}
+
 impl Engine {
-    pub(super) async fn admit(
+    pub(super) fn admit(
         &self,
         id: RequestId,
         caller: &Caller,
-        asked: Asked,
+        read: Read,
     ) -> Result<Admitted, RequestError> {
-        let Asked { endpoint, body, preferences, redirectable } = asked;
-        let Read { request, salt, commitment, counted } = self.read(endpoint, &body).await?;
+        let Read { asked, request, salt, commitment, counted } = read;
+        let Asked { body, preferences, redirectable, .. } = asked;
         let wishes = Wishes::of(preferences, request.preferences.as_deref())?;
         if !caller.may_ask_for(&request.model) {
-            return Err(RequestError::ModelNotAllowed(request.model));
+            return Err(RequestError::ModelNotAllowed(request.model.clone()));
         }
         let flight = self.receipts.begin(id).map_err(|_| RequestError::NoCapacity {
             model: request.model.clone(),
@@ -110,6 +120,7 @@ impl Engine {
                 &self.limits,
             )),
             output: total_output(&request, per_choice, &self.limits)?,
+            choices: request.most_choices(),
         };
         let excluded = wishes.excluded(&book, &request.model);
         let now = self.clock.now();
@@ -166,24 +177,22 @@ impl Engine {
         })
     }
 
-    async fn read(&self, endpoint: Endpoint, body: &Bytes) -> Result<Read, RequestError> {
+    /// Reads a request's body: parsed, committed to and counted once, however often it is tried.
+    pub(super) async fn read(&self, asked: Asked) -> Result<Read, RequestError> {
         let tokenizers = &self.tokenizers;
         let large = if tokenizers.is_empty() { LARGE_BODY } else { LARGE_COUNTED_BODY };
-        if body.len() <= large {
-            return read_now(endpoint, body, tokenizers);
+        if asked.body.len() <= large {
+            return read_now(asked, tokenizers);
         }
-        let (body, tokenizers) = (body.clone(), tokenizers.clone());
-        let reading = tokio::task::spawn_blocking(move || read_now(endpoint, &body, &tokenizers));
+        let tokenizers = tokenizers.clone();
+        let reading = tokio::task::spawn_blocking(move || read_now(asked, &tokenizers));
         reading.await.unwrap_or(Err(RequestError::Unavailable))
     }
 }
 
-fn read_now(
-    endpoint: Endpoint,
-    body: &[u8],
-    tokenizers: &Tokenizers,
-) -> Result<Read, RequestError> {
-    let request = ChatRequest::parse_for(endpoint, body).map_err(RequestError::Invalid)?;
+fn read_now(asked: Asked, tokenizers: &Tokenizers) -> Result<Read, RequestError> {
+    let body = &asked.body;
+    let request = ChatRequest::parse_for(asked.endpoint, body).map_err(RequestError::Invalid)?;
     let salt = Salt::random();
     let commitment = request_commitment_raw(&salt, body).map_err(|error| {
         RequestError::Invalid(ApiError::invalid_json(match error {
@@ -193,7 +202,7 @@ fn read_now(
         }))
     })?;
     let counted = tokenizers.prompt(&request, body);
-    Ok(Read { request, salt, commitment, counted })
+    Ok(Read { request: Arc::new(request), asked, salt, commitment, counted })
 }
 
 fn features(request: &ChatRequest) -> Features {

@@ -18,7 +18,7 @@ use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::receipt::AuctionDigest;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::ticket::Ticket;
-use pinaivu_protocol::units::{TokenCount, UnixMillis};
+use pinaivu_protocol::units::{FineAmount, Tariff, TokenCount, UnixMillis};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -43,7 +43,7 @@ pub(super) struct Claim {
 impl Claim {
     /// What may be charged for an answer with this text.
     pub(super) fn bounds_of(&self, answer: &Answer) -> Bounds {
-        let most = self.tokenizers.most_output(&self.ticket.model, answer);
+        let most = self.tokenizers.most_output(&self.ticket.model, answer, self.bounds.choices);
         Bounds { output: self.bounds.output.min(most), ..self.bounds }
     }
 
@@ -54,7 +54,7 @@ impl Claim {
         };
         // Whoever goes on with an answer reads what there is of it besides the prompt.
         let first = self.ticket.segment == Segment(0);
-        let most = self.tokenizers.most_output(&self.ticket.model, answer);
+        let most = self.tokenizers.most_output(&self.ticket.model, answer, self.bounds.choices);
         (first && usage.prompt_tokens > self.bounds.input) || usage.completion_tokens > most
     }
 
@@ -71,9 +71,11 @@ impl Claim {
             && (proof.request, proof.segment) == (ticket.request, ticket.segment)
     }
 
-    /// The draft of its receipt.
+    /// The draft of its receipt. All drafts of a request together charge at most what is held, and its
+    /// prompt once.
     pub(super) fn draft(self, metered: Metered, proof: Option<ProofOfInference>) -> Draft {
         let payer = self.hold.payer();
+        let metered = self.charge(metered);
         Draft {
             ticket: self.ticket,
             allowance: payer.allowance,
@@ -86,6 +88,39 @@ impl Claim {
             hold: Some(Box::new(self.hold)),
         }
     }
+}
+
+impl Claim {
+    fn charge(&self, mut metered: Metered) -> Metered {
+        if metered.input_tokens > TokenCount::ZERO && !self.hold.charge_prompt() {
+            metered.input_tokens = TokenCount::ZERO;
+        }
+        let tariff = &self.ticket.tariff;
+        let amount = tariff.amount(metered.input_tokens, metered.output_tokens);
+        let granted = self.hold.charge(amount);
+        if granted < amount {
+            tracing::error!(
+                request = %self.ticket.request, node = %self.ticket.node, %amount, %granted,
+                "a request would cost more than was held for it"
+            );
+            return within(metered, tariff, granted);
+        }
+        metered
+    }
+}
+
+/// As many of the tokens as `amount` pays for, the prompt's first. Rounded down.
+fn within(metered: Metered, tariff: &Tariff, amount: FineAmount) -> Metered {
+    let most = |tokens: TokenCount, each: FineAmount, amount: FineAmount| {
+        let paid = amount.0.checked_div(each.0).and_then(|paid| u32::try_from(paid).ok());
+        // What costs nothing, and what more than all tokens could cost, is no limit.
+        paid.map_or(tokens, |paid| tokens.min(TokenCount(paid)))
+    };
+    let one = TokenCount(1);
+    let input = most(metered.input_tokens, tariff.amount(one, TokenCount::ZERO), amount);
+    let left = amount.saturating_sub(tariff.amount(input, TokenCount::ZERO));
+    let output = most(metered.output_tokens, tariff.amount(TokenCount::ZERO, one), left);
+    Metered { input_tokens: input, output_tokens: output, ..metered }
 }
 
 /// A ticket that is on its way to its node with the client, and the place it has there.
@@ -222,6 +257,8 @@ impl Assignment {
     /// Nothing of an answer has reached the client and nothing will from this node: its ticket is void,
     /// whatever it says later.
     pub(super) fn give_up(mut self, fault: Fault) {
+        // It has lost the race; whoever goes on has not.
+        self.race = None;
         self.void(fault);
     }
 
@@ -279,11 +316,18 @@ impl Assignment {
         self.end_interrupted(delivered, outcome, proof);
     }
 
-    /// Another node has gone on with the answer. This one is paid for what it delivered and not for the
-    /// prompt, which the other one had to read again: the client pays for it once.
-    pub(super) fn superseded(mut self, delivered: Delivered, proof: Option<ProofOfInference>) {
+    /// Another node has gone on with the answer, of whose limit `taken` was counted off for what this one
+    /// delivered: that is what it is paid at most, and nothing for the prompt, which the other one had to
+    /// read again. The client pays for both once.
+    pub(super) fn superseded(
+        mut self,
+        delivered: Delivered,
+        proof: Option<ProofOfInference>,
+        taken: TokenCount,
+    ) {
         if let Some(claim) = &mut self.claim {
             claim.bounds.input = TokenCount::ZERO;
+            claim.bounds.output = claim.bounds.output.min(taken);
         }
         self.end_interrupted(delivered, Outcome::Failed, proof);
     }
@@ -369,5 +413,32 @@ impl RequestFacts {
             book_head: admitted.clearing.book_head,
             rated: admitted.rated,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pinaivu_protocol::units::TokenPrice;
+
+    use super::*;
+
+    #[test]
+    fn charge_that_is_cut_pays_for_the_prompt_first_and_whole_tokens_only() {
+        let tariff = Tariff { price: TokenPrice(10), input_weight: 1, output_weight: 4 };
+        let metered = Metered {
+            outcome: Outcome::Completed,
+            response_commitment: Hash32([0; 32]),
+            input_tokens: TokenCount(3),
+            output_tokens: TokenCount(5),
+        };
+        // 30 for the prompt and 40 for each token.
+        for (amount, input, output) in
+            [(230, 3, 5), (229, 3, 4), (70, 3, 1), (69, 3, 0), (29, 2, 0), (0, 0, 0)]
+        {
+            let cut = within(metered, &tariff, FineAmount(amount));
+            assert_eq!((cut.input_tokens.0, cut.output_tokens.0), (input, output), "{amount}");
+        }
+        let free = Tariff { price: TokenPrice(0), ..tariff };
+        assert_eq!(within(metered, &free, FineAmount::ZERO), metered);
     }
 }

@@ -3,7 +3,8 @@
 //! The next node gets the client's request with the text so far as an assistant message that is not
 //! finished, and a ticket of its own for the next segment, over a body of its own: each segment has its
 //! receipt. The tokens of all segments stay within the request's limit and their price within the money
-//! that was held at first, because the limit shrinks by what was delivered and the prompt is paid once.
+//! that was held at first, because the limit shrinks by what was delivered, which is what the node that
+//! broke off is paid at most, and the prompt is paid once.
 //! Only plain text can be taken over: a call, a schema or a list of alternatives cannot be begun in the
 //! middle.
 
@@ -81,28 +82,34 @@ impl Continuation {
         })
     }
 
-    /// Adds what another segment delivered. False when nobody can go on with it.
+    /// Adds what another segment delivered, and gives the tokens it is counted as. Nothing when nobody can
+    /// go on with it.
     pub(super) fn take_up(
         &mut self,
         delivered: &Delivered,
         origin: Option<Map<String, Value>>,
-    ) -> bool {
-        let Some(origin) = origin else { return false };
-        let [choice] = delivered.answer.choices() else { return false };
+    ) -> Option<TokenCount> {
+        let origin = origin?;
+        let [choice] = delivered.answer.choices() else { return None };
         let message = &choice.message;
         let only_text = message.tool_calls.is_empty()
             && message.reasoning_content.is_empty()
             && message.refusal.is_empty();
         if !only_text || message.content.is_empty() {
-            return false;
+            return None;
         }
+        // A piece may be several tokens, which only the model's tokenizer tells. No choice has ended.
+        let (model, tokenizers) = (&self.errand.facts.model, &self.engine.tokenizers);
+        let counted = tokenizers.output(model, &delivered.answer, 0).unwrap_or_default();
+        let taken = counted.max(delivered.pieces);
         self.text.push_str(&message.content);
-        self.tokens = self.tokens.saturating_add(delivered.pieces);
+        self.tokens = self.tokens.saturating_add(taken);
         self.segment = Segment(self.segment.0.saturating_add(1));
         self.origin = origin;
-        self.tokens < self.errand.facts.bounds.output
+        let goes_on = self.tokens < self.errand.facts.bounds.output
             && self.attempts < self.engine.limits.attempts
-            && Instant::now() < self.errand.deadline
+            && Instant::now() < self.errand.deadline;
+        goes_on.then_some(taken)
     }
 
     /// The first chunk of the rest, from the first node that gives one.
@@ -125,7 +132,7 @@ impl Continuation {
             self.tried.push(candidate.node);
             let means = self.means.clone();
             let assignment = Assignment::new(&engine, &errand.facts, &candidate, node, seat, means);
-            let (assignment, begin) = engine.attempt(assignment, &errand).await;
+            let (assignment, begin) = engine.attempt(assignment, &errand, false).await;
             match begin {
                 Ok(Begin::Stream(begun)) => {
                     tracing::info!(
@@ -160,6 +167,7 @@ impl Continuation {
             segment: self.segment,
             origin: self.origin.clone(),
             tokens: self.tokens.get(),
+            bytes: self.text.len(),
         });
         Some(errand)
     }

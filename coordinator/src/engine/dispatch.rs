@@ -23,7 +23,6 @@ use super::admit::{Admitted, Asked};
 use super::assignment::{Assignment, Fault, Means, Race, RequestFacts};
 use super::continuation::{self, Continuation};
 use super::error::RequestError;
-use super::queue::NoTurn;
 use super::relay::{Additions, Broken, EventRelay};
 use super::stream::AnswerStream;
 use super::unary::{self, UnaryError};
@@ -128,10 +127,17 @@ impl Course<'_> {
         Some(Assignment::new(engine, &errand.facts, candidate, node, seat, means.clone()))
     }
 
-    /// Where the best candidate with an address answers the client itself. Nothing when there is none:
-    /// then the answer passes here.
+    /// Whether yet another candidate may be asked, as far as can be told before it is.
+    fn has_another(&self) -> bool {
+        self.attempts < self.engine.limits.attempts && !self.candidates.as_slice().is_empty()
+    }
+
+    /// Where the best candidate with an address answers the client itself. Nothing when there is none, or
+    /// when too many tickets of this allowance are out already: then the answer passes here.
     fn redirect(&self) -> Option<String> {
         let Self { engine, errand, means, .. } = *self;
+        let (allowance, most) = (means.hold.payer().allowance, engine.limits.direct_per_allowance);
+        let out = engine.direct.take(allowance, most)?;
         let (candidate, node, seat, address) = self.candidates.clone().find_map(|candidate| {
             let (node, seat) = engine.nodes.seat(candidate)?;
             let address = node.address()?;
@@ -140,7 +146,8 @@ impl Course<'_> {
         let assignment =
             Assignment::new(engine, &errand.facts, candidate, node, seat, means.clone());
         let (ticket, handed) = assignment.hand_over()?;
-        engine.interrupted.wait_for_report(handed, errand.deadline + engine.timeouts.report);
+        let until = errand.deadline + engine.timeouts.report;
+        engine.interrupted.wait_for_report(handed, out, until);
         let ticket = URL_SAFE_NO_PAD.encode(ticket.encode());
         let path = errand.request.endpoint.path();
         Some(format!("{address}{path}?{TICKET_PARAMETER}={ticket}"))
@@ -171,12 +178,13 @@ impl Engine {
         let means = Means { hold: Arc::new(hold), flight };
         let candidates = order.as_deref().unwrap_or(clearing.ranked());
         let continuable = continuation::is_possible(&request, candidates);
-        let mut additions = Additions::new(id, &salt).bounded(facts.bounds.output);
+        let mut additions =
+            Additions::new(id, &salt).bounded(facts.bounds.output, self.limits.answer_bytes);
         if continuable {
             additions = additions.continuable();
         }
         let deadline = Instant::now() + self.timeouts.total;
-        let errand = Errand { request: Arc::new(request), body, facts, additions, deadline };
+        let errand = Errand { request, body, facts, additions, deadline };
         let mut course = Course {
             engine: self,
             errand: &errand,
@@ -190,7 +198,7 @@ impl Engine {
         let mut timed_out = false;
         while let Some(assignment) = course.next() {
             let (assignment, begin) = match hedge {
-                None => self.attempt(assignment, &errand).await,
+                None => self.attempt(assignment, &errand, course.has_another()).await,
                 Some(after) => self.attempt_hedged(assignment, after, &mut course).await,
             };
             let node = assignment.node().id();
@@ -237,12 +245,12 @@ impl Engine {
     ) -> Attempt {
         let race = Race::default();
         let errand = course.errand;
-        let mut first = Box::pin(self.attempt(first.racing(&race), errand));
+        let mut first = Box::pin(self.attempt(first.racing(&race), errand, false));
         if let Ok(ended) = timeout_at(Instant::now() + after, &mut first).await {
             return ended;
         }
         let Some(second) = course.next() else { return first.await };
-        let mut second = Box::pin(self.attempt(second.racing(&race), errand));
+        let mut second = Box::pin(self.attempt(second.racing(&race), errand, false));
         let ((mut assignment, begin), other) = tokio::select! {
             biased;
             ended = &mut first => (ended, second),
@@ -272,29 +280,51 @@ impl Engine {
         asked: Asked,
     ) -> Result<Admitted, RequestError> {
         let until = Instant::now() + self.timeouts.queue;
-        loop {
-            let full = match self.admit(id, caller, asked.clone()).await {
-                Err(error @ RequestError::NoCapacity { .. }) if self.limits.queue > 0 => error,
+        let allowance = caller.allowance();
+        let bytes = asked.body.len();
+        let read = self.read(asked).await?;
+        let (model, retry_after) = (read.model().to_owned(), super::admit::CAPACITY_RETRY);
+        // Whoever waits for the same model came before.
+        if !self.queue.has_others(allowance, &model) {
+            match self.admit(id, caller, read.clone()) {
+                Err(RequestError::NoCapacity { .. }) if self.limits.queue > 0 => {}
                 admitted => return admitted,
-            };
-            match self.queue.wait(caller.allowance(), asked.body.len(), until).await {
-                Ok(()) => {}
-                Err(NoTurn::TimedOut) => return Err(full),
-                Err(NoTurn::Full) => {
-                    let retry_after = super::admit::CAPACITY_RETRY;
-                    return Err(RequestError::QueueFull { retry_after });
+            }
+        }
+        let place = self.queue.join(allowance, &model, bytes);
+        let place = place.ok_or(RequestError::QueueFull { retry_after })?;
+        // There may be room by now, or room that is of no use to those who wait.
+        self.queue.call();
+        while place.turn(until).await {
+            match self.admit(id, caller, read.clone()) {
+                Err(RequestError::NoCapacity { .. }) => place.keep(),
+                admitted => {
+                    place.leave();
+                    return admitted;
                 }
             }
         }
+        Err(RequestError::NoCapacity { model, retry_after })
     }
 
-    /// One node, up to the point where the client gets something.
-    pub(super) async fn attempt(&self, mut assignment: Assignment, errand: &Errand) -> Attempt {
+    /// One node, up to the point where the client gets something. With `another`, one that could be asked
+    /// instead is left time for it.
+    pub(super) async fn attempt(
+        &self,
+        mut assignment: Assignment,
+        errand: &Errand,
+        another: bool,
+    ) -> Attempt {
         let Errand { request, body, additions, deadline, .. } = errand;
+        let now = Instant::now();
         // A unary answer's first byte may come with its last.
-        let limit = match request.stream {
-            true => (*deadline).min(Instant::now() + self.timeouts.first_byte),
-            false => *deadline,
+        let limit = match (request.stream, another) {
+            (true, _) => (*deadline).min(now + self.timeouts.first_byte),
+            (false, true) => {
+                let half = deadline.saturating_duration_since(now) / 2;
+                now + half.min(self.timeouts.unary)
+            }
+            (false, false) => *deadline,
         };
         let begin = async {
             let upstream = self.send(&assignment, request.endpoint, body).await?;

@@ -21,6 +21,7 @@ use pinaivu_protocol::tunnel::Represented;
 use tokio::time::Instant;
 
 use super::assignment::{Claim, Handed};
+use super::direct::DirectTicket;
 use super::meter::{Counted, Delivered};
 use crate::receipts::{Draft, Metered};
 
@@ -36,7 +37,8 @@ enum Passed {
     Here(Delivered, Outcome),
     /// The client fetched it from the node, which keeps its place until it reports.
     Elsewhere(
-        #[expect(dead_code, reason = "kept for what happens when it is dropped")] Option<Seat>,
+        #[expect(dead_code, reason = "kept for what happens when they are dropped")]
+        (Option<Seat>, DirectTicket),
     ),
 }
 
@@ -60,9 +62,9 @@ impl Interrupted {
     }
 
     /// Begins to wait for the node's report of an answer that the client fetches itself.
-    pub(super) fn wait_for_report(&self, handed: Handed, until: Instant) {
+    pub(super) fn wait_for_report(&self, handed: Handed, ticket: DirectTicket, until: Instant) {
         let Handed { claim, seat } = handed;
-        let answer = Passed::Elsewhere(seat);
+        let answer = Passed::Elsewhere((seat, ticket));
         self.waiting.insert(claim.hash, Waiting { claim, answer, until });
     }
 
@@ -143,6 +145,10 @@ impl Waiting {
             return None;
         }
         let answer = Answer::from_completion_json(answer_json).ok()?;
+        // What nobody asked for is no answer, also where it did not pass here.
+        if answer.choices().last().is_some_and(|last| last.index >= self.claim.bounds.choices) {
+            return None;
+        }
         let mut counted =
             Counted { input: proof.input_tokens, output: proof.output_tokens, all_delivered: true };
         let metered = match &self.answer {

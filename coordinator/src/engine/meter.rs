@@ -2,7 +2,7 @@
 //!
 //! The node's own count is believed up to bounds that the forwarded text implies: no more prompt tokens
 //! than the body has bytes (plus the template's), no more generated tokens than the text has bytes
-//! (plus the end of each choice), never more than the ticket allows, and no more than
+//! (plus the end of each choice that was asked for), never more than the ticket allows, and no more than
 //! [`recount`](crate::recount) leaves where the model's tokenizer is there. An answer that was cut off
 //! has no count; then each piece that was delivered counts as one token, which no server exceeds by
 //! much, and the node's own count may only lower it.
@@ -23,6 +23,8 @@ pub(super) struct Bounds {
     pub(super) input: TokenCount,
     /// Generated tokens: the ticket's limit.
     pub(super) output: TokenCount,
+    /// Choices that were asked for.
+    pub(super) choices: u32,
 }
 
 /// Collects one answer as it passes.
@@ -30,9 +32,16 @@ pub(super) struct Bounds {
 pub(super) struct Meter {
     assembler: AnswerAssembler,
     pieces: u32,
+    /// Chunks with choices, whether they say anything or not.
+    chunks: u32,
 }
 
 impl Meter {
+    /// For an answer of at most so many choices.
+    pub(super) fn of_choices(most: u32) -> Self {
+        Self { assembler: AnswerAssembler::of_choices(most), ..Self::default() }
+    }
+
     /// Adds a chunk that is about to be forwarded.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<Pushed, AnswerError> {
         let before = self.assembler.output_bytes();
@@ -40,12 +49,20 @@ impl Meter {
         if self.assembler.output_bytes() > before {
             self.pieces = self.pieces.saturating_add(1);
         }
+        if !pushed.is_bare {
+            self.chunks = self.chunks.saturating_add(1);
+        }
         Ok(pushed)
     }
 
-    /// Pieces with text so far.
-    pub(super) const fn pieces(&self) -> u32 {
-        self.pieces
+    /// Chunks with choices so far.
+    pub(super) const fn chunks(&self) -> u32 {
+        self.chunks
+    }
+
+    /// Bytes that what came so far takes up here.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.assembler.held_bytes()
     }
 
     /// The answer as it was forwarded, and how many pieces it came in.
@@ -86,7 +103,7 @@ impl Delivered {
             output_tokens: usage
                 .completion_tokens
                 .min(bounds.output)
-                .min(most_tokens(&self.answer)),
+                .min(output_bound(&self.answer, bounds.choices)),
         }
     }
 
@@ -105,7 +122,7 @@ impl Delivered {
             all_delivered: false,
         });
         let delivered = match counted.all_delivered {
-            true => most_tokens(&self.answer),
+            true => output_bound(&self.answer, bounds.choices),
             false => self.pieces,
         };
         Metered {
@@ -129,7 +146,10 @@ impl Delivered {
             outcome,
             response_commitment,
             input_tokens: counted.input.min(bounds.input),
-            output_tokens: counted.output.min(bounds.output).min(most_tokens(answer)),
+            output_tokens: counted
+                .output
+                .min(bounds.output)
+                .min(output_bound(answer, bounds.choices)),
         }
     }
 
@@ -164,11 +184,6 @@ pub(super) struct Counted {
     pub(super) all_delivered: bool,
 }
 
-/// The most tokens an answer of this text can have taken; the same bound as for presented proofs.
-fn most_tokens(answer: &Answer) -> TokenCount {
-    output_bound(answer.output_bytes(), answer.choices().len())
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -176,7 +191,7 @@ mod tests {
     use super::*;
 
     const SALT: Salt = Salt([7; 32]);
-    const BOUNDS: Bounds = Bounds { input: TokenCount(100), output: TokenCount(50) };
+    const BOUNDS: Bounds = Bounds { input: TokenCount(100), output: TokenCount(50), choices: 1 };
 
     fn chunk(text: &str) -> Vec<u8> {
         format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#).into_bytes()
@@ -211,6 +226,26 @@ mod tests {
     fn usage_above_the_text_is_cut_to_what_the_text_can_hold() {
         let answer = delivered(&[chunk("abcd"), usage(12, 40)]);
         assert_eq!(tokens(&answer.completed(BOUNDS, &SALT)), (12, 5));
+    }
+
+    #[test]
+    fn choices_that_nobody_asked_for_leave_no_room_for_tokens() {
+        let empty = |index: u32| {
+            format!(r#"{{"choices":[{{"index":{index},"delta":{{}}}}]}}"#).into_bytes()
+        };
+        let chunks: Vec<_> = (0..40).map(empty).chain([usage(12, 40)]).collect();
+        let answer = delivered(&chunks);
+        assert_eq!(tokens(&answer.completed(BOUNDS, &SALT)), (12, 1));
+        let two = Bounds { choices: 2, ..BOUNDS };
+        assert_eq!(tokens(&answer.completed(two, &SALT)), (12, 2));
+        let counted =
+            Counted { input: TokenCount(12), output: TokenCount(40), all_delivered: true };
+        let cut = answer.interrupted(Outcome::Cancelled, Some(counted), BOUNDS, &SALT);
+        assert_eq!(tokens(&cut), (12, 1));
+        let commitment = answer.commitment(&SALT);
+        let reported =
+            Delivered::reported(&answer.answer, Outcome::Completed, counted, commitment, BOUNDS);
+        assert_eq!(tokens(&reported), (12, 1));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod admit;
 mod assignment;
 mod continuation;
+mod direct;
 mod dispatch;
 mod error;
 mod evidence;
@@ -37,6 +38,7 @@ use pinaivu_protocol::proof::NodeEvidence;
 use rand::RngCore as _;
 use tokio_util::task::TaskTracker;
 
+use self::direct::DirectTickets;
 use self::interrupted::Interrupted;
 use self::queue::{Queue, QueueLimits};
 use self::watch::Streams;
@@ -82,6 +84,7 @@ pub struct Engine(Arc<Inner>);
 pub struct Inner {
     parts: Parts,
     interrupted: Interrupted,
+    direct: DirectTickets,
     streams: Streams,
     queue: Queue,
     tracker: TaskTracker,
@@ -122,6 +125,7 @@ impl Engine {
         Self(Arc::new(Inner {
             parts,
             interrupted,
+            direct: DirectTickets::default(),
             streams: Streams::default(),
             queue,
             tracker: TaskTracker::new(),

@@ -2,15 +2,17 @@
 //!
 //! Bounded three ways: in number, in bytes and in time, and for each allowance in number, so that neither
 //! memory nor latency grows with the load. Whoever is next is chosen allowance by allowance in turn: one
-//! that asks for much waits behind its own requests, not before other people's. A request that waits
-//! holds no money and no place anywhere else.
+//! that asks for much waits behind its own requests, not before other people's. Whoever comes while other
+//! people wait for the same model waits too. A turn that is of no use, because the room is not where the
+//! request can go, costs nobody the place and goes on to the next one. A request that waits holds no money and
+//! no place anywhere else.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pinaivu_protocol::ids::AllowanceId;
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// How many may wait.
@@ -24,28 +26,86 @@ pub(super) struct QueueLimits {
     pub(super) bytes: usize,
 }
 
-/// Why a request does not get its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoTurn {
-    /// There is no room to wait.
-    Full,
-    /// It waited long enough.
-    TimedOut,
+/// Turns in a row that may be of no use before the next call.
+const TURNS: u32 = 8;
+
+/// One of the turns that follow one call.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Which call.
+    round: u64,
+    /// Turns that may still follow it.
+    left: u32,
 }
 
 struct Waiting {
     number: u64,
-    turn: oneshot::Sender<()>,
+    model: Arc<str>,
+    woken: Arc<Notify>,
+    /// It has its turn; with the rank its line had before that.
+    called: Option<(Turn, u64)>,
+    /// The last round in which its turn was of no use.
+    tried: Option<u64>,
+}
+
+/// Those of one allowance, in the order in which they came.
+struct Line {
+    /// Whoever has the lowest is next.
+    rank: u64,
+    /// The last round in which one of it had a turn.
+    tried: Option<u64>,
+    waiting: VecDeque<Waiting>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Those of whom somebody waits, in the order of their turns.
-    order: VecDeque<AllowanceId>,
-    lines: HashMap<AllowanceId, VecDeque<Waiting>>,
+    lines: HashMap<AllowanceId, Line>,
     requests: usize,
     bytes: usize,
+    /// Counts requests, rounds and turns.
     next: u64,
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        let next = self.next;
+        self.next = next.wrapping_add(1);
+        next
+    }
+
+    /// Whoever is next for `model` in a round. Allowances that had no turn in it come first.
+    fn first(&self, model: &str, round: u64) -> Option<(AllowanceId, u64)> {
+        let candidates = self.lines.iter().flat_map(|(allowance, line)| {
+            let waiting = line.waiting.iter().filter(|waiting| {
+                &*waiting.model == model && waiting.called.is_none() && waiting.tried != Some(round)
+            });
+            waiting.map(|waiting| {
+                let place = (line.tried == Some(round), line.rank, waiting.number);
+                (place, (*allowance, waiting.number))
+            })
+        });
+        candidates.min_by_key(|(place, _)| *place).map(|(_, whose)| whose)
+    }
+
+    /// Gives whoever is next for `model` a turn; the allowance's next one comes after everybody else's.
+    fn summon(&mut self, model: &str, turn: Turn) {
+        let Some((allowance, number)) = self.first(model, turn.round) else { return };
+        let rank = self.next();
+        let Some(line) = self.lines.get_mut(&allowance) else { return };
+        let waiting = line.waiting.iter_mut().find(|waiting| waiting.number == number);
+        if let Some(waiting) = waiting {
+            line.tried = Some(turn.round);
+            waiting.called = Some((turn, std::mem::replace(&mut line.rank, rank)));
+            waiting.woken.notify_one();
+        }
+    }
+
+    /// A turn was of no use: somebody else has it.
+    fn pass(&mut self, model: &str, turn: Turn) {
+        if let Some(left) = turn.left.checked_sub(1) {
+            self.summon(model, Turn { left, ..turn });
+        }
+    }
 }
 
 /// See the module. Cheap to clone.
@@ -60,61 +120,53 @@ impl Queue {
         Self { limits, state: Arc::default() }
     }
 
-    /// Waits for a turn until `deadline`. Whoever stops waiting leaves the queue.
-    pub(super) async fn wait(
-        &self,
-        allowance: AllowanceId,
-        bytes: usize,
-        deadline: Instant,
-    ) -> Result<(), NoTurn> {
-        let (turn, mut place) = self.join(allowance, bytes).ok_or(NoTurn::Full)?;
-        match timeout_at(deadline, turn).await {
-            Ok(Ok(())) => {
-                place.called = true;
-                Ok(())
-            }
-            _ => Err(NoTurn::TimedOut),
-        }
+    /// Whether somebody else's request waits for a model.
+    pub(super) fn has_others(&self, allowance: AllowanceId, model: &str) -> bool {
+        let state = self.state.lock();
+        let mut others = state.lines.iter().filter(|(of, _)| **of != allowance);
+        others.any(|(_, line)| line.waiting.iter().any(|waiting| &*waiting.model == model))
     }
 
-    fn join(&self, allowance: AllowanceId, bytes: usize) -> Option<(oneshot::Receiver<()>, Place)> {
+    /// A place at the end of an allowance's line. Nothing where there is no room.
+    pub(super) fn join(&self, allowance: AllowanceId, model: &str, bytes: usize) -> Option<Place> {
         let mut state = self.state.lock();
-        let State { order, lines, requests, bytes: held, next } = &mut *state;
-        let line = lines.get(&allowance).map_or(0, VecDeque::len);
-        if *requests >= self.limits.requests
+        let line = state.lines.get(&allowance).map_or(0, |line| line.waiting.len());
+        if state.requests >= self.limits.requests
             || line >= self.limits.per_allowance
-            || held.saturating_add(bytes) > self.limits.bytes
+            || state.bytes.saturating_add(bytes) > self.limits.bytes
         {
             return None;
         }
-        let (turn, waiting) = oneshot::channel();
-        let number = *next;
-        *next = next.wrapping_add(1);
-        *requests = requests.saturating_add(1);
-        *held = held.saturating_add(bytes);
-        if line == 0 {
-            order.push_back(allowance);
-        }
-        lines.entry(allowance).or_default().push_back(Waiting { number, turn });
-        let place = Place { queue: self.clone(), allowance, number, bytes, called: false };
-        Some((waiting, place))
+        let (number, woken) = (state.next(), Arc::<Notify>::default());
+        state.requests = state.requests.saturating_add(1);
+        state.bytes = state.bytes.saturating_add(bytes);
+        let waiting = Waiting {
+            number,
+            model: model.into(),
+            woken: Arc::clone(&woken),
+            called: None,
+            tried: None,
+        };
+        let line = state.lines.entry(allowance).or_insert_with(|| Line {
+            rank: number,
+            tried: None,
+            waiting: VecDeque::new(),
+        });
+        line.waiting.push_back(waiting);
+        Some(Place { queue: self.clone(), allowance, number, bytes, woken, served: false })
     }
 
-    /// There may be room for one more: calls whoever is next.
+    /// There may be room for one more: calls whoever is next, of each model, because nobody knows here
+    /// which of them the room is for. Where it is of no use to that one, the next one has the turn.
     pub(super) fn call(&self) {
         let mut state = self.state.lock();
-        while let Some(allowance) = state.order.pop_front() {
-            let Some(line) = state.lines.get_mut(&allowance) else { continue };
-            let waiting = line.pop_front();
-            if line.is_empty() {
-                state.lines.remove(&allowance);
-            } else {
-                state.order.push_back(allowance);
-            }
-            // One that has stopped waiting takes nobody's turn.
-            if waiting.is_some_and(|waiting| waiting.turn.send(()).is_ok()) {
-                return;
-            }
+        let waiting = state.lines.values().flat_map(|line| &line.waiting);
+        let uncalled = waiting.filter(|waiting| waiting.called.is_none());
+        let models: HashSet<Arc<str>> =
+            uncalled.map(|waiting| Arc::clone(&waiting.model)).collect();
+        let round = state.next();
+        for model in models {
+            state.summon(&model, Turn { round, left: TURNS });
         }
     }
 
@@ -122,37 +174,59 @@ impl Queue {
     pub(super) fn len(&self) -> usize {
         self.state.lock().requests
     }
-
-    fn leave(&self, place: &Place) {
-        let mut state = self.state.lock();
-        state.requests = state.requests.saturating_sub(1);
-        state.bytes = state.bytes.saturating_sub(place.bytes);
-        if place.called {
-            return;
-        }
-        if let Some(line) = state.lines.get_mut(&place.allowance) {
-            line.retain(|waiting| waiting.number != place.number);
-            if line.is_empty() {
-                state.lines.remove(&place.allowance);
-                state.order.retain(|allowance| *allowance != place.allowance);
-            }
-        }
-    }
 }
 
 /// A place in the queue; left when it is dropped.
-struct Place {
+pub(super) struct Place {
     queue: Queue,
     allowance: AllowanceId,
     number: u64,
     bytes: usize,
-    called: bool,
+    woken: Arc<Notify>,
+    served: bool,
+}
+
+impl Place {
+    /// Waits for a turn. False when there is none until `deadline`.
+    pub(super) async fn turn(&self, deadline: Instant) -> bool {
+        timeout_at(deadline, self.woken.notified()).await.is_ok()
+    }
+
+    /// The turn was of no use: the place stays what it was.
+    pub(super) fn keep(&self) {
+        let mut state = self.queue.state.lock();
+        let Some(line) = state.lines.get_mut(&self.allowance) else { return };
+        let waiting = line.waiting.iter_mut().find(|waiting| waiting.number == self.number);
+        let Some(waiting) = waiting else { return };
+        if let Some((turn, rank)) = waiting.called.take() {
+            waiting.tried = Some(turn.round);
+            line.rank = line.rank.min(rank);
+            let model = Arc::clone(&waiting.model);
+            state.pass(&model, turn);
+        }
+    }
+
+    /// The turn was of use.
+    pub(super) fn leave(mut self) {
+        self.served = true;
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let queue = self.queue.clone();
-        queue.leave(self);
+        let mut state = self.queue.state.lock();
+        state.requests = state.requests.saturating_sub(1);
+        state.bytes = state.bytes.saturating_sub(self.bytes);
+        let Some(line) = state.lines.get_mut(&self.allowance) else { return };
+        let at = line.waiting.iter().position(|waiting| waiting.number == self.number);
+        let Some(gone) = at.and_then(|at| line.waiting.remove(at)) else { return };
+        if line.waiting.is_empty() {
+            state.lines.remove(&self.allowance);
+        }
+        // It takes nobody's turn with it.
+        if let Some((turn, _)) = gone.called.filter(|_| !self.served) {
+            state.pass(&gone.model, turn);
+        }
     }
 }
 
@@ -168,35 +242,95 @@ mod tests {
         AllowanceId([number; 32])
     }
 
+    fn join(queue: &Queue, number: u8, bytes: usize) -> Option<Place> {
+        queue.join(payer(number), "m", bytes)
+    }
+
+    /// Which of those that wait have their turn.
+    fn called(places: &[Place]) -> Vec<usize> {
+        let has_turn = |place: &Place| {
+            let state = place.queue.state.lock();
+            let mut waiting = state.lines.get(&place.allowance).unwrap().waiting.iter();
+            waiting.any(|waiting| waiting.number == place.number && waiting.called.is_some())
+        };
+        (0_usize..).zip(places).filter(|(_, place)| has_turn(place)).map(|(at, _)| at).collect()
+    }
+
     #[test]
     fn turns_go_round_the_allowances_and_in_order_within_one() {
         let queue = Queue::new(LIMITS);
-        let mut waiting: Vec<_> = [1, 1, 1, 2, 3]
-            .map(|number| queue.join(payer(number), 1).unwrap())
-            .into_iter()
-            .collect();
-        let mut called = Vec::new();
-        for _ in 0..5 {
+        let waiting = [1, 1, 1, 2, 3].map(|number| join(&queue, number, 1).unwrap());
+        for expected in [vec![0], vec![0, 3], vec![0, 3, 4], vec![0, 1, 3, 4], vec![0, 1, 2, 3, 4]]
+        {
             queue.call();
-            let at = (0..5).find(|at| {
-                !called.contains(at) && waiting.get_mut(*at).unwrap().0.try_recv().is_ok()
-            });
-            called.push(at.unwrap());
+            assert_eq!(called(&waiting), expected);
         }
-        assert_eq!(called, [0, 3, 4, 1, 2]);
+    }
+
+    #[test]
+    fn turn_of_no_use_goes_on_to_others_and_costs_nobody_the_place() {
+        let queue = Queue::new(LIMITS);
+        let waiting = [1, 1, 2].map(|number| join(&queue, number, 1).unwrap());
+        for _ in 0..2 {
+            queue.call();
+            // The other allowance's before the same one's second; nobody twice.
+            for at in [0, 2, 1] {
+                assert_eq!(called(&waiting), [at]);
+                waiting.get(at).unwrap().keep();
+            }
+            assert_eq!(called(&waiting), [0_usize; 0]);
+        }
+    }
+
+    #[test]
+    fn call_is_over_after_some_turns_of_no_use() {
+        let limits = QueueLimits { requests: 20, per_allowance: 20, ..LIMITS };
+        let queue = Queue::new(limits);
+        let waiting: Vec<_> = (0..20).map(|_| join(&queue, 1, 1).unwrap()).collect();
+        queue.call();
+        let mut turns = 0;
+        while let [at] = *called(&waiting) {
+            waiting.get(at).unwrap().keep();
+            turns += 1;
+        }
+        assert_eq!(turns, 1 + TURNS);
+    }
+
+    #[test]
+    fn one_of_each_model_is_called() {
+        let queue = Queue::new(LIMITS);
+        let waiting = ["a", "b", "b"].map(|model| queue.join(payer(1), model, 1).unwrap());
+        queue.call();
+        assert_eq!(called(&waiting), [0, 1]);
+        queue.call();
+        assert_eq!(called(&waiting), [0, 1, 2]);
+    }
+
+    #[test]
+    fn others_are_those_of_another_allowance_that_wait_for_the_same_model() {
+        let queue = Queue::new(LIMITS);
+        let place = join(&queue, 1, 1).unwrap();
+        assert!(!queue.has_others(payer(1), "m"));
+        assert!(queue.has_others(payer(2), "m"));
+        assert!(!queue.has_others(payer(2), "another"));
+        // Also while it has its turn.
+        queue.call();
+        assert!(queue.has_others(payer(2), "m"));
+        drop(place);
+        assert!(!queue.has_others(payer(2), "m"));
     }
 
     #[test]
     fn queue_is_bounded_in_all_for_each_and_in_bytes() {
         let queue = Queue::new(LIMITS);
-        let first: Vec<_> = (0..3).map(|_| queue.join(payer(1), 1).unwrap()).collect();
-        assert!(queue.join(payer(1), 1).is_none());
-        assert!(queue.join(payer(2), 98).is_none());
-        let second = queue.join(payer(2), 97).unwrap();
-        assert!(queue.join(payer(3), 1).is_none());
+        let first: Vec<_> = (0..3).map(|_| join(&queue, 1, 1).unwrap()).collect();
+        assert!(join(&queue, 1, 1).is_none());
+        assert!(join(&queue, 2, 98).is_none());
+        let second = join(&queue, 2, 97).unwrap();
+        assert!(join(&queue, 3, 1).is_none());
         drop(second);
-        let _third = (queue.join(payer(3), 1).unwrap(), queue.join(payer(4), 1).unwrap());
-        assert!(queue.join(payer(5), 0).is_none());
+        let _third = (join(&queue, 3, 1).unwrap(), join(&queue, 4, 1).unwrap());
+        assert!(join(&queue, 5, 0).is_none());
         drop(first);
         assert_eq!(queue.len(), 2);
     }
@@ -204,22 +338,31 @@ mod tests {
     #[test]
     fn one_that_left_takes_nobodys_turn() {
         let queue = Queue::new(LIMITS);
-        let gone = queue.join(payer(1), 1).unwrap();
-        let mut stays = queue.join(payer(2), 1).unwrap();
+        let gone = join(&queue, 1, 1).unwrap();
+        let stays = [join(&queue, 2, 1).unwrap()];
+        queue.call();
+        assert_eq!(called(&stays), [0_usize; 0]);
         drop(gone);
+        assert_eq!(called(&stays), [0]);
+        let served = join(&queue, 1, 1).unwrap();
+        let waits = [join(&queue, 3, 1).unwrap()];
         queue.call();
-        assert!(stays.0.try_recv().is_ok());
-        queue.call();
-        assert_eq!(queue.len(), 1);
+        served.leave();
+        assert_eq!(called(&waits), [0_usize; 0]);
+        assert_eq!(queue.len(), 2);
     }
 
     #[tokio::test]
-    async fn wait_ends_at_its_deadline_and_leaves_the_queue() {
+    async fn wait_ends_with_a_turn_or_at_its_deadline_and_leaves_the_queue() {
         let queue = Queue::new(LIMITS);
-        let deadline = Instant::now();
-        assert_eq!(queue.wait(payer(1), 1, deadline).await, Err(NoTurn::TimedOut));
+        let place = join(&queue, 1, 1).unwrap();
+        assert!(!place.turn(Instant::now()).await);
+        // A turn that comes before it is waited for is not lost.
+        queue.call();
+        assert!(place.turn(Instant::now() + std::time::Duration::from_secs(60)).await);
+        drop(place);
         assert_eq!(queue.len(), 0);
         let none = Queue::new(QueueLimits { requests: 0, ..LIMITS });
-        assert_eq!(none.wait(payer(1), 1, deadline).await, Err(NoTurn::Full));
+        assert!(join(&none, 1, 1).is_none());
     }
 }

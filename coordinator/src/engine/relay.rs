@@ -41,6 +41,8 @@ pub(super) enum Broken {
     ServerError,
     #[error("the node sends more than it was asked for")]
     Endless,
+    #[error("the node's answer is longer than an answer may be")]
+    TooLarge,
 }
 
 /// The additions to one client's answer.
@@ -51,8 +53,10 @@ pub(super) struct Additions {
     /// Both fields as `set_fields` takes them.
     request_json: String,
     salt_json: String,
-    /// Pieces with text after which an answer counts as endless.
-    most_pieces: u32,
+    /// Chunks with choices after which an answer counts as endless.
+    most_chunks: u32,
+    /// Bytes after which it is too large to be held here.
+    most_bytes: usize,
     /// Whether another node may have to go on with the answer.
     continuable: bool,
     continued: Option<Arc<Continued>>,
@@ -67,6 +71,8 @@ pub(super) struct Continued {
     pub(super) origin: Map<String, Value>,
     /// Tokens that were generated before.
     pub(super) tokens: u32,
+    /// Bytes of text that came before.
+    pub(super) bytes: usize,
 }
 
 /// Members of a chunk that stay the same within an answer.
@@ -118,17 +124,18 @@ impl Additions {
             request: ObjectField::string(REQUEST_FIELD, &request.to_string()),
             request_json: format!("\"{request}\""),
             salt_json: format!("{{\"salt\":\"{salt}\"}}"),
-            most_pieces: u32::MAX,
+            most_chunks: u32::MAX,
+            most_bytes: usize::MAX,
             continuable: false,
             continued: None,
         }
     }
 
-    /// The same for an answer of at most so many tokens. A piece is a token, give or take: some servers
-    /// cut calls finer.
-    pub(super) fn bounded(self, output: TokenCount) -> Self {
-        let most_pieces = output.get().saturating_mul(2).saturating_add(64);
-        Self { most_pieces, ..self }
+    /// The same for an answer of at most so many tokens and bytes. A chunk is a token, give or take: some
+    /// servers cut calls finer, and send one for a token that is no text yet.
+    pub(super) fn bounded(self, output: TokenCount, most_bytes: usize) -> Self {
+        let most_chunks = output.get().saturating_mul(2).saturating_add(64);
+        Self { most_chunks, most_bytes, ..self }
     }
 
     /// What to say where a server says nothing.
@@ -149,11 +156,13 @@ impl Additions {
 
     /// The same for a part of an answer that another node began.
     pub(super) fn going_on(&self, continued: Continued) -> Self {
+        let most_bytes = self.most_bytes.saturating_sub(continued.bytes);
         let salt = self.salt_json.trim_start_matches('{').trim_end_matches('}');
         let segment = continued.segment.0;
         Self {
             salt_json: format!("{{{salt},\"segment\":{segment}}}"),
             continued: Some(Arc::new(continued)),
+            most_bytes,
             ..self.clone()
         }
     }
@@ -189,7 +198,7 @@ impl EventRelay {
     pub(super) fn new(additions: Additions, request: Arc<ChatRequest>) -> Self {
         Self {
             splitter: EventSplitter::default(),
-            meter: Meter::default(),
+            meter: Meter::of_choices(request.most_choices()),
             additions,
             request,
             held: None,
@@ -231,8 +240,11 @@ impl EventRelay {
         if pushed.has_error {
             return Err(Broken::ServerError);
         }
-        if self.meter.pieces() > self.additions.most_pieces {
+        if self.meter.chunks() > self.additions.most_chunks {
             return Err(Broken::Endless);
+        }
+        if self.meter.held_bytes() > self.additions.most_bytes {
+            return Err(Broken::TooLarge);
         }
         let mut chunk = chunk;
         if !self.begun {
@@ -354,7 +366,7 @@ impl EventRelay {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
     use pinaivu_protocol::units::UnixMillis;
 
@@ -472,6 +484,53 @@ mod tests {
         let error =
             relay.feed(Bytes::from_static(b"data: {\"error\":{\"message\":\"x\"}}\n\n"), &mut out);
         assert!(matches!(error, Err(Broken::ServerError)));
+    }
+
+    /// A chunk that says nothing, of a choice.
+    fn empty(index: u32) -> String {
+        format!("data: {{\"choices\":[{{\"index\":{index},\"delta\":{{}}}}]}}\n\n")
+    }
+
+    fn broken(mut relay: EventRelay, pieces: impl IntoIterator<Item = String>) -> (usize, Broken) {
+        let mut out = BytesMut::new();
+        for (at, piece) in pieces.into_iter().enumerate() {
+            if let Err(broken) = relay.feed(Bytes::from(piece), &mut out) {
+                return (at, broken);
+            }
+        }
+        panic!("nothing broke it");
+    }
+
+    #[test]
+    fn choice_that_nobody_asked_for_breaks_it_and_is_not_counted() {
+        let mut relay = relay(false);
+        feed(&mut relay, &[HELLO]);
+        let mut out = BytesMut::new();
+        let error = relay.feed(Bytes::from(empty(1)), &mut out);
+        assert!(
+            matches!(error, Err(Broken::Answer(AnswerError::UnaskedChoice { index: 1 }))),
+            "{error:?}"
+        );
+        assert_eq!(relay.finish().answer.choices().len(), 1);
+    }
+
+    #[test]
+    fn chunks_that_say_nothing_count_towards_an_endless_answer() {
+        let mut relay = relay(false);
+        relay.additions = relay.additions.bounded(TokenCount(10), usize::MAX);
+        let (at, error) = broken(relay, std::iter::repeat_with(|| empty(0)));
+        assert!(matches!(error, Broken::Endless), "{error}");
+        assert_eq!(at, 2 * 10 + 64);
+    }
+
+    #[test]
+    fn answer_longer_than_may_be_held_breaks_it() {
+        let mut relay = relay(false);
+        relay.additions = relay.additions.bounded(TokenCount(10), 128 + 12);
+        // Two bytes each; the choice itself counts for 128.
+        let (at, error) = broken(relay, std::iter::repeat_with(|| HELLO.to_owned()));
+        assert!(matches!(error, Broken::TooLarge), "{error}");
+        assert_eq!(at, 6);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use hyper::body::{Body, Frame, Incoming};
 use parking_lot::Mutex;
 use pinaivu_openai::ApiError;
 use pinaivu_protocol::proof::{Outcome, PROOF_TRAILER, ProofOfInference};
+use pinaivu_protocol::units::TokenCount;
 use tokio::time::Instant;
 
 use super::Engine;
@@ -84,6 +85,8 @@ struct Open {
 struct BrokenOff {
     assignment: Assignment,
     delivered: Delivered,
+    /// What of the request's limit that was counted as.
+    taken: TokenCount,
     proof: Option<ProofOfInference>,
 }
 
@@ -194,12 +197,15 @@ impl Open {
     fn resume(mut self: Box<Self>) -> Result<Resuming, Box<Self>> {
         let Some(mut continuation) = self.continuation.take() else { return Err(self) };
         let delivered = self.events.so_far();
-        if self.events.is_finished() || !continuation.take_up(&delivered, self.events.origin()) {
+        if self.events.is_finished() {
             return Err(self);
         }
+        let Some(taken) = continuation.take_up(&delivered, self.events.origin()) else {
+            return Err(self);
+        };
         let Self { upstream, assignment, proof, .. } = *self;
         drop(upstream);
-        let broken = BrokenOff { assignment, delivered, proof };
+        let broken = BrokenOff { assignment, delivered, taken, proof };
         Ok(Resuming { broken, resumed: Box::pin(continuation.go_on()) })
     }
 
@@ -289,10 +295,10 @@ impl Relay {
         let State::Resuming(resuming) = std::mem::replace(&mut self.state, State::Ended) else {
             return;
         };
-        let BrokenOff { assignment, delivered, proof } = resuming.broken;
+        let BrokenOff { assignment, delivered, taken, proof } = resuming.broken;
         match resumed {
             Some(Resumed { begun, assignment: next, continuation }) => {
-                assignment.superseded(delivered, proof);
+                assignment.superseded(delivered, proof, taken);
                 self.state = State::Open(Open::new(begun, next, Some(continuation)));
             }
             None => {
@@ -351,7 +357,7 @@ impl Relay {
 
 impl Resuming {
     fn cancel(self) {
-        let Self { broken: BrokenOff { assignment, delivered, proof }, resumed } = self;
+        let Self { broken: BrokenOff { assignment, delivered, proof, .. }, resumed } = self;
         // First of all, so that no other node begins.
         drop(resumed);
         assignment.interrupt(delivered, Outcome::Cancelled, proof);

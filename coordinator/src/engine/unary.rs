@@ -23,6 +23,8 @@ pub(super) enum UnaryError {
     },
     #[error("the answer is not a chat completion")]
     NotAnAnswer,
+    #[error("the answer has a choice with index {index}, {asked} were asked for")]
+    UnaskedChoice { index: u32, asked: u32 },
 }
 
 /// A collected answer, not yet accounted for.
@@ -49,6 +51,11 @@ pub(super) async fn collect(
         return Err(UnaryError::NotAnAnswer);
     }
     let answer = Answer::from_completion_json(&object).map_err(|_| UnaryError::NotAnAnswer)?;
+    let asked = request.most_choices();
+    // Choices are in the order of their indices.
+    if let Some(index) = answer.choices().last().map(|last| last.index).filter(|at| *at >= asked) {
+        return Err(UnaryError::UnaskedChoice { index, asked });
+    }
     let filled = additions
         .with_defaults(request, |defaults| normalise_whole(request.endpoint, &object, defaults));
     let object = filled.as_deref().unwrap_or(&object);

@@ -1,6 +1,6 @@
 //! What models serve: the hot routes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -52,8 +52,7 @@ pub(super) async fn serve(
         }
     };
     let headers = response.headers_mut();
-    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    headers.insert(PROCESSING_HEADER, millis.into());
+    tell_processing(started.elapsed(), headers);
     if let Some(caller) = caller {
         tell_rates(&caller.rates(app.clock.now()), headers);
     }
@@ -77,6 +76,12 @@ impl Route {
             None => (path == RESPONSES_PATH).then_some(Self::Responses),
         }
     }
+}
+
+/// Says how long it took until an answer began.
+pub(super) fn tell_processing(took: Duration, headers: &mut HeaderMap) {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(PROCESSING_HEADER, millis.into());
 }
 
 /// Says what the limits of a key leave; nothing for a key without limits.
@@ -135,12 +140,12 @@ async fn answer(
     };
     let caller = known.insert(caller);
     let limit = app.limits.body_bytes;
-    let body = match body::read(body, limit, app.timeouts.request_body).await {
+    let body = match body::read(body, limit, app.timeouts.request_body, &app.bodies).await {
         Ok(body) => body,
         Err(failed) => {
             let error = failed.error(limit);
             let unread = match failed {
-                BodyError::TooLong(rest) => Some(rest),
+                BodyError::TooLong(rest) | BodyError::NoRoom(rest) => Some(rest),
                 BodyError::TimedOut | BodyError::Gone => None,
             };
             return Err(Failure { error, unread });
@@ -152,7 +157,8 @@ async fn answer(
         Route::Plain(endpoint) => (endpoint, body, None),
         Route::Responses => {
             let translated = responses::translate(&body)?;
-            (Endpoint::Chat, translated.chat.clone(), Some(translated))
+            let chat = body::in_place_of(body, translated.chat.clone());
+            (Endpoint::Chat, chat, Some(translated))
         }
     };
     let asked = Asked { endpoint, body, preferences, redirectable };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,7 +16,7 @@ use pinaivu_protocol::hash::Hash32;
 use serde_json::{Value, json};
 
 use super::App;
-use super::query::{Extracted, Parameters};
+use super::query::{Extracted, Parameters, PathParts};
 use super::routes::Failure;
 use super::table::Table;
 use crate::attestation::{Attestation, AttestationError};
@@ -59,7 +59,10 @@ async fn fresh(State(app): State<Arc<App>>, query: Extracted) -> Result<Json<Val
 }
 
 /// `GET /v1/attestation/{hash}`: the bytes whose SHA-256 a receipt names.
-async fn kept(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Failure> {
+async fn kept(
+    State(app): State<Arc<App>>,
+    PathParts(name): PathParts<String>,
+) -> Result<Response, Failure> {
     let missing = || ApiError::not_found("GET", &format!("/v1/attestation/{name}"));
     let hash: Hash32 = name.parse().map_err(|_| missing())?;
     let found = app.attestation.kept(hash).await.map_err(|error| failed(&error))?;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use pinaivu_openai::ApiError;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::error::{of_key, of_store};
+use super::query::PathParts;
 use super::routes::Failure;
 use crate::accounts::verifies;
 use crate::store::{
@@ -128,7 +129,7 @@ async fn read<T: Send + 'static>(
 /// `GET /v1/blobs/{namespace}`. One that does not exist is empty: it exists with its first blob.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Path(namespace): Path<String>,
+    PathParts(namespace): PathParts<String>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -153,7 +154,7 @@ pub(super) async fn list(
 /// `GET /v1/blobs/{namespace}/{id}`.
 pub(super) async fn get(
     State(app): State<Arc<App>>,
-    Path((namespace, id)): Path<(String, String)>,
+    PathParts((namespace, id)): PathParts<(String, String)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -193,7 +194,7 @@ fn expectation(headers: &HeaderMap) -> Result<Option<BlobExpectation>, ApiError>
 /// `PUT /v1/blobs/{namespace}/{id}`.
 pub(super) async fn put(
     State(app): State<Arc<App>>,
-    Path((namespace, id)): Path<(String, String)>,
+    PathParts((namespace, id)): PathParts<(String, String)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -248,7 +249,7 @@ async fn vouch(app: &App, namespace: &BlobNamespace, headers: &HeaderMap) -> Res
 /// `DELETE /v1/blobs/{namespace}/{id}`.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
-    Path((namespace, id)): Path<(String, String)>,
+    PathParts((namespace, id)): PathParts<(String, String)>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,

@@ -1,6 +1,10 @@
 //! Bodies: reading a request's within limits, and the kinds of response.
+//!
+//! All bodies that are being read or served together take no more memory than there is [`BodyRoom`]: what has
+//! come of one takes room until the last copy of it is gone.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -8,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use pinaivu_openai::ApiError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, timeout_at};
 
 use super::responses::ResponsesStream;
@@ -18,6 +23,9 @@ use crate::engine::AnswerStream;
 const DISCARD_BYTES: usize = 32 * 1024 * 1024;
 /// And for how long.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// When to come back after there was no room.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 
 /// Any boxed error.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -125,9 +133,44 @@ impl Discard {
     }
 }
 
+/// Room for bodies of requests, in bytes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BodyRoom(Arc<Semaphore>);
+
+impl BodyRoom {
+    /// So much of it.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    }
+
+    fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+    }
+}
+
+/// Bytes and what gives back the room they take when they are gone.
+struct Kept<R> {
+    bytes: Bytes,
+    _room: R,
+}
+
+impl<R> AsRef<[u8]> for Kept<R> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// What a body was translated into, in the room of that body.
+pub(super) fn in_place_of(body: Bytes, translated: Bytes) -> Bytes {
+    Bytes::from_owner(Kept { bytes: translated, _room: body })
+}
+
 /// Why a request's body is not here.
 #[derive(Debug)]
 pub(super) enum BodyError {
+    /// Other requests take all the room; the rest of it is still to come.
+    NoRoom(Incoming),
     /// Too long; the rest of it is still to come.
     TooLong(Incoming),
     /// Too slow.
@@ -140,6 +183,7 @@ impl BodyError {
     /// As the client gets it.
     pub(super) fn error(&self, limit: usize) -> ApiError {
         match self {
+            Self::NoRoom(_) => ApiError::overloaded(ROOM_RETRY),
             Self::TooLong(_) => ApiError::body_too_large(limit),
             Self::TimedOut | Self::Gone => ApiError::request_timeout(),
         }
@@ -151,6 +195,7 @@ pub(super) async fn read(
     mut body: Incoming,
     limit: usize,
     within: Duration,
+    room: &BodyRoom,
 ) -> Result<Bytes, BodyError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
@@ -159,12 +204,19 @@ pub(super) async fn read(
     let deadline = Instant::now() + within;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
+    // What a client announces takes no room, or nothing but a head would take all of it.
+    let mut taken: Option<OwnedSemaphorePermit> = None;
     loop {
         let frame = timeout_at(deadline, body.frame()).await.map_err(|_| BodyError::TimedOut)?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| BodyError::Gone)?.into_data() else { continue };
         if first.len().saturating_add(rest.len()).saturating_add(data.len()) > limit {
             return Err(BodyError::TooLong(body));
+        }
+        let Some(more) = room.take(data.len()) else { return Err(BodyError::NoRoom(body)) };
+        match &mut taken {
+            Some(taken) => taken.merge(more),
+            None => taken = Some(more),
         }
         if first.is_empty() {
             // Nearly every request comes in one piece, which is then not copied.
@@ -177,11 +229,14 @@ pub(super) async fn read(
             rest.extend_from_slice(&data);
         }
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len().saturating_add(rest.len()));
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    let Some(taken) = taken else { return Ok(first) };
+    let bytes = if rest.is_empty() {
+        first
+    } else {
+        let mut whole = BytesMut::with_capacity(first.len().saturating_add(rest.len()));
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&rest);
+        whole.freeze()
+    };
+    Ok(Bytes::from_owner(Kept { bytes, _room: taken }))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -20,6 +20,7 @@ use serde_json::json;
 
 use super::App;
 use super::error::of_store;
+use super::query::PathParts;
 use super::routes::Failure;
 use super::table::Table;
 use crate::store::StoreError;
@@ -50,7 +51,7 @@ const fn first() -> u64 {
 
 async fn entries(
     State(app): State<Arc<App>>,
-    Path(book): Path<String>,
+    PathParts(book): PathParts<String>,
     query: Result<Query<EntriesQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Failure> {
     let book: u64 =
@@ -73,7 +74,7 @@ async fn entries(
 
 async fn auction(
     State(app): State<Arc<App>>,
-    Path(request): Path<String>,
+    PathParts(request): PathParts<String>,
 ) -> Result<impl IntoResponse, Failure> {
     let unknown = || Failure(ApiError::receipt_not_found(&request));
     let id: RequestId = request.parse().map_err(|_| unknown())?;

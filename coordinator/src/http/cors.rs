@@ -82,12 +82,13 @@ pub(super) fn preflight<B>(request: &Request<B>) -> Option<Response<ResponseBody
         ACCESS_CONTROL_ALLOW_HEADERS,
         // With what official SDKs send from a browser. A wildcard would not cover `authorization`.
         HeaderValue::from_static(
-            "authorization, content-type, x-pinaivu-provider, x-pinaivu-max-price, \
-             x-pinaivu-sort, x-pinaivu-only, x-pinaivu-ignore, x-pinaivu-hedge-after-ms, \
-             x-pinaivu-direct, openai-organization, openai-project, openai-beta, x-stainless-arch, \
-             x-stainless-lang, x-stainless-os, x-stainless-package-version, \
+            "authorization, content-type, user-agent, x-pinaivu-max-price, x-pinaivu-sort, \
+             x-pinaivu-only, x-pinaivu-ignore, x-pinaivu-hedge-after-ms, x-pinaivu-direct, \
+             openai-organization, openai-project, openai-beta, x-stainless-arch, x-stainless-async, \
+             x-stainless-custom-poll-interval, x-stainless-helper-method, x-stainless-lang, \
+             x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, \
              x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, \
-             x-stainless-timeout, x-stainless-helper-method, x-stainless-poll-helper",
+             x-stainless-timeout",
         ),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));

@@ -175,15 +175,46 @@ pub(super) fn total(rows: &[&FigureRow], of: fn(&FigureRow) -> FineAmount) -> St
     FineAmount(sum).to_string()
 }
 
+/// What some rows come to.
+#[derive(Default)]
+struct Sums {
+    requests: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    charged: FineAmount,
+}
+
+impl Sums {
+    fn add(&mut self, row: &FigureRow) {
+        self.requests = self.requests.saturating_add(row.requests);
+        self.input_tokens = self.input_tokens.saturating_add(row.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(row.output_tokens);
+        self.charged = FineAmount(self.charged.0.saturating_add(row.charged.0));
+    }
+
+    /// With what they are of.
+    fn show(&self, name: &str, of: Value) -> Value {
+        json!({
+            name: of,
+            "requests": self.requests,
+            "input_tokens": self.input_tokens.to_string(),
+            "output_tokens": self.output_tokens.to_string(),
+            "charged": self.charged.to_string(),
+        })
+    }
+}
+
 fn by_model(rows: &[&FigureRow]) -> Value {
-    let mut models: BTreeMap<&str, BTreeMap<TokenPrice, u64>> = BTreeMap::new();
+    let mut models: BTreeMap<&str, (Sums, BTreeMap<TokenPrice, u64>)> = BTreeMap::new();
     for row in rows {
-        let prices = models.entry(&row.model).or_default();
+        let (sums, prices) = models.entry(&row.model).or_default();
+        sums.add(row);
         *prices.entry(row.price).or_default() += row.requests;
     }
-    let show = |(model, prices): (&str, BTreeMap<TokenPrice, u64>)| {
-        let requests: u64 = prices.values().sum();
-        json!({ "model": model, "requests": requests, "price": median(&prices, requests) })
+    let show = |(model, (sums, prices)): (&str, (Sums, BTreeMap<TokenPrice, u64>))| {
+        let mut shown = sums.show("model", model.into());
+        shown["price"] = json!(median(&prices, sums.requests));
+        shown
     };
     models.into_iter().map(show).collect()
 }
@@ -198,14 +229,11 @@ fn median(prices: &BTreeMap<TokenPrice, u64>, requests: u64) -> Option<TokenPric
 }
 
 fn by_key<'a>(rows: impl Iterator<Item = &'a FigureRow>) -> Value {
-    let mut keys: BTreeMap<Option<String>, (u64, u128)> = BTreeMap::new();
+    let mut keys: BTreeMap<Option<String>, Sums> = BTreeMap::new();
     for row in rows {
-        let (requests, charged) = keys.entry(row.api_key.map(|key| key.to_string())).or_default();
-        *requests += row.requests;
-        *charged = charged.saturating_add(row.charged.0);
+        keys.entry(row.api_key.map(|key| key.to_string())).or_default().add(row);
     }
-    let show = |(id, (requests, charged)): (Option<String>, (u64, u128))| json!({ "id": id, "requests": requests, "charged": charged.to_string() });
-    keys.into_iter().map(show).collect()
+    keys.into_iter().map(|(id, sums)| sums.show("id", json!(id))).collect()
 }
 
 #[cfg(test)]

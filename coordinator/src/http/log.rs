@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{QueryRejection, StringRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::error::of_store;
+use super::query::PathParts;
 use super::routes::Failure;
 use super::table::Table;
 use crate::receipts::{CosignatureError, EntryChunks, LogError};
@@ -91,7 +92,7 @@ struct FileQuery {
 
 async fn file(
     State(app): State<Arc<App>>,
-    Path((epoch, path)): Path<(String, String)>,
+    PathParts((epoch, path)): PathParts<(String, String)>,
     query: Result<Query<FileQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let missing = || Failure(ApiError::not_found("GET", &format!("/v1/log/{epoch}/{path}")));
@@ -134,7 +135,7 @@ async fn file(
 /// A head of this log with a witness's line below it.
 async fn cosignatures(
     State(app): State<Arc<App>>,
-    Path(epoch): Path<String>,
+    PathParts(epoch): PathParts<String>,
     body: Result<String, StringRejection>,
 ) -> Result<Json<Value>, Failure> {
     let epoch: u32 = epoch

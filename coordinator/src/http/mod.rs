@@ -16,6 +16,7 @@ mod figures;
 mod keys;
 mod log;
 mod nodes;
+mod progress;
 mod query;
 mod receipts;
 mod responses;
@@ -26,6 +27,7 @@ mod tls;
 mod web;
 
 pub use addresses::Addresses;
+pub use body::BodyRoom;
 pub use routes::paths;
 pub use server::{ListenError, Listener};
 pub use tls::TlsError;
@@ -110,6 +112,8 @@ pub struct App {
     pub store: Store,
     /// The connected nodes.
     pub nodes: Arc<Nodes>,
+    /// Room for the bodies of requests.
+    pub bodies: BodyRoom,
     /// What addresses have used of what costs nothing.
     pub addresses: Arc<Addresses>,
     /// Limits of requests.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pinaivu_openai::ApiError;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::error::of_store;
 use super::figures::total;
+use super::query::PathParts;
 use super::routes::Failure;
 use crate::store::{FigureQuery, FigureRow, FigureStep, FiguresOf, NodeFigures, StoreError};
 use crate::tunnel::{Histogram, NodeHour, Presence};
@@ -35,7 +36,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Fai
 /// `GET /v1/nodes/{node}`.
 pub(super) async fn one(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathParts(name): PathParts<String>,
 ) -> Result<Json<Value>, Failure> {
     let unknown = || ApiError::not_found("GET", &format!("/v1/nodes/{name}"));
     let node: NodeId = name.parse().map_err(|_| unknown())?;

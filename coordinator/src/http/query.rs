@@ -1,15 +1,33 @@
-//! Query parameters, each with an error that names it.
+//! Query parameters and parts of paths, with errors that name them.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
 use pinaivu_openai::ApiError;
+use serde::de::DeserializeOwned;
+
+use super::routes::Failure;
 
 /// Elements of a page unless a request says otherwise, and at most.
 const DEFAULT_LIMIT: usize = 25;
 const MAX_LIMIT: usize = 100;
+
+/// The variable parts of a path. What is not UTF-8 there is refused as any other value is.
+pub(super) struct PathParts<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParts<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let read: Result<Path<T>, PathRejection> = Path::from_request_parts(parts, state).await;
+        let expected = "UTF-8, percent-encoded where it has to be";
+        let Path(read) = read.map_err(|_| ApiError::invalid_value("path", expected))?;
+        Ok(Self(read))
+    }
+}
 
 /// A request's query parameters.
 pub(super) struct Parameters(HashMap<String, String>);

@@ -9,6 +9,7 @@ use pinaivu_openai::ApiError;
 use pinaivu_protocol::ids::NodeId;
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::receipt::Receipt;
+use pinaivu_protocol::units::UnixMillis;
 use serde_json::{Value, json};
 
 use super::App;
@@ -17,7 +18,7 @@ use super::error::of_store;
 use super::query::{Extracted, Parameters};
 use super::routes::Failure;
 use crate::receipts::Anchor;
-use crate::store::{ReceiptCursor, ReceiptFilter, StoreError, StoredReceipt};
+use crate::store::{ApiKeyId, ReceiptCursor, ReceiptFilter, StoreError, StoredReceipt};
 
 const PARAMETERS: [&str; 6] = ["limit", "before", "after", "node", "model", "outcome"];
 
@@ -38,12 +39,20 @@ pub(super) async fn own(
     headers: HeaderMap,
     query: Extracted,
 ) -> Result<Json<Value>, Failure> {
-    let known = [&PARAMETERS[..], &["allowance"]].concat();
+    let known = [&PARAMETERS[..], &["allowance", "key", "from", "to"]].concat();
     let query = Parameters::read(query, &known)?;
     let viewer = Viewer::of(&app, &headers, query.text("allowance")).await?;
+    let time = "milliseconds since 1970";
+    let key = query.value::<ApiKeyId>("key", "the id of a key: key_…")?;
+    if viewer.key.is_some_and(|own| key.is_some_and(|key| key != own)) {
+        let expected = "this key's own id; a wallet's session sees all of its keys";
+        return Err(ApiError::invalid_value("key", expected).into());
+    }
     let filter = ReceiptFilter {
         allowance: Some(viewer.account.allowance),
-        api_key: viewer.key,
+        api_key: viewer.key.or(key),
+        from: query.value("from", time)?.map(UnixMillis),
+        to: query.value("to", time)?.map(UnixMillis),
         ..filter(&query)?
     };
     Ok(Json(page(&app, filter, query.limit()?, true).await?))

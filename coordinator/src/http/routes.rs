@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::ask::authenticate;
 use super::error::{of_store, status};
-use super::query::{Extracted, Parameters};
+use super::query::{Extracted, Parameters, PathParts};
 use super::responses::RESPONSES_PATH;
 use super::table::Table;
 use super::{App, account, blobs, figures, keys, nodes, receipts};
@@ -208,7 +208,7 @@ async fn models(
 
 async fn model(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    PathParts(name): PathParts<String>,
     headers: HeaderMap,
 ) -> Result<Json<Model>, Failure> {
     check_given_key(&app, &headers).await?;
@@ -225,7 +225,7 @@ struct ReceiptQuery {
 
 async fn receipt(
     State(app): State<Arc<App>>,
-    Path(request): Path<String>,
+    PathParts(request): PathParts<String>,
     query: Result<Query<ReceiptQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(query) =

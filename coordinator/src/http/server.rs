@@ -28,6 +28,7 @@ use super::ask::{self, Route};
 use super::body::ResponseBody;
 use super::cors::{self, Sharing};
 use super::error::{self, REQUEST_ID_HEADER, request_id};
+use super::progress::Progress;
 use super::tls::{self, TlsError};
 use super::{App, routes};
 use crate::tasks::Tasks;
@@ -159,6 +160,7 @@ async fn connect(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let stream = Progress::new(stream, gateway.app.timeouts.client_stall);
     let Some(Acceptor(acceptor)) = tls else { return serve(stream, peer, gateway, finish).await };
     // Who is slow to shake hands is slow to send a head.
     let limit = gateway.app.timeouts.request_head;
@@ -233,24 +235,26 @@ impl Gateway {
             }
             return response;
         }
-        if let Some(response) = cors::preflight(&request) {
+        let (id, started) = (self.app.engine.new_request(), Instant::now());
+        if let Some(mut response) = cors::preflight(&request) {
+            response.headers_mut().insert(REQUEST_ID_HEADER, request_id(id));
             return response;
-        }
-        let id = self.app.engine.new_request();
-        if let Err(error) = self.limit(self.app.addresses.client(peer, request.headers())) {
-            return error::response(&error, id);
         }
         let path = request.uri().path();
         let (api, sharing) = (path.starts_with("/v1/"), cors::sharing(path));
-        let response = match self.router.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let limited = self.limit(self.app.addresses.client(peer, request.headers()));
+        let mut response = match limited {
+            Err(error) => error::response(&error, id),
+            Ok(()) => match self.router.oneshot(request).await {
+                Ok(response) => response.map(ResponseBody::Router),
+                Err(never) => match never {},
+            },
         };
-        let mut response = response.map(ResponseBody::Router);
         let headers = response.headers_mut();
         headers.entry(REQUEST_ID_HEADER).or_insert_with(|| request_id(id));
         if api {
             headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+            ask::tell_processing(started.elapsed(), headers);
         }
         if shared && sharing != Sharing::None {
             cors::grant(headers);

@@ -195,7 +195,7 @@ impl<'a> Appender<'a> {
         let Some(charged) = self.charged(&facts.allowance)? else { return Ok(Fate::NoAccount) };
         let earned = self.earned(&ticket.node)?;
 
-        let metered = &facts.metered;
+        let metered = facts.metered;
         let statement = statement(facts);
         // Nobody is charged for more than the node itself says it counted.
         let counted = statement.as_ref().map(|statement| &statement.proof);
@@ -203,6 +203,7 @@ impl<'a> Appender<'a> {
             .map_or(metered.input_tokens, |proof| proof.input_tokens.min(metered.input_tokens));
         let output_tokens = counted
             .map_or(metered.output_tokens, |proof| proof.output_tokens.min(metered.output_tokens));
+        let metered = Metered { input_tokens, output_tokens, ..metered };
         let amount = ticket.tariff.amount(input_tokens, output_tokens);
         // The fee rounds down in the fine unit; the node has the rest, so that the two make the amount.
         let fee = fee_floor(amount, self.issuer.fee_rate);
@@ -277,7 +278,7 @@ impl<'a> Appender<'a> {
         self.accounts.insert(facts.allowance, allowance_cumulative);
         self.nodes.insert(ticket.node, node_cumulative);
         let api_key = self.spent(facts.api_key, amount)?;
-        self.count(facts, amount, fee);
+        self.count(facts, &metered, amount, fee);
         Ok(Fate::Made(Box::new(Receipted {
             allowance: facts.allowance,
             allowance_cumulative,
@@ -325,8 +326,8 @@ impl<'a> Appender<'a> {
         Ok(Some((id, spent)))
     }
 
-    fn count(&mut self, facts: &Facts, amount: FineAmount, fee: FineAmount) {
-        let Facts { ticket, metered, allowance, api_key, .. } = facts;
+    fn count(&mut self, facts: &Facts, metered: &Metered, amount: FineAmount, fee: FineAmount) {
+        let Facts { ticket, allowance, api_key, .. } = facts;
         let key = (*allowance, *api_key, ticket.node, ticket.model.clone(), ticket.tariff);
         let figure = self.figures.entry(key).or_insert_with(|| NewFigure {
             at: self.issuer.now,

@@ -85,6 +85,9 @@ pub struct ReceiptsConfig {
     pub attestation: NamedEvidence,
     /// For counting again what nodes count.
     pub tokenizers: Tokenizers,
+    /// Most choices a request may ask for. Of a proof presented again nobody knows how many were; each
+    /// may have a token that leaves no text.
+    pub choices: u32,
 }
 
 impl Default for ReceiptsConfig {
@@ -97,6 +100,7 @@ impl Default for ReceiptsConfig {
             represent_window: Duration::from_secs(7 * 24 * 60 * 60),
             attestation: NamedEvidence::default(),
             tokenizers: Tokenizers::default(),
+            choices: 16,
         }
     }
 }

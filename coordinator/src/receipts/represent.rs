@@ -3,14 +3,16 @@
 //! The coordinator may have forgotten everything about the request but what the ticket carries under its
 //! own MAC. What it charges is bounded by what it can check: prompt tokens by the bound the hold was
 //! made with, generated tokens by the ticket and by the text that is shown, and that text must be the one
-//! committed to. The same ticket always leads to the same receipt.
+//! committed to. Of segments of one request only the first that comes is charged for the prompt, and what
+//! later ones generated counts towards an earlier one's limit. The same ticket always leads to the same
+//! receipt.
 
 use std::sync::Arc;
 
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, Salt, value_commitment};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::ids::{NodeId, PublicKey};
+use pinaivu_protocol::ids::{NodeId, PublicKey, Segment};
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::receipt::{AuctionDigest, NodeStatement, Receipt, ReceiptHead};
 use pinaivu_protocol::signed::Signed;
@@ -20,14 +22,41 @@ use pinaivu_protocol::units::{TokenCount, UnixMillis};
 use super::commit::{self, Facts, Fate, Guard, Ready};
 use super::pipeline::{self, Inner, mismatch};
 use super::{Metered, Receipts, RepresentOutcome, RepresentRefusal};
-use crate::store::{Billed, StoreError};
+use crate::store::{Billed, StoreError, StoredReceipt};
 
 /// What the store knows of a ticket.
 enum Known {
     Receipted(Box<Signed<ReceiptHead>>),
     Superseded,
-    Billed(Box<Billed>),
+    Billed(Box<Billed>, Others),
     NoAccount,
+}
+
+/// What other segments of the same request were charged. The engine, which knows what was held for all of
+/// them together, has forgotten it; while a proof is considered nobody else receipts the request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Others {
+    /// Whether one of them paid for the prompt.
+    prompt: bool,
+    /// Generated tokens of those that come later.
+    later: TokenCount,
+}
+
+impl Others {
+    fn of(stored: &[StoredReceipt], segment: Segment) -> Result<Self, StoreError> {
+        stored.iter().try_fold(Self::default(), |mut others, stored| {
+            let body = decode(stored)?.body;
+            others.prompt |= body.input_tokens > TokenCount::ZERO;
+            if stored.segment > segment {
+                others.later = others.later.saturating_add(body.output_tokens);
+            }
+            Ok(others)
+        })
+    }
+}
+
+fn decode(stored: &StoredReceipt) -> Result<Receipt, StoreError> {
+    Receipt::decode(&stored.bytes).map_err(|_| StoreError::Corrupt("a receipt does not decode"))
 }
 
 impl Receipts {
@@ -67,11 +96,12 @@ impl Receipts {
         // Held until the end: while the engine serves the request, only the engine receipts it.
         let Ok(flight) = self.inner.flights.begin(ticket.request) else { return Ok(None) };
         let billing = self.inner.signer.billing(ticket);
-        let billed = match self.look_up(&represented, ticket_hash, billing.account).await {
+        let (billed, others) = match self.look_up(&represented, ticket_hash, billing.account).await
+        {
             Ok(Known::Receipted(head)) => return Ok(Some(head)),
             Ok(Known::Superseded) => return Err(RepresentRefusal::Superseded),
             Ok(Known::NoAccount) => return Err(RepresentRefusal::UnknownAccount),
-            Ok(Known::Billed(billed)) => billed,
+            Ok(Known::Billed(billed, others)) => (billed, others),
             Err(error) => {
                 tracing::warn!(%error, "a proof presented again could not be looked up");
                 return Ok(None);
@@ -80,7 +110,7 @@ impl Receipts {
         let inner = Arc::clone(&self.inner);
         // Hashing and parsing an answer of some megabytes is too long for the runtime's threads.
         let checked = tokio::task::spawn_blocking(move || {
-            check(&inner, ticket_hash, &session_key, represented, billing.max_input)
+            check(&inner, ticket_hash, &session_key, represented, billing.max_input, others)
         });
         let Ok(checked) = checked.await else { return Ok(None) };
         let (represented, metered) = checked?;
@@ -137,12 +167,11 @@ impl Receipts {
                     if stored.ticket != ticket {
                         return Ok(Known::Superseded);
                     }
-                    let receipt = Receipt::decode(&stored.bytes)
-                        .map_err(|_| StoreError::Corrupt("a receipt does not decode"))?;
-                    return Ok(Known::Receipted(Box::new(receipt.head)));
+                    return Ok(Known::Receipted(Box::new(decode(&stored)?.head)));
                 }
-                let billed = look.billed(&account)?;
-                Ok(billed.map_or(Known::NoAccount, |billed| Known::Billed(Box::new(billed))))
+                let Some(billed) = look.billed(&account)? else { return Ok(Known::NoAccount) };
+                let others = Others::of(&look.receipts_of(&request)?, segment)?;
+                Ok(Known::Billed(Box::new(billed), others))
             })
             .await
     }
@@ -155,6 +184,7 @@ fn check(
     session_key: &PublicKey,
     represented: Represented,
     max_input: TokenCount,
+    others: Others,
 ) -> Result<(Represented, Metered), RepresentRefusal> {
     let Represented { ticket, proof, evidence, answer_json } = &represented;
     let window = u64::try_from(inner.config.represent_window.as_millis()).unwrap_or(u64::MAX);
@@ -174,10 +204,12 @@ fn check(
     if commitment != proof.response_commitment || answer.canonical_bytes() != *answer_json {
         return Err(RepresentRefusal::AnswerMismatch);
     }
+    // A request's prompt is paid once, and a ticket's limit is for everything from its segment on.
+    let max_input = if others.prompt { TokenCount::ZERO } else { max_input };
     let output = proof
         .output_tokens
-        .min(ticket.max_output)
-        .min(inner.config.tokenizers.most_output(&ticket.model, &answer));
+        .min(ticket.max_output.saturating_sub(others.later))
+        .min(inner.config.tokenizers.most_output(&ticket.model, &answer, inner.config.choices));
     let delivered = answer.output_bytes() > 0;
     let (input_tokens, output_tokens) = if proof.outcome == Outcome::Failed && !delivered {
         // It failed before it said anything: nothing to pay for.

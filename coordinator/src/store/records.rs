@@ -324,6 +324,10 @@ pub struct ReceiptFilter {
     pub allowance: Option<AllowanceId>,
     /// Only charged through this key.
     pub api_key: Option<ApiKeyId>,
+    /// Only of requests that came at this time or later.
+    pub from: Option<UnixMillis>,
+    /// Only of requests that came before this time.
+    pub to: Option<UnixMillis>,
 }
 
 /// What receipts of one commit add to the figures, for one combination of who, what and price.

@@ -293,6 +293,38 @@ async fn unknown_paths_and_methods_are_refused() {
 }
 
 #[tokio::test]
+async fn path_that_is_not_utf_8_is_refused() {
+    let (world, _node) = served().await;
+    let request = format!("req_{}", "0".repeat(32));
+    for path in [
+        "/models/%ff",
+        "/receipts/%ff",
+        "/receipts/%ff/auction",
+        "/nodes/%ff",
+        "/book/%ff",
+        "/attestation/%ff",
+        "/log/%ff/checkpoint",
+        "/log/1/%ff",
+        "/blobs/%ff",
+        "/blobs/%ff/a",
+        "/blobs/a/%ff",
+    ] {
+        let response = world.client.http.get(world.client.url(path)).send().await.unwrap();
+        let error = assert_refused(response, 400, "invalid_request_error", "invalid_value").await;
+        assert_eq!(error["param"], "path", "{path}");
+    }
+    for method in [reqwest::Method::PUT, reqwest::Method::DELETE] {
+        let url = world.client.url("/blobs/a/%ff");
+        let response = world.client.http.request(method, url).body("x").send().await.unwrap();
+        assert_refused(response, 400, "invalid_request_error", "invalid_value").await;
+    }
+    // One that is, and that nobody has.
+    let url = world.client.url(&format!("/receipts/{request}"));
+    let response = world.client.http.get(url).send().await.unwrap();
+    assert_refused(response, 404, "invalid_request_error", "receipt_not_found").await;
+}
+
+#[tokio::test]
 async fn key_that_opens_nothing_is_refused_for_the_model_list_too() {
     let (world, _node) = served().await;
     let url = world.client.url("/models");

@@ -12,7 +12,7 @@ use pinaivu_testkit::{PATIENCE, wait_until};
 use serde_json::{Value, json};
 
 use crate::support::node::{PROMPT_TOKENS, SHORT};
-use crate::support::script::pieces;
+use crate::support::script::{chunk, pieces};
 use crate::support::world::{PRICE, events, request_id};
 use crate::support::{Client, MODEL, Script, ScriptedNode, World};
 
@@ -112,6 +112,33 @@ async fn answer_that_breaks_off_goes_on_at_another_node_as_one_answer() {
     }
     assert_eq!(receipts[0].body.response_commitment, response_commitment(&salt, &said.finish()));
     assert!(receipts[1].body.statement.is_some());
+    world.settled().await;
+    assert_eq!(world.spent(), sum(&receipts));
+}
+
+#[tokio::test]
+async fn parts_of_an_answer_together_cost_no_more_than_was_asked_for() {
+    // Long enough for the node's own count always to be waited for.
+    let world = World::start_with(|config| config.receipts.interrupted_wait = PATIENCE * 2).await;
+    let (first, second) = two(&world).await;
+    // Three pieces that the node counts as sixteen tokens each, of fifty.
+    let said = vec!["a".repeat(16); 3];
+    first.enqueue(Script::ResetAfter(said.clone()));
+    let rest = vec![" b".repeat(40)];
+    second.enqueue(Script::Miscount { pieces: rest, prompt: PROMPT_TOKENS, completion: 60 });
+    let response = world.client.chat(&Client::request(true)).await;
+    let id = request_id(&response);
+    let body = response.text().await.unwrap();
+    assert!(body.ends_with("data: [DONE]\n\n"), "{body}");
+    let ticket = first.shared.requests.lock()[0].0.clone();
+    let mut answer = AnswerAssembler::new();
+    answer.push(&chunk(MODEL, &said.concat())).unwrap();
+    first.shared.present(&ticket, &answer.finish());
+    let receipts = world.receipts_of(&id, 2).await;
+    assert_eq!(receipts[0].body.statement.as_ref().unwrap().proof.output_tokens, TokenCount(48));
+    let tokens = |receipt: &Receipt| (receipt.body.input_tokens.0, receipt.body.output_tokens.0);
+    assert_eq!(tokens(&receipts[0]), (0, 3));
+    assert_eq!(tokens(&receipts[1]), (PROMPT_TOKENS, 47));
     world.settled().await;
     assert_eq!(world.spent(), sum(&receipts));
 }

@@ -90,6 +90,28 @@ async fn ticket_that_nobody_uses_is_paid_nothing_and_its_money_is_free_after_its
 }
 
 #[tokio::test]
+async fn tickets_beyond_an_allowances_limit_are_not_given_out() {
+    let world = World::start_with(|config| config.limits.direct_per_allowance = 1).await;
+    let node = world.able_node(1, PRICE).await;
+    node.open_door().await;
+    let client = unredirected(&world);
+    let first = client.chat(&direct(false)).await;
+    assert_eq!(first.status(), 307);
+    // While it is out the answer passes here.
+    let second = client.chat(&direct(false)).await;
+    assert_eq!(second.status(), 200);
+    assert!(second.text().await.unwrap().contains("Hello"));
+    // When it was used and reported another one may go.
+    let location = first.headers()["location"].to_str().unwrap();
+    let ticket = crate::support::door::ticket(location);
+    let text = json!({ "choices": [{ "index": 0, "message": { "content": "a" } }] });
+    let answer = Answer::from_completion(&text).unwrap();
+    node.shared.report(&ticket, &answer, Outcome::Completed);
+    world.settled().await;
+    assert_eq!(client.chat(&direct(false)).await.status(), 307);
+}
+
+#[tokio::test]
 async fn report_beyond_the_text_and_the_ticket_is_cut_to_both() {
     let world = World::start().await;
     let node = world.able_node(1, PRICE).await;

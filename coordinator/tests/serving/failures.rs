@@ -26,7 +26,8 @@ async fn failing_and_good(world: &World, script: Script) -> (ScriptedNode, Scrip
 async fn assert_served_by_the_other(script: Script, stream: bool) {
     let world = World::start_with(|config| {
         config.timeouts.first_byte = SHORT;
-        config.timeouts.total = SHORT * 10;
+        config.timeouts.unary = SHORT;
+        config.timeouts.total = PATIENCE;
     })
     .await;
     let (cheap, good) = failing_and_good(&world, script.clone()).await;
@@ -71,6 +72,11 @@ async fn node_whose_stream_begins_with_an_error_is_replaced() {
 #[tokio::test]
 async fn node_that_is_too_slow_is_replaced() {
     assert_served_by_the_other(Script::Hang, true).await;
+}
+
+#[tokio::test]
+async fn node_that_never_answers_without_a_stream_is_replaced() {
+    assert_served_by_the_other(Script::Hang, false).await;
 }
 
 #[tokio::test]

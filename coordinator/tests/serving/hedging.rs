@@ -79,7 +79,7 @@ async fn both_asked_at_once_give_one_answer_and_one_receipt() {
 }
 
 #[tokio::test]
-async fn client_that_leaves_both_pays_for_one_at_most() {
+async fn client_that_leaves_both_is_receipted_for_one() {
     let (world, a, b) = two().await;
     a.behave(Script::Hang);
     b.behave(Script::Hang);
@@ -92,7 +92,31 @@ async fn client_that_leaves_both_pays_for_one_at_most() {
     .await;
     request.abort();
     world.settled().await;
-    assert!(world.receipts().await <= 1);
+    assert_eq!(world.receipts().await, 1);
+}
+
+#[tokio::test]
+async fn client_that_leaves_after_one_of_two_failed_is_receipted_for_the_other() {
+    let (world, a, b) = two().await;
+    a.behave(Script::Hang);
+    b.behave(Script::Hang);
+    let client = world.client.clone();
+    let request = tokio::spawn(async move { client.chat(&hedged(0)).await });
+    wait_until("both have the request", PATIENCE, async || {
+        let asked = a.shared.requests.lock().len() + b.shared.requests.lock().len();
+        (asked == 2).then_some(())
+    })
+    .await;
+    let id = a.shared.id;
+    drop(a);
+    wait_until("one has failed", PATIENCE, async || {
+        let hours = world.coordinator.nodes().hours(&id);
+        (hours.iter().map(|(_, hour)| hour.failed).sum::<u32>() == 1).then_some(())
+    })
+    .await;
+    request.abort();
+    world.settled().await;
+    assert_eq!(world.receipts().await, 1);
 }
 
 #[tokio::test]

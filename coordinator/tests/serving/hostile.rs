@@ -8,9 +8,9 @@ use pinaivu_protocol::units::{TokenCount, TokenPrice};
 use serde_json::{Value, json};
 
 use crate::support::node::SHORT;
-use crate::support::script::pieces;
+use crate::support::script::{chunk, pieces};
 use crate::support::world::{PRICE, events, request_id};
-use crate::support::{Client, Script, World};
+use crate::support::{Client, MODEL, Script, World};
 
 const GARBAGE: [&[u8]; 5] = [
     b"data: hello\n\n",
@@ -71,6 +71,68 @@ async fn stream_without_end_marker_is_complete_after_a_finish_reason_and_cut_off
     node.enqueue(Script::Bytes(pieces("one two"), b""));
     let body = world.client.chat(&Client::request(true)).await.text().await.unwrap();
     assert!(body.contains("answer_interrupted") && !body.contains("[DONE]"), "{body}");
+}
+
+/// Choices that say nothing, from an index on, and a count as if they did.
+fn empty_choices(first: u32, kind: &str) -> Value {
+    let choices: Vec<Value> = (first..first + 2_000)
+        .map(|at| json!({ "index": at, kind: { "role": "assistant" }, "finish_reason": "stop" }))
+        .collect();
+    let mut answer = json!({ "id": "c", "created": 1, "model": MODEL, "choices": choices });
+    answer["object"] =
+        json!(if kind == "delta" { "chat.completion.chunk" } else { "chat.completion" });
+    answer["usage"] = json!({ "prompt_tokens": 7, "completion_tokens": 50, "total_tokens": 57 });
+    answer
+}
+
+#[tokio::test]
+async fn answer_of_choices_that_nobody_asked_for_is_none() {
+    let world = World::start().await;
+    let node = world.node(1, PRICE).await;
+    for stream in [true, false] {
+        node.enqueue(match stream {
+            true => Script::Chunks(vec![empty_choices(0, "delta")]),
+            false => Script::Whole(empty_choices(0, "message")),
+        });
+        let response = world.client.chat(&Client::request(stream)).await;
+        assert_eq!(response.status(), 502, "stream: {stream}");
+    }
+    world.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn choices_that_nobody_asked_for_end_an_answer_and_are_not_paid() {
+    let world = World::start().await;
+    let node = world.node(1, PRICE).await;
+    node.enqueue(Script::Chunks(vec![chunk(MODEL, "abc"), empty_choices(1, "delta")]));
+    let response = world.client.chat(&Client::request(true)).await;
+    let id = request_id(&response);
+    let body = response.text().await.unwrap();
+    assert!(body.contains("answer_interrupted") && !body.contains("[DONE]"), "{body}");
+    let receipt = world.receipt(&id).await.body;
+    assert_eq!((receipt.outcome, receipt.output_tokens), (Outcome::Failed, TokenCount(1)));
+    world.settled().await;
+    assert_eq!(world.spent(), receipt.amount);
+}
+
+#[tokio::test]
+async fn stream_is_ended_when_it_is_longer_than_an_answer_may_be() {
+    let world = World::start_with(|config| config.limits.answer_bytes = 4_096).await;
+    let node = world.node(1, PRICE).await;
+    let piece = "a".repeat(1_500);
+    let chat = Client::request(true);
+    let response =
+        json!({ "model": MODEL, "input": "Hi", "stream": true, "max_output_tokens": 50 });
+    for (path, body) in [("/chat/completions", chat), ("/responses", response)] {
+        // Few pieces, so that only their length can be too much.
+        node.enqueue(Script::Answer(vec![piece.clone(); 2]));
+        let good = world.client.post(path, body.to_string()).await.text().await.unwrap();
+        assert!(good.contains("[DONE]") || good.contains("response.completed"), "{good}");
+        node.enqueue(Script::Answer(vec![piece.clone(); 3]));
+        let cut = world.client.post(path, body.to_string()).await.text().await.unwrap();
+        assert!(cut.contains("answer_interrupted") || cut.contains("response.failed"), "{cut}");
+        assert_eq!(cut.matches("\"delta\":").count(), 2, "{cut}");
+    }
 }
 
 #[tokio::test]

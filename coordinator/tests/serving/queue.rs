@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use pinaivu_openai::RetryAdvice;
+use pinaivu_protocol::key_command::KeyAction;
 use pinaivu_testkit::{PATIENCE, wait_until};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::script::pieces;
-use crate::support::world::PRICE;
+use crate::support::world::{PRICE, RESERVED, command, owner};
 use crate::support::{Client, Script, World};
 
 async fn full() -> (World, crate::support::ScriptedNode, reqwest::Response) {
@@ -90,6 +91,102 @@ async fn client_that_sends_its_body_too_slowly_is_told_and_costs_nothing() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
     world.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn bodies_beyond_what_fits_are_refused_until_there_is_room() {
+    let world = World::start_with(|config| {
+        config.limits.body_bytes = 8_192;
+        config.limits.bodies_bytes = 12_000;
+    })
+    .await;
+    let node = world.node(1, PRICE).await;
+    node.enqueue(Script::Hang);
+    let mut large = Client::request(false);
+    large["messages"][0]["content"] = Value::from("a".repeat(7_000));
+    let running = tokio::spawn({
+        let (client, large) = (world.client.clone(), large.clone());
+        async move { client.chat(&large).await }
+    });
+    wait_until("the first is under way", PATIENCE, async || {
+        (node.shared.requests.lock().len() == 1).then_some(())
+    })
+    .await;
+    let refused = world.client.chat(&large).await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &"1".parse().unwrap())
+    );
+    let body: Value = refused.json().await.unwrap();
+    assert_eq!(body["error"]["code"], "unavailable");
+    let mut response = serde_json::json!({ "model": crate::support::MODEL });
+    response["input"] = large["messages"][0]["content"].clone();
+    let refused = world.client.post("/responses", response.to_string()).await;
+    assert_eq!(refused.status(), 503);
+    // A short one fits.
+    assert_eq!(world.client.chat(&Client::request(false)).await.status(), 200);
+    running.abort();
+    wait_until("there is room again", PATIENCE, async || {
+        (world.client.chat(&large).await.status() == 200).then_some(())
+    })
+    .await;
+    wait_until("and for responses", PATIENCE, async || {
+        let answered = world.client.post("/responses", response.to_string()).await;
+        (answered.status() == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn request_that_only_a_full_node_can_serve_does_not_hold_up_others() {
+    let (world, node, _running) = full().await;
+    let other = world.node(2, PRICE).await;
+    let (id, other_id) = (node.shared.id.to_string(), other.shared.id.to_string());
+    let waits = tokio::spawn({
+        let (client, mut request) = (world.client.clone(), Client::request(false));
+        request["provider"] = serde_json::json!({ "only": [id] });
+        async move { client.chat(&request).await }
+    });
+    wait_for(&world, 1).await;
+    // Somebody else's, for the same model: it stands behind the first and has its turn.
+    let allowance = pinaivu_protocol::ids::AllowanceId([22; 32]);
+    world.chain.set_allowance(allowance, owner().public(), RESERVED);
+    let action = KeyAction::Create { allowance, label: "other".into() };
+    let (status, made) = world.client.command(&command(action)).await;
+    assert_eq!(status, 200, "{made}");
+    let key = made["key"].as_str().map(str::to_owned);
+    let somebody = Client { key, ..world.client.clone() };
+    let mut request = Client::request(false);
+    request["provider"] = serde_json::json!({ "only": [other_id] });
+    assert_eq!(somebody.chat(&request).await.status(), 200);
+    assert_eq!(world.coordinator.engine().waiting(), 1);
+    waits.abort();
+}
+
+#[tokio::test]
+async fn nobody_who_comes_later_goes_before_somebody_else_who_waits() {
+    let (world, node, running) = full().await;
+    let asks = |client: &Client, text: &str| {
+        let (client, mut request) = (client.clone(), Client::request(false));
+        request["messages"][0]["content"] = Value::from(text);
+        tokio::spawn(async move { client.chat(&request).await })
+    };
+    let first = asks(&world.client, "first");
+    wait_for(&world, 1).await;
+    let allowance = pinaivu_protocol::ids::AllowanceId([22; 32]);
+    world.chain.set_allowance(allowance, owner().public(), RESERVED);
+    let action = KeyAction::Create { allowance, label: "other".into() };
+    let (_, made) = world.client.command(&command(action)).await;
+    let somebody = Client { key: made["key"].as_str().map(str::to_owned), ..world.client.clone() };
+    // It comes while room is being made.
+    drop(running);
+    let second = asks(&somebody, "second");
+    assert_eq!(first.await.unwrap().status(), 200);
+    assert_eq!(second.await.unwrap().status(), 200);
+    let requests = node.shared.requests.lock();
+    let texts = requests.iter().map(|(_, body)| -> Value { serde_json::from_slice(body).unwrap() });
+    let said: Vec<Value> = texts.map(|body| body["messages"][0]["content"].clone()).collect();
+    assert_eq!(said, ["Say hello.", "first", "second"]);
 }
 
 #[tokio::test]

@@ -183,6 +183,15 @@ async fn figures_and_nodes_add_up_to_the_receipts() {
     let full = buckets.iter().rev().find(|bucket| bucket["requests"] != 0).unwrap();
     assert_eq!(full["models"][0]["model"], MODEL);
     assert_eq!(full["models"][0]["price"], 1000);
+    // Of everything, and of each model.
+    for (name, expected) in [("input_tokens", 14), ("output_tokens", 13), ("charged", charged)] {
+        let sum = |of: &dyn Fn(&Value) -> Vec<Value>| -> u128 {
+            let values = buckets.iter().flat_map(of);
+            values.map(|value| value[name].as_str().unwrap().parse::<u128>().unwrap()).sum()
+        };
+        assert_eq!(sum(&|bucket| vec![bucket.clone()]), expected, "{name}");
+        assert_eq!(sum(&|bucket| bucket["models"].as_array().unwrap().clone()), expected, "{name}");
+    }
     let minutes = view(&world, &format!("/figures?step=60&from={}", now() - 600_000)).await;
     let by_minute = minutes["buckets"].as_array().unwrap();
     assert_eq!(by_minute.iter().map(|b| b["requests"].as_u64().unwrap()).sum::<u64>(), 3);
@@ -282,7 +291,40 @@ async fn owner_checks_every_debit_from_its_own_receipts() {
     );
     let (_, figures) = get(&session, "/account/figures").await;
     let full = figures["buckets"].as_array().unwrap().iter().find(|b| b["requests"] != 0).unwrap();
-    assert_eq!(full["keys"].as_array().unwrap().len(), 2);
+    let keys = full["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 2);
+    let of_other = keys.iter().find(|key| key["id"] == other_id.as_str()).unwrap();
+    assert_eq!(
+        *of_other,
+        json!({
+            "id": other_id, "requests": 1, "charged": "27000",
+            "input_tokens": "7", "output_tokens": "5",
+        })
+    );
+
+    // By key, and by when the request came.
+    let listed = async |client: &Client, query: &str| -> Vec<String> {
+        let (status, page) = get(client, &format!("/account/receipts?{query}")).await;
+        assert_eq!(status, 200, "{page}");
+        let data = page["data"].as_array().unwrap().iter();
+        data.map(|shown| shown["request_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(listed(&session, &format!("key={other_id}")).await, [through_other.as_str()]);
+    assert_eq!(listed(&other, &format!("key={other_id}")).await, [through_other.as_str()]);
+    let came = through_other.parse::<pinaivu_protocol::ids::RequestId>().unwrap().arrived().0;
+    let all: Vec<String> = listed(&session, "").await;
+    let arrived = |id: &String| id.parse::<pinaivu_protocol::ids::RequestId>().unwrap().arrived().0;
+    let since: Vec<String> = all.iter().filter(|id| arrived(id) >= came).cloned().collect();
+    let before: Vec<String> = all.iter().filter(|id| arrived(id) < came).cloned().collect();
+    assert_eq!(listed(&session, &format!("from={came}")).await, since);
+    assert_eq!(listed(&session, &format!("to={came}")).await, before);
+    assert_eq!(since.len() + before.len(), 3);
+    for (query, param) in [("key=x", "key"), ("from=x", "from"), ("to=-1", "to")] {
+        let (status, body) = get(&session, &format!("/account/receipts?{query}")).await;
+        assert_eq!((status, &body["error"]["param"]), (400, &json!(param)), "{query}");
+    }
+    let foreign = format!("/account/receipts?key=key_{}", "0".repeat(32));
+    assert_eq!(get(&other, &foreign).await.0, 400);
 
     let (status, listed) = get(&session, "/keys").await;
     assert_eq!((status, listed["data"].as_array().unwrap().len()), (200, 2));

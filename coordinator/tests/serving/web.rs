@@ -125,6 +125,8 @@ async fn other_origins_read_views_and_pay_by_key_and_nothing_else() {
         assert_eq!(status, StatusCode::OK, "{path}");
         assert_eq!(headers["access-control-allow-origin"], "*", "{path}");
         assert_eq!(headers["cache-control"], "no-store", "{path}");
+        let millis: u64 = headers["openai-processing-ms"].to_str().unwrap().parse().unwrap();
+        assert!(millis < 60_000, "{path}");
     }
     for path in ["/v1/account", "/v1/keys", "/v1/blobs/x", "/v1/receiptsx"] {
         let (_, headers, _) = get(&world, path, &origin).await;
@@ -141,7 +143,17 @@ async fn other_origins_read_views_and_pay_by_key_and_nothing_else() {
     assert_eq!(granted.headers()["access-control-allow-methods"], "POST");
     assert_eq!(granted.headers()["access-control-max-age"], "86400");
     let allowed = granted.headers()["access-control-allow-headers"].to_str().unwrap();
-    assert!(allowed.contains("authorization") && allowed.contains("content-type"));
+    assert_eq!(
+        allowed,
+        "authorization, content-type, user-agent, x-pinaivu-max-price, x-pinaivu-sort, \
+         x-pinaivu-only, x-pinaivu-ignore, x-pinaivu-hedge-after-ms, x-pinaivu-direct, \
+         openai-organization, openai-project, openai-beta, x-stainless-arch, x-stainless-async, \
+         x-stainless-custom-poll-interval, x-stainless-helper-method, x-stainless-lang, \
+         x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, \
+         x-stainless-retry-count, x-stainless-runtime, x-stainless-runtime-version, \
+         x-stainless-timeout"
+    );
+    assert!(granted.headers()["x-request-id"].to_str().unwrap().starts_with("req_"));
     assert!(preflight("/keys").await.headers().get("access-control-allow-origin").is_none());
     let url = world.client.url("/chat/completions");
     let paid = world.client.http.post(url).bearer_auth(world.client.key.as_ref().unwrap());
@@ -153,4 +165,20 @@ async fn other_origins_read_views_and_pay_by_key_and_nothing_else() {
     assert!(exposed.contains("x-request-id") && exposed.contains("x-pinaivu-salt"));
     let plain = world.client.chat(&Client::request(false)).await;
     assert!(plain.headers().get("access-control-allow-origin").is_none());
+}
+
+#[tokio::test]
+async fn page_of_another_origin_can_read_that_its_address_asked_too_often() {
+    let world = World::start_with(|config| config.limits.address_requests_per_minute = 1).await;
+    let url = world.client.url("/models");
+    let asked = async || {
+        let request = world.client.http.get(&url).header("origin", "https://elsewhere.example");
+        request.send().await.unwrap()
+    };
+    while asked().await.status() == StatusCode::OK {}
+    let limited = asked().await;
+    assert_eq!(limited.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(limited.headers()["access-control-allow-origin"], "*");
+    assert!(limited.headers().contains_key("x-request-id"));
+    assert_eq!(limited.headers()["cache-control"], "no-store");
 }

@@ -358,6 +358,14 @@ impl ApiError {
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(ErrorCode::Unavailable, "The service is starting or stopping. Try again.")
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    /// [`ErrorCode::Unavailable`]: as many requests as fit are being served.
+    #[must_use]
+    pub fn overloaded(delay: Duration) -> Self {
+        let message = "The service holds as many requests as it can. Try again in a moment.";
+        Self::new(ErrorCode::Unavailable, message).with_retry_after(delay)
     }
 
     /// [`ErrorCode::Internal`]: says nothing about the inside.

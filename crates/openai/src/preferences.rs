@@ -65,10 +65,15 @@ struct Wire<'a> {
     hedge_after_ms: Option<&'a RawValue>,
     #[serde(borrow)]
     direct: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data_collection: Option<&'a RawValue>,
+    #[serde(borrow)]
+    zdr: Option<&'a RawValue>,
 }
 
 impl Preferences {
-    /// Reads the value of `provider`. Members that are not ours are left to whom they belong to.
+    /// Reads the value of `provider`. Members that are not ours are left to whom they belong to, but for
+    /// those that ask for privacy: to pass over them in silence would be to promise it.
     pub(crate) fn parse(raw: &RawValue) -> Result<Self, ApiError> {
         let wire: Wire<'_> = serde_json::from_str(raw.get())
             .map_err(|_| ApiError::invalid_value("provider", "an object, no field twice"))?;
@@ -87,6 +92,19 @@ impl Preferences {
             read.set_hedge(raw.get(), "provider.hedge_after_ms")?;
         }
         read.direct = boolean(wire.direct, "provider.direct")? == Some(true);
+        if let Some(raw) = present(wire.data_collection) {
+            match &*text(raw, "provider.data_collection")? {
+                "allow" => {}
+                "deny" => return Err(unenforceable("provider.data_collection")),
+                _ => {
+                    let expected = "allow or deny";
+                    return Err(ApiError::invalid_value("provider.data_collection", expected));
+                }
+            }
+        }
+        if boolean(wire.zdr, "provider.zdr")? == Some(true) {
+            return Err(unenforceable("provider.zdr"));
+        }
         Ok(read)
     }
 
@@ -165,6 +183,13 @@ fn boolean(raw: Option<&RawValue>, param: &'static str) -> Result<Option<bool>, 
 
 fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
+}
+
+/// A node reads prompt and answer, and nothing makes it forget them.
+fn unenforceable(param: &'static str) -> ApiError {
+    let why = "What nodes keep of requests cannot be enforced yet. Leave it out and name nodes that you \
+               trust in provider.only.";
+    ApiError::unsupported_parameter(param, why)
 }
 
 fn text<'a>(raw: &'a RawValue, param: &'static str) -> Result<Cow<'a, str>, ApiError> {

@@ -74,6 +74,15 @@ impl ChatRequest {
         Self::parse_for(Endpoint::Chat, body)
     }
 
+    /// The most choices an answer to it has; of embeddings the most vectors.
+    #[must_use]
+    pub const fn most_choices(&self) -> u32 {
+        match self.endpoint {
+            Endpoint::Chat | Endpoint::Completions => self.choices,
+            Endpoint::Embeddings => self.messages,
+        }
+    }
+
     /// Reads a body.
     ///
     /// # Errors

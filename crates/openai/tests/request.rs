@@ -283,7 +283,7 @@ fn prompts_are_counted_with_their_alternatives() {
 fn provider_says_where_to_go_and_its_faults_are_named() {
     let provider = json!({
         "max_price": 250000, "sort": "latency", "only": ["a"], "ignore": ["b", "c"],
-        "allow_fallbacks": false, "data_collection": "deny", "hedge_after_ms": 250, "direct": true,
+        "allow_fallbacks": false, "data_collection": "allow", "zdr": false, "hedge_after_ms": 250, "direct": true,
     });
     let request = parse(&with(&json!({ "provider": provider })));
     assert_eq!(
@@ -308,8 +308,22 @@ fn provider_says_where_to_go_and_its_faults_are_named() {
         (json!({ "allow_fallbacks": 1 }), "provider.allow_fallbacks"),
         (json!({ "hedge_after_ms": "1" }), "provider.hedge_after_ms"),
         (json!({ "direct": 1 }), "provider.direct"),
+        (json!({ "data_collection": "maybe" }), "provider.data_collection"),
+        (json!({ "zdr": "yes" }), "provider.zdr"),
     ] {
         let (code, found, _) = refused_with(&json!({ "provider": provider }));
         assert_eq!((code, found.as_deref()), (ErrorCode::InvalidValue, Some(param)));
+    }
+}
+
+#[test]
+fn privacy_that_nobody_can_enforce_is_refused() {
+    for (provider, param) in [
+        (json!({ "data_collection": "deny" }), "provider.data_collection"),
+        (json!({ "zdr": true }), "provider.zdr"),
+    ] {
+        let (code, found, message) = refused_with(&json!({ "provider": provider }));
+        assert_eq!((code, found.as_deref()), (ErrorCode::UnsupportedParameter, Some(param)));
+        assert!(message.contains("provider.only"), "{message}");
     }
 }

@@ -54,6 +54,12 @@ pub enum AnswerError {
     /// A vector that canonical JSON cannot hold.
     #[error("an embedding is no canonical JSON")]
     Embedding,
+    /// A choice beyond those that were asked for.
+    #[error("a choice with index {index}, which nobody asked for")]
+    UnaskedChoice {
+        /// The index.
+        index: u32,
+    },
     /// Two choices of a unary answer, or of one chunk, have the same index.
     #[error("two choices with index {index}")]
     DuplicateChoice {

@@ -30,13 +30,16 @@ fn items(frame: &Frame, message: &Message, status: Status) -> Vec<Value> {
     if !message.refusal.is_empty() {
         content.push(json!({ "type": "refusal", "refusal": message.refusal }));
     }
-    if !content.is_empty() || message.tool_calls.is_empty() {
-        items.push(self::message(&frame.id("msg"), status.text(), content));
+    // All but the last item were finished.
+    let calls = message.tool_calls.len();
+    let ended = |last: bool| if last { status.text() } else { Status::Completed.text() };
+    if !content.is_empty() || calls == 0 {
+        items.push(self::message(&frame.id("msg"), ended(calls == 0), content));
     }
     for (at, call) in message.tool_calls.iter().enumerate() {
         items.push(function_call(
             &format!("{}_{at}", frame.id("fc")),
-            "completed",
+            ended(at.saturating_add(1) == calls),
             &call.id,
             &call.function.name,
             &call.function.arguments,

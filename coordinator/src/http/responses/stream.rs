@@ -174,7 +174,7 @@ impl Events {
 
     fn think(&mut self, piece: &str, out: &mut BytesMut) {
         if !matches!(self.items.last(), Some(Item::Reasoning { done: false, .. })) {
-            self.finish_texts(out);
+            self.finish_texts(Status::Completed, out);
             self.items.push(Item::Reasoning { text: String::new(), done: false });
             self.added(out);
         }
@@ -195,7 +195,7 @@ impl Events {
             _ => false,
         };
         if !fits {
-            self.finish_texts(out);
+            self.finish_texts(Status::Completed, out);
             let (text, refusal) = (String::new(), String::new());
             self.items.push(Item::Message { text, refusal, done: false });
             self.added(out);
@@ -239,7 +239,7 @@ impl Events {
         let at = match known {
             Some(at) => at,
             None => {
-                self.finish_texts(out);
+                self.finish_texts(Status::Completed, out);
                 self.items.push(Item::Call {
                     index: wanted,
                     id: text("/id").to_owned(),
@@ -275,6 +275,12 @@ impl Events {
         format!("{}_{at}", self.frame.id(prefix))
     }
 
+    /// What an item is at the end of an answer: all but the last one were finished.
+    fn ended(&self, at: usize, status: Status) -> &'static str {
+        let last = at.saturating_add(1) == self.items.len();
+        if last { status.text() } else { Status::Completed.text() }
+    }
+
     /// An item as it is shown while it goes on, or once it is done.
     fn shown(&self, at: usize, status: &str) -> Value {
         let id = self.id(at);
@@ -304,7 +310,7 @@ impl Events {
     }
 
     /// Ends the text or thought that is open.
-    fn finish_texts(&mut self, out: &mut BytesMut) {
+    fn finish_texts(&mut self, status: Status, out: &mut BytesMut) {
         let (at, id) = self.newest();
         match self.items.last_mut() {
             Some(Item::Reasoning { text, done: done @ false }) => {
@@ -322,7 +328,7 @@ impl Events {
             }
             _ => return,
         }
-        let event = json!({ "output_index": at, "item": self.shown(at, "completed") });
+        let event = json!({ "output_index": at, "item": self.shown(at, status.text()) });
         self.emit("response.output_item.done", event, out);
     }
 
@@ -350,14 +356,15 @@ impl Events {
         }
     }
 
-    fn finish_calls(&mut self, out: &mut BytesMut) {
+    fn finish_calls(&mut self, status: Status, out: &mut BytesMut) {
         for at in 0..self.items.len() {
             let Some(Item::Call { name, arguments, .. }) = self.items.get(at) else { continue };
             let event = json!({
                 "item_id": self.id(at), "output_index": at, "name": name, "arguments": arguments,
             });
             self.emit("response.function_call_arguments.done", event, out);
-            let event = json!({ "output_index": at, "item": self.shown(at, "completed") });
+            let item = self.shown(at, self.ended(at, status));
+            let event = json!({ "output_index": at, "item": item });
             self.emit("response.output_item.done", event, out);
         }
     }
@@ -367,11 +374,11 @@ impl Events {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        self.finish_texts(out);
-        self.finish_calls(out);
         let status = Status::of_finish_reason(self.finish_reason.as_deref());
+        self.finish_texts(status, out);
+        self.finish_calls(status, out);
         let output: Vec<Value> =
-            (0..self.items.len()).map(|at| self.shown(at, "completed")).collect();
+            (0..self.items.len()).map(|at| self.shown(at, self.ended(at, status))).collect();
         let answer = std::mem::take(&mut self.assembler).finish();
         let usage = usage(self.usage.as_ref());
         let response = self.frame.object(status, &output, usage, Value::Null, Some(&answer));
@@ -379,13 +386,15 @@ impl Events {
         self.emit(&kind, json!({ "response": response }), out);
     }
 
-    /// The answer was cut off.
+    /// The answer was cut off. What came of it is charged, so what opens its receipt is told.
     fn fail(&mut self, error: &Value, out: &mut BytesMut) {
         self.closed = true;
         let output: Vec<Value> =
             (0..self.items.len()).map(|at| self.shown(at, "incomplete")).collect();
         let error = json!({ "code": "server_error", "message": error.get("message") });
-        let response = self.frame.object(Status::Failed, &output, Value::Null, error, None);
+        let answer = std::mem::take(&mut self.assembler).finish();
+        let response =
+            self.frame.object(Status::Failed, &output, Value::Null, error, Some(&answer));
         self.emit("response.failed", json!({ "response": response }), out);
     }
 }

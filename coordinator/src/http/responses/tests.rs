@@ -238,6 +238,37 @@ fn streamed_calls_and_thoughts_are_items_of_their_own() {
 }
 
 #[test]
+fn answer_that_ends_at_its_limit_is_the_same_streamed_and_whole() {
+    let call = json!([{ "index": 0, "id": "c1", "function": { "name": "f", "arguments": "{" } }]);
+    for message in [
+        json!({ "content": "Hel" }),
+        json!({ "reasoning_content": "Hm.", "content": "Hel" }),
+        json!({ "content": "Hel", "tool_calls": call }),
+    ] {
+        let whole = json!({ "choices": [{ "finish_reason": "length", "message": message }] });
+        let whole = answer::whole(&frame(), whole.to_string().as_bytes()).unwrap();
+        let found = events(&[delta(&message, None), delta(&json!({}), Some("length"))], true);
+        let last = found.last().unwrap();
+        assert_eq!(last["type"], "response.incomplete");
+        let streamed = &last["response"];
+        let states = |response: &Value| -> Vec<(Value, Value)> {
+            let items = response["output"].as_array().unwrap();
+            items.iter().map(|item| (item["type"].clone(), item["status"].clone())).collect()
+        };
+        assert_eq!(states(streamed), states(&whole));
+        assert_eq!(streamed["output"].as_array().unwrap().last().unwrap()["status"], "incomplete");
+        assert_eq!(streamed["incomplete_details"], whole["incomplete_details"]);
+        // What was said to be done is what the response then shows.
+        let done: Vec<&Value> = found
+            .iter()
+            .filter(|event| event["type"] == "response.output_item.done")
+            .map(|event| &event["item"])
+            .collect();
+        assert_eq!(done, streamed["output"].as_array().unwrap().iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn answer_that_is_cut_off_is_failed_and_never_completed() {
     let text = delta(&json!({ "content": "Hel" }), None);
     for chunks in [
@@ -247,7 +278,12 @@ fn answer_that_is_cut_off_is_failed_and_never_completed() {
     ] {
         let found = events(&chunks, false);
         assert_eq!(found.last().unwrap()["type"], "response.failed");
-        assert_eq!(found.last().unwrap()["response"]["error"]["code"], "server_error");
+        let response = &found.last().unwrap()["response"];
+        assert_eq!(response["error"]["code"], "server_error");
+        // What came is charged, and can be checked.
+        assert_eq!(response["pinaivu"]["chat_request"], frame().chat_request);
+        let answer = response["pinaivu"]["chat_answer"].as_str().unwrap();
+        assert_eq!(answer.contains("\"Hel\""), !chunks.is_empty(), "{answer}");
         assert!(!kinds(&found).contains(&"response.completed"));
     }
 }

@@ -2,7 +2,9 @@
 
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{Salt, response_commitment};
+use pinaivu_protocol::ids::Segment;
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
+use pinaivu_protocol::receipt::Receipt;
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::tunnel::Represented;
 use pinaivu_protocol::units::{FineAmount, TokenCount, UnixMillis};
@@ -117,6 +119,70 @@ async fn claims_beyond_what_can_be_checked_are_cut() {
     let greedy = presented_with(&short, |proof| proof.output_tokens = TokenCount(5));
     present(&world, greedy).await;
     assert_eq!(world.receipt(request(2)).await.body.output_tokens, TokenCount(3));
+}
+
+#[tokio::test]
+async fn choices_without_text_leave_room_for_as_many_tokens_as_choices_may_be_asked_for() {
+    let world = World::new().await;
+    let ticket = ticket(1, 0, 0);
+    let choices: Vec<_> = (0..4_000)
+        .map(|at| serde_json::json!({ "index": at, "message": {}, "finish_reason": "stop" }))
+        .collect();
+    let text = Answer::from_completion(&serde_json::json!({ "choices": choices })).unwrap();
+    let mut greedy = presented_with(&ticket, |proof| {
+        proof.output_tokens = TokenCount(900);
+        proof.response_commitment = response_commitment(&Salt(ticket.salt), &text);
+    });
+    greedy.answer_json = text.canonical_bytes();
+    present(&world, greedy).await;
+    assert_eq!(world.receipt(request(1)).await.body.output_tokens, TokenCount(16));
+}
+
+/// The ticket of a later part of request 1, for what the first part left of its 1,000 tokens.
+fn rest(max_output: u32) -> Ticket {
+    let mut rest = ticket(1, 0, 0);
+    rest.segment = Segment(1);
+    rest.max_output = TokenCount(max_output);
+    seal(&mut rest, 0);
+    rest
+}
+
+#[tokio::test]
+async fn segments_of_one_request_are_charged_its_prompt_once_whichever_comes_first() {
+    for first_comes_first in [true, false] {
+        let mut world = World::new().await;
+        let mut both = [ticket(1, 0, 0), rest(990)];
+        if !first_comes_first {
+            both.reverse();
+        }
+        for ticket in &both {
+            present(&world, presented(ticket)).await;
+            // What is charged is the same after another crash.
+            world = world.kill().await;
+        }
+        let stored = world.stored(request(1)).await;
+        let charged: Vec<_> = stored
+            .iter()
+            .map(|stored| Receipt::decode(&stored.bytes).unwrap().body)
+            .map(|body| (body.input_tokens.0, body.output_tokens.0))
+            .collect();
+        let expected = if first_comes_first { [(30, 4), (0, 4)] } else { [(0, 4), (30, 4)] };
+        assert_eq!(charged, expected);
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_a_later_segment_count_towards_an_earlier_ones_limit() {
+    let world = World::new().await;
+    let mut first = ticket(1, 0, 0);
+    first.max_output = TokenCount(6);
+    seal(&mut first, 0);
+    present(&world, presented(&rest(4))).await;
+    present(&world, presented(&first)).await;
+    let stored = world.stored(request(1)).await;
+    let charged = stored.iter().map(|stored| Receipt::decode(&stored.bytes).unwrap().body);
+    let charged: Vec<_> = charged.map(|body| body.output_tokens.0).collect();
+    assert_eq!(charged, [2, 4]);
 }
 
 #[tokio::test]

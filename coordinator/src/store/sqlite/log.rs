@@ -476,8 +476,17 @@ pub(super) fn list(
             key.0
         }
     };
+    // A request's id begins with the time at which it came. The index by id would be of no use for the order.
+    let at = |time: Option<UnixMillis>| RequestId::new(time.unwrap_or_default(), [0; 10]).0;
+    if filter.from.is_some() {
+        conditions.push("+r.request >= ?8");
+    }
+    if filter.to.is_some() {
+        conditions.push("+r.request < ?9");
+    }
+    let (from, to) = (at(filter.from), at(filter.to));
     let sql = format!(
-        "{} {} ORDER BY r.position DESC LIMIT ?8",
+        "{} {} ORDER BY r.position DESC LIMIT ?10",
         select_receipts!("WHERE"),
         conditions.join(" AND "),
     );
@@ -485,8 +494,9 @@ pub(super) fn list(
     let found = connection
         .prepare_cached(&sql)
         .and_then(|mut statement| {
-            let parameters =
-                rusqlite::params![before, after, node, model, outcome, allowance, key, limit];
+            let parameters = rusqlite::params![
+                before, after, node, model, outcome, allowance, key, from, to, limit
+            ];
             statement.query_map(parameters, receipt_of)?.collect()
         })
         .map_err(doing())?;

@@ -16,6 +16,9 @@ pub struct AnswerAssembler {
     choices: Vec<Partial>,
     usage: Option<Usage>,
     output_bytes: usize,
+    held_bytes: usize,
+    /// Choices from this index on are refused.
+    most_choices: Option<u32>,
 }
 
 /// What a chunk was, seen in passing.
@@ -38,18 +41,34 @@ struct Partial {
     call_indices: Vec<u32>,
 }
 
+/// What a choice and a call take up beside their texts, about.
+const PART_BYTES: usize = 128;
+
 impl AnswerAssembler {
     /// Nothing received yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { choices: Vec::new(), usage: None, output_bytes: 0 }
+        Self {
+            choices: Vec::new(),
+            usage: None,
+            output_bytes: 0,
+            held_bytes: 0,
+            most_choices: None,
+        }
+    }
+
+    /// The same for an answer of at most so many choices: whatever has another index is refused.
+    #[must_use]
+    pub fn of_choices(most: u32) -> Self {
+        Self { most_choices: Some(most), ..Self::new() }
     }
 
     /// Adds a chunk as it is after `data: `, without building a [`Value`].
     ///
     /// # Errors
     ///
-    /// [`AnswerError::Shape`] or [`AnswerError::DuplicateChoice`]; nothing of the chunk was added.
+    /// [`AnswerError::Shape`], [`AnswerError::DuplicateChoice`] or [`AnswerError::UnaskedChoice`]; nothing
+    /// of the chunk was added.
     pub fn push_json(&mut self, chunk: &[u8]) -> Result<Pushed, AnswerError> {
         self.push_wire(serde_json::from_slice(chunk).map_err(AnswerError::Shape)?)
     }
@@ -89,18 +108,25 @@ impl AnswerAssembler {
         delta: impl Fn(ChoiceWire<'a>) -> Option<MessageWire<'a>>,
     ) -> Result<(), AnswerError> {
         refuse_duplicates(&choices)?;
+        if let Some(most) = self.most_choices {
+            refuse_unasked(&choices, most)?;
+        }
         for (position, mut choice) in (0_u32..).zip(choices) {
             let index = choice.index.unwrap_or(position);
             let finish_reason = choice.finish_reason.take();
             let delta = delta(choice);
             let partial = self.choice(index);
+            let mut held = 0;
             if let Some(Text(reason)) = finish_reason {
+                held = reason.len();
                 partial.choice.finish_reason = Some(reason.into_owned());
             }
             if let Some(delta) = delta {
                 let added = partial.append(delta);
-                self.output_bytes = self.output_bytes.saturating_add(added);
+                self.output_bytes = self.output_bytes.saturating_add(added.output);
+                held = held.saturating_add(added.output).saturating_add(added.other);
             }
+            self.held_bytes = self.held_bytes.saturating_add(held);
         }
         if let Some(usage) = usage {
             self.usage = Some(usage.into());
@@ -114,6 +140,7 @@ impl AnswerAssembler {
             Ok(place) => place,
             Err(place) => {
                 self.choices.insert(place, Partial::new(index));
+                self.held_bytes = self.held_bytes.saturating_add(PART_BYTES);
                 place
             }
         };
@@ -130,6 +157,13 @@ impl AnswerAssembler {
     #[must_use]
     pub const fn output_bytes(&self) -> usize {
         self.output_bytes
+    }
+
+    /// Bytes that what was received takes up here, about: the generated text, and roles, ids, finish
+    /// reasons, choices and calls.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// What was received, complete or cut off.
@@ -150,6 +184,24 @@ impl AnswerAssembler {
     }
 }
 
+/// Bytes that a piece of a message added.
+#[derive(Clone, Copy, Default)]
+struct Added {
+    /// Of generated text.
+    output: usize,
+    /// Of everything else.
+    other: usize,
+}
+
+impl Added {
+    const fn plus(self, more: Self) -> Self {
+        Self {
+            output: self.output.saturating_add(more.output),
+            other: self.other.saturating_add(more.other),
+        }
+    }
+}
+
 impl Partial {
     fn new(index: u32) -> Self {
         let message = Message {
@@ -162,23 +214,25 @@ impl Partial {
         Self { choice: Choice { finish_reason: None, index, message }, call_indices: Vec::new() }
     }
 
-    /// Adds a piece of the message; how many bytes of text it had.
-    fn append(&mut self, delta: MessageWire<'_>) -> usize {
+    /// Adds a piece of the message.
+    fn append(&mut self, delta: MessageWire<'_>) -> Added {
         let message = &mut self.choice.message;
-        set_once(&mut message.role, delta.role);
+        let other = set_once(&mut message.role, delta.role);
         let reasoning =
             delta.reasoning_content.filter(|text| !text.0.is_empty()).or(delta.reasoning);
-        let mut added = extend(&mut message.content, delta.content);
-        added = added.saturating_add(extend(&mut message.reasoning_content, reasoning));
-        added = added.saturating_add(extend(&mut message.refusal, delta.refusal));
-        for (position, call) in (0_u32..).zip(delta.tool_calls.unwrap_or_default()) {
-            added = added.saturating_add(self.append_call(position, call));
-        }
-        added
+        let output = extend(&mut message.content, delta.content)
+            .saturating_add(extend(&mut message.reasoning_content, reasoning))
+            .saturating_add(extend(&mut message.refusal, delta.refusal));
+        (0_u32..)
+            .zip(delta.tool_calls.unwrap_or_default())
+            .fold(Added { output, other }, |added, (at, call)| {
+                added.plus(self.append_call(at, call))
+            })
     }
 
-    fn append_call(&mut self, position: u32, piece: ToolCallWire<'_>) -> usize {
+    fn append_call(&mut self, position: u32, piece: ToolCallWire<'_>) -> Added {
         let index = piece.index.unwrap_or(position);
+        let known = self.call_indices.len();
         let calls = &mut self.choice.message.tool_calls;
         let place = match self.call_indices.binary_search(&index) {
             Ok(place) => place,
@@ -196,13 +250,25 @@ impl Partial {
             }
         };
         let call = &mut calls[place];
-        set_once(&mut call.id, piece.id);
-        set_once(&mut call.r#type, piece.r#type);
-        let Some(function) = piece.function else {
-            return 0;
-        };
-        set_once(&mut call.function.name, function.name)
-            .saturating_add(extend(&mut call.function.arguments, function.arguments))
+        let mut other = set_once(&mut call.id, piece.id)
+            .saturating_add(set_once(&mut call.r#type, piece.r#type));
+        if self.call_indices.len() > known {
+            other = other.saturating_add(PART_BYTES);
+        }
+        let output = piece.function.map_or(0, |function| {
+            set_once(&mut call.function.name, function.name)
+                .saturating_add(extend(&mut call.function.arguments, function.arguments))
+        });
+        Added { output, other }
+    }
+}
+
+/// A choice that nobody asked for: what it says could not be charged, and how many there are could.
+fn refuse_unasked(choices: &[ChoiceWire<'_>], most: u32) -> Result<(), AnswerError> {
+    let mut indices = (0_u32..).zip(choices).map(|(at, choice)| choice.index.unwrap_or(at));
+    match indices.find(|index| *index >= most) {
+        Some(index) => Err(AnswerError::UnaskedChoice { index }),
+        None => Ok(()),
     }
 }
 

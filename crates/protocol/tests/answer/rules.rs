@@ -141,6 +141,42 @@ fn objects_of_another_shape_are_refused() {
 }
 
 #[test]
+fn a_choice_that_nobody_asked_for_is_refused() {
+    let mut assembler = AnswerAssembler::of_choices(2);
+    assembler.push(&json!({"choices": [{"index": 1, "delta": {"content": "a"}}]})).unwrap();
+    let before = assembler.clone().finish();
+    for (wrong, index) in [
+        (json!({"choices": [{"index": 2, "delta": {}}]}), 2),
+        (json!({"choices": [{"index": 0, "delta": {}}, {"index": 7, "delta": {}}]}), 7),
+        // Without an index the position counts.
+        (json!({"choices": [{"delta": {}}, {"delta": {}}, {"delta": {}}]}), 2),
+    ] {
+        let error = assembler.push(&wrong).unwrap_err();
+        assert!(
+            matches!(error, AnswerError::UnaskedChoice { index: of } if of == index),
+            "{error}"
+        );
+    }
+    assert_eq!(assembler.finish(), before);
+}
+
+#[test]
+fn what_is_held_is_text_and_everything_beside_it() {
+    let mut assembler = AnswerAssembler::new();
+    let call = json!({"index": 3, "id": "call_1", "function": {"name": "f", "arguments": "{}"}});
+    assembler
+        .push(&json!({"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]}))
+        .unwrap();
+    assert_eq!(assembler.output_bytes(), "f{}".len());
+    // A choice and a call, 128 each.
+    assert_eq!(assembler.held_bytes(), 2 * 128 + "assistant".len() + "call_1".len() + "f{}".len());
+    let before = assembler.held_bytes();
+    let again = json!({"index": 3, "id": "call_1", "function": {"arguments": "[]"}});
+    assembler.push(&json!({"choices": [{"delta": {"tool_calls": [again]}}]})).unwrap();
+    assert_eq!(assembler.held_bytes(), before + "[]".len());
+}
+
+#[test]
 fn a_refused_chunk_adds_nothing() {
     let mut assembler = AnswerAssembler::new();
     assembler.push(&json!({"choices": [{"index": 0, "delta": {"content": "a"}}]})).unwrap();
