@@ -52,6 +52,10 @@ impl ChainReader for Chain {
         Ok(self.opening.clone())
     }
 
+    async fn node_key(&self, node: NodeId) -> Result<Option<PublicKey>, SourceError> {
+        Ok(self.opening.node_keys.get(&node).and_then(|keys| keys.last().copied()))
+    }
+
     async fn former_key(&self, _: NodeId, _: PublicKey) -> Result<bool, SourceError> {
         Ok(false)
     }
@@ -125,6 +129,7 @@ async fn stranger_audits_the_served_log_and_finds_a_proof_for_every_receipt() {
             node_keys: [(NodeId([1; 32]), vec![signing_key(1).public()])].into(),
             open: anchor,
             closed: Vec::new(),
+            gone: Default::default(),
         },
         settled: Settled {
             open: anchor,

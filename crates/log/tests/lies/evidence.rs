@@ -43,7 +43,12 @@ fn bundle(receipt: Receipt, head: &Checkpoint, key: &SigningKey) -> Document {
     Document {
         request_id: receipt.head.record.request.to_string(),
         signer: Some(key.public()),
-        entries: vec![Entry { receipt, inclusion: None, proof: Some(proof) }],
+        entries: vec![Entry {
+            receipt,
+            signer: Some(key.public()),
+            inclusion: None,
+            proof: Some(proof),
+        }],
         attestation: BTreeMap::new(),
     }
 }
