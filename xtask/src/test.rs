@@ -91,7 +91,7 @@ fn lints() -> Result<()> {
 /// The committed artifact belongs to the sources, and where the compiler can be had, rebuilding gives
 /// the same bytes.
 fn program(rebuild: bool) -> Result<()> {
-    let mut check = Command::new(std::env::current_exe()?);
+    let mut check = Command::new(workspace::this_tool()?);
     check.args(["program", "check"]);
     if rebuild {
         check.arg("--rebuild");

@@ -111,6 +111,15 @@ pub(crate) fn claim_target_dir() -> Result<()> {
     Ok(std::fs::write(&stamp, here)?)
 }
 
+/// This tool's own program, to start it again. Where it was built into the directory that the workspace is
+/// built into, a build has put a new one of the same sources in its place, and the system calls the one that
+/// runs deleted.
+pub(crate) fn this_tool() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("cannot find this tool's own path")?;
+    let name = path.to_string_lossy();
+    Ok(name.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+}
+
 /// Runs a command whose output the person should see; `what` names it when it fails.
 pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
     let status = command

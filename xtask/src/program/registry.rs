@@ -20,6 +20,7 @@ use super::recipe::Recipe;
 use super::setup::{self, LINK_WITH, TARGET_FILE, Toolroot};
 use super::target::Target;
 use super::toolchain::{Built, Rustc, Versions};
+use crate::workspace;
 
 /// Compiles one crate.
 pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result<Built> {
@@ -31,7 +32,7 @@ pub(crate) fn build(places: &Places, recipe: &Recipe, target: &Target) -> Result
     let release = output_dir.join(TARGET_FILE.trim_end_matches(".json")).join("release");
     forget_older_toolroot(&wrapper.dir, &output_dir, &toolroot)?;
     forget_linked(&release.join("deps"))?;
-    let this_tool = std::env::current_exe().context("cannot find this tool's own path")?;
+    let this_tool = workspace::this_tool()?;
 
     // What the workspace's lockfile does not name (rt's one dependency, pinned there) must not ask
     // for a newer compiler.
