@@ -142,6 +142,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Base URL shown to people when it is not `http://{listen}`.
     pub public_url: Option<String>,
+    /// Hosts, with port if any, whose pages may sign wallets in, besides that of the base URL.
+    pub domains: Vec<String>,
     /// PEM file of the certificate and those that lead to its root; absent: no TLS here.
     pub tls_cert_file: Option<PathBuf>,
     /// PEM file of its private key.
@@ -158,6 +160,7 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            domains: Vec::new(),
             tls_cert_file: None,
             tls_key_file: None,
             trusted_proxies: Vec::new(),

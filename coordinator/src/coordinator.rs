@@ -13,7 +13,7 @@ use pinaivu_protocol::units::Bps;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::{Accounts, ApiKeys, KeyService, Sessions};
+use crate::accounts::{Accounts, ApiKeys, Domains, KeyService, Sessions};
 use crate::attestation::{Attestation, bound_configuration};
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError};
@@ -392,12 +392,12 @@ async fn start(
     let app = App {
         engine: engine.clone(),
         key_service: KeyService::new(
-            identity.deployment,
-            identity.coordinator,
+            identity,
             store.clone(),
             Arc::clone(&chain),
             accounts.clone(),
             keys.clone(),
+            Domains::new(&base_url, &config.http.domains),
             Arc::clone(&clock),
         ),
         keys,

@@ -28,7 +28,7 @@ const PACE_MILLIS: &str = "15";
 /// Of requests, those that may be lost before their first token: one in ten thousand.
 const LOST_AT_MOST: f64 = 0.000_1;
 
-/// What memory may grow by after the first quarter of the time, in kilobytes.
+/// What memory may grow by from the second quarter of the time to the last, medians, in kilobytes.
 const GROWTH_AT_MOST: u64 = 16 * 1024;
 
 /// A paced stream of tokens behind every node; ends with this value.
@@ -72,6 +72,8 @@ enum Course {
 struct Seen {
     course: Course,
     request: Option<String>,
+    /// Pieces of text that came, each a token where the upstream is scripted.
+    pieces: u64,
     /// What the client was told, where it got no whole answer.
     why: String,
 }
@@ -90,7 +92,7 @@ async fn ask(
         "model": model, "stream": true, "max_tokens": CHUNKS,
         "messages": [{ "role": "user", "content": "Tell me a story." }],
     });
-    let lost = |request, why: String| Seen { course: Course::Lost, request, why };
+    let lost = |request, why: String| Seen { course: Course::Lost, request, pieces: 0, why };
     let sent = http.post(url).bearer_auth(key).json(&body).send().await;
     let mut response = match sent {
         Ok(response) => response,
@@ -114,8 +116,12 @@ async fn ask(
         .split("\n\n")
         .filter_map(|event| serde_json::from_str(event.strip_prefix("data: ")?).ok())
         .collect();
-    let text: String =
-        events.iter().filter_map(|e| e["choices"][0]["delta"]["content"].as_str()).collect();
+    let told: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    let (text, pieces) = (told.concat(), told.len() as u64);
     let error = events.last().and_then(|event| event["error"]["code"].as_str());
     let why = broken.or(error.map(str::to_owned)).unwrap_or_default();
     let over = events.iter().any(|event| event["pinaivu"]["segment"].is_number());
@@ -130,7 +136,7 @@ async fn ask(
         () => Course::Whole,
     };
     let why = if course == Course::Wrong { text } else { why };
-    Seen { course, request, why }
+    Seen { course, request, pieces, why }
 }
 
 fn resident_kilobytes(network: &Network, process: &str) -> u64 {
@@ -140,18 +146,27 @@ fn resident_kilobytes(network: &Network, process: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Every receipt there is: by request and segment, what it charges.
-async fn all_receipts(network: &Network) -> Vec<((String, u64), u128)> {
+/// What a receipt says of one segment of an answer.
+struct Receipted {
+    request: String,
+    segment: u64,
+    output: u64,
+    amount: u128,
+}
+
+/// Every receipt there is.
+async fn all_receipts(network: &Network) -> Vec<Receipted> {
     let mut all = Vec::new();
     let mut before = String::new();
     loop {
         let page = network.get(&format!("/receipts?limit=100{before}")).await.unwrap().json();
         for entry in page["data"].as_array().unwrap() {
-            let name = (
-                entry["request_id"].as_str().unwrap().to_owned(),
-                entry["segment"].as_u64().unwrap(),
-            );
-            all.push((name, entry["amount"].as_str().unwrap().parse().unwrap()));
+            all.push(Receipted {
+                request: entry["request_id"].as_str().unwrap().to_owned(),
+                segment: entry["segment"].as_u64().unwrap(),
+                output: entry["output_tokens"].as_u64().unwrap(),
+                amount: entry["amount"].as_str().unwrap().parse().unwrap(),
+            });
         }
         let Some(next) = page["next"].as_str() else { return all };
         before = format!("&before={next}");
@@ -235,37 +250,45 @@ async fn nodes_killed_under_load_lose_no_request_and_no_money() {
         .collect();
     let all = eventually("a receipt for every answer", Duration::from_secs(120), async || {
         let all = all_receipts(&network).await;
-        let receipted: BTreeSet<&str> = all.iter().map(|((id, _), _)| id.as_str()).collect();
+        let receipted: BTreeSet<&str> = all.iter().map(|one| &*one.request).collect();
         Ok(answered.iter().all(|id| receipted.contains(id)).then_some(all))
     })
     .await
     .unwrap();
-    let names: BTreeSet<&(String, u64)> = all.iter().map(|(name, _)| name).collect();
+    let names: BTreeSet<_> = all.iter().map(|one| (&one.request, one.segment)).collect();
     assert_eq!(names.len(), all.len(), "a segment has one receipt");
     let chain = network.chain().unwrap();
     let id = network.coordinator().unwrap();
     let settled = eventually("exact settlement", Duration::from_secs(120), async || {
         let all = all_receipts(&network).await;
-        let owed = FineAmount(all.iter().map(|(_, amount)| amount).sum()).to_amount_ceil().unwrap();
+        let owed = FineAmount(all.iter().map(|one| one.amount).sum()).to_amount_ceil().unwrap();
         let coordinator = chain.coordinator(id, Commitment::Confirmed).await?.unwrap();
         let exact = coordinator.debited == owed && coordinator.log.size == all.len() as u64;
-        Ok(exact.then_some((coordinator.debited, all.len())))
+        Ok(exact.then_some((coordinator.debited, all)))
     })
     .await
     .unwrap();
+    let (debited, all) = settled;
+    let tokens = Tokens::compare(&seen, &all);
     check_conservation(&chain, network.market().unwrap()).await.unwrap();
 
-    let quarter = memory.len() / 4;
-    let settled_memory = memory.get(quarter).copied().unwrap_or(0);
-    let last_memory = memory.iter().rev().take(5).copied().min().unwrap_or(0);
+    let (early, late) = (memory.len() / 4..memory.len() / 2, memory.len() * 3 / 4..memory.len());
+    let (early, late) = (median(&memory[early]), median(&memory[late]));
     let report = json!({
         "minutes": minutes, "backend": if real { "llama.cpp" } else { "scripted, paced" },
         "nodes": NODES, "kills": kills, "requests": seen.len(),
         "whole": count(Course::Whole), "taken_over": count(Course::TakenOver),
         "cut_off": count(Course::CutOff), "lost_before_first_token": count(Course::Lost),
         "wrong": count(Course::Wrong), "why": reasons,
-        "receipts": settled.1, "debited_usdc": settled.0.to_usdc_string(),
-        "coordinator_kilobytes": { "after_a_quarter": settled_memory, "at_the_end": last_memory, "samples": memory },
+        "receipts": all.len(), "debited_usdc": debited.to_usdc_string(),
+        "tokens": {
+            "delivered": tokens.delivered, "charged": tokens.charged,
+            "requests_charged_more": tokens.more, "requests_charged_less": tokens.less,
+        },
+        "coordinator_kilobytes": {
+            "second_quarter": early, "last_quarter": late, "most": memory.iter().max(),
+            "samples": memory,
+        },
     });
     println!("{report:#}");
     if let Some(file) = std::env::var_os("PINAIVU_CHAOS_REPORT") {
@@ -274,5 +297,48 @@ async fn nodes_killed_under_load_lose_no_request_and_no_money() {
     assert_eq!(count(Course::Wrong), 0, "an answer is the answer: {reasons:?}");
     let lost = count(Course::Lost) as f64 / seen.len().max(1) as f64;
     assert!(lost < LOST_AT_MOST, "lost before the first token: {lost}: {reasons:?}");
-    assert!(last_memory <= settled_memory + GROWTH_AT_MOST, "memory grows: {report:#}");
+    assert_eq!(tokens.unknown, 0, "a receipt for a request that nobody made");
+    if !real {
+        assert_eq!(tokens.more, 0, "charged for tokens that the client never got: {report:#}");
+    }
+    assert!(late <= early + GROWTH_AT_MOST, "memory grows: {report:#}");
+}
+
+/// Tokens that clients got beside those they were charged for.
+#[derive(Default)]
+struct Tokens {
+    delivered: u64,
+    charged: u64,
+    /// Requests of which more was charged than delivered.
+    more: u64,
+    /// And less.
+    less: u64,
+    /// Receipts of requests that no client made.
+    unknown: u64,
+}
+
+impl Tokens {
+    fn compare(seen: &[Seen], receipts: &[Receipted]) -> Self {
+        let mut tokens = Self::default();
+        let mut charged: BTreeMap<&str, u64> = BTreeMap::new();
+        for one in receipts {
+            *charged.entry(&one.request).or_default() += one.output;
+        }
+        for one in seen {
+            let Some(request) = one.request.as_deref() else { continue };
+            let charged = charged.remove(request).unwrap_or(0);
+            tokens.delivered += one.pieces;
+            tokens.charged += charged;
+            tokens.more += u64::from(charged > one.pieces);
+            tokens.less += u64::from(charged < one.pieces);
+        }
+        tokens.unknown = charged.len() as u64;
+        tokens
+    }
+}
+
+fn median(samples: &[u64]) -> u64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0)
 }

@@ -134,8 +134,9 @@ pub(crate) fn run(command: &mut Command, what: &str) -> Result<()> {
 /// Builds the programs that make up the product and gives the directory they lie in.
 pub(crate) fn build_binaries() -> Result<PathBuf> {
     claim_target_dir()?;
-    // The whole workspace, so that features are the ones the tests are built with and no dependency
-    // is compiled a second time.
-    run(cargo()?.args(["build", "--workspace", "--bins", "--locked"]), "building the product")?;
+    // The whole workspace, so that no dependency is compiled a second time. In a run of everything also
+    // the tests, because with them come features that programs alone are built without.
+    let what = if LINTING.get().is_some() { "--all-targets" } else { "--bins" };
+    run(cargo()?.args(["build", "--workspace", what, "--locked"]), "building the product")?;
     Ok(target_dir()?.join("debug"))
 }

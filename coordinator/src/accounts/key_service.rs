@@ -15,11 +15,12 @@ use rand::RngCore as _;
 
 use super::Accounts;
 use super::keys::{ApiKeys, Secret, generate};
-use super::signed_text::{
-    KeyRequest, Statement, TextError, read_key_command, read_sign_in, verifies,
-};
+use super::sign_in::{Domains, read_sign_in};
+use super::signed_text::{KeyRequest, Statement, TextError, read_key_command, verifies};
 use crate::clock::SharedClock;
-use crate::store::{AccountHandle, ApiKey, ApiKeyId, KeyLimits, NewAccount, Store, StoreError};
+use crate::store::{
+    AccountHandle, ApiKey, ApiKeyId, Identity, KeyLimits, NewAccount, Store, StoreError,
+};
 
 /// Most models one key may name.
 const MAX_MODELS_PER_KEY: usize = 64;
@@ -36,6 +37,12 @@ pub enum CommandError {
     /// Signed too long ago, or too far ahead.
     #[error("the command was signed too long ago or its clock is wrong")]
     Stale,
+    /// Asked for by a page of another domain.
+    #[error("the sign-in is for pages of {0:?}, which are not of this coordinator")]
+    Domain(String),
+    /// The text names its own end, and that is past or too far ahead.
+    #[error("the sign-in is over, or lasts longer than five minutes from its issue")]
+    Over,
     /// The signature is not the owner's.
     #[error("the signature does not verify under {0}")]
     Signature(PublicKey),
@@ -98,6 +105,7 @@ pub struct KeyService {
     chain: Arc<dyn Chain>,
     accounts: Accounts,
     keys: ApiKeys,
+    domains: Domains,
     clock: SharedClock,
 }
 
@@ -111,15 +119,16 @@ impl KeyService {
     /// For the wallets that reserve allowances for one coordinator.
     #[must_use]
     pub fn new(
-        deployment: DeploymentId,
-        coordinator: CoordinatorId,
+        identity: Identity,
         store: Store,
         chain: Arc<dyn Chain>,
         accounts: Accounts,
         keys: ApiKeys,
+        domains: Domains,
         clock: SharedClock,
     ) -> Self {
-        Self { deployment, coordinator, store, chain, accounts, keys, clock }
+        let Identity { deployment, coordinator, .. } = identity;
+        Self { deployment, coordinator, store, chain, accounts, keys, domains, clock }
     }
 
     /// Checks a command and carries it out.
@@ -179,7 +188,15 @@ impl KeyService {
         owner: &PublicKey,
         signature: &[u8],
     ) -> Result<PublicKey, CommandError> {
-        let statement = read_sign_in(text)?;
+        let sign_in = read_sign_in(text)?;
+        if !self.domains.allow(&sign_in.domain) {
+            return Err(CommandError::Domain(sign_in.domain));
+        }
+        let statement = sign_in.statement;
+        let longest = statement.issued.0.saturating_add(KEY_COMMAND_WINDOW_MILLIS);
+        if sign_in.expires <= self.clock.now() || sign_in.expires.0 > longest {
+            return Err(CommandError::Over);
+        }
         self.check_text(&statement, text, owner, signature).await?;
         Ok(statement.owner)
     }

@@ -20,6 +20,7 @@ mod key_service;
 mod keys;
 mod rate;
 mod sessions;
+mod sign_in;
 mod signed_text;
 
 #[cfg(test)]
@@ -31,7 +32,5 @@ pub use key_service::{CommandError, CommandResult, KeyService};
 pub use keys::{ApiKeys, Caller, KEY_PREFIX, KeyError, Rates, Secret};
 pub use rate::RateView;
 pub use sessions::{SESSION_PREFIX, SESSION_TIME, Sessions, TooManySessions};
-pub use signed_text::{
-    KEY_TEXT, KeyRequest, SESSION_SENTENCE, SESSION_TEXT, Statement, TextError, read_key_command,
-    read_sign_in, verifies,
-};
+pub use sign_in::{Domains, SIGN_IN_SENTENCE, SIGN_IN_WORDS, SignIn, read_sign_in};
+pub use signed_text::{KEY_TEXT, KeyRequest, Statement, TextError, read_key_command, verifies};

@@ -15,10 +15,6 @@ use crate::store::{ApiKeyId, KeyLimits};
 
 /// First line of a key command.
 pub const KEY_TEXT: &str = "pinaivu/key-command-text/v1";
-/// First line of a sign-in.
-pub const SESSION_TEXT: &str = "pinaivu/session-text/v1";
-/// Second line of a sign-in.
-pub const SESSION_SENTENCE: &str = "Sign in to see your usage. This moves no money.";
 
 const CREATE: &str = "Create an API key.";
 const LIST: &str = "List my API keys.";
@@ -120,49 +116,41 @@ pub fn read_key_command(text: &str) -> Result<(Statement, KeyRequest), TextError
     Ok((statement, request))
 }
 
-/// Reads a sign-in.
-///
-/// # Errors
-/// [`TextError`].
-pub fn read_sign_in(text: &str) -> Result<Statement, TextError> {
-    let mut lines = Lines::new(text);
-    lines.exactly(SESSION_TEXT, "pinaivu/session-text/v1")?;
-    lines.exactly(SESSION_SENTENCE, "the sentence of a sign-in")?;
-    let statement = lines.statement()?;
-    lines.end()?;
-    Ok(statement)
-}
-
-struct Lines<'a> {
+/// A text's lines, each read once and as it has to be.
+pub(super) struct Lines<'a> {
     rest: std::iter::Peekable<std::str::Split<'a, char>>,
     line: usize,
 }
 
 impl<'a> Lines<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self { rest: text.split('\n').peekable(), line: 0 }
     }
 
     /// About the line that was read last.
-    const fn fault(&self, expected: &'static str) -> TextError {
+    pub(super) const fn fault(&self, expected: &'static str) -> TextError {
         TextError::Line { line: self.line, expected }
     }
 
-    fn next(&mut self, expected: &'static str) -> Result<&'a str, TextError> {
+    pub(super) fn next(&mut self, expected: &'static str) -> Result<&'a str, TextError> {
         self.line = self.line.saturating_add(1);
         self.rest.next().ok_or_else(|| self.fault(expected))
     }
 
-    fn exactly(&mut self, words: &str, expected: &'static str) -> Result<(), TextError> {
+    pub(super) fn exactly(&mut self, words: &str, expected: &'static str) -> Result<(), TextError> {
         if self.next(expected)? == words { Ok(()) } else { Err(self.fault(expected)) }
     }
 
-    fn text(&mut self, name: &str, expected: &'static str) -> Result<&'a str, TextError> {
+    pub(super) fn text(
+        &mut self,
+        name: &str,
+        expected: &'static str,
+    ) -> Result<&'a str, TextError> {
         self.next(expected)?.strip_prefix(name).ok_or_else(|| self.fault(expected))
     }
 
     /// A value in the one way it is written.
-    fn field<T: FromStr + ToString>(
+    pub(super) fn field<T: FromStr + ToString>(
         &mut self,
         name: &str,
         expected: &'static str,
@@ -180,7 +168,7 @@ impl<'a> Lines<'a> {
         canonical(text).map(Some).ok_or_else(|| self.fault(expected))
     }
 
-    fn bytes<const N: usize>(
+    pub(super) fn bytes<const N: usize>(
         &mut self,
         name: &str,
         expected: &'static str,
@@ -195,11 +183,18 @@ impl<'a> Lines<'a> {
         }
     }
 
+    pub(super) fn deployment(
+        &mut self,
+        name: &str,
+        expected: &'static str,
+    ) -> Result<DeploymentId, TextError> {
+        self.bytes(name, expected).map(|bytes| DeploymentId(Hash32(bytes)))
+    }
+
     fn statement(&mut self) -> Result<Statement, TextError> {
         Ok(Statement {
-            deployment: DeploymentId(Hash32(
-                self.bytes("deployment: ", "'deployment: ' and 64 hexadecimal digits")?,
-            )),
+            deployment: self
+                .deployment("deployment: ", "'deployment: ' and 64 hexadecimal digits")?,
             coordinator: self.field("coordinator: ", "'coordinator: ' and its address")?,
             owner: self.field("owner: ", "'owner: ' and the wallet's key")?,
             issued: UnixMillis(self.field("issued: ", "'issued: ' and milliseconds since 1970")?),
@@ -259,7 +254,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn end(mut self) -> Result<(), TextError> {
+    pub(super) fn end(mut self) -> Result<(), TextError> {
         self.line = self.line.saturating_add(1);
         match self.rest.next() {
             None => Ok(()),
@@ -351,10 +346,6 @@ mod tests {
         assert!(matches!(
             read_key_command(&head("Give me money.")),
             Err(TextError::Line { line: 2, .. })
-        ));
-        assert!(matches!(
-            read_sign_in(&head("List my API keys.")),
-            Err(TextError::Line { line: 1, .. })
         ));
     }
 }

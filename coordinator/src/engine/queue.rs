@@ -3,9 +3,10 @@
 //! Bounded three ways: in number, in bytes and in time, and for each allowance in number, so that neither
 //! memory nor latency grows with the load. Whoever is next is chosen allowance by allowance in turn: one
 //! that asks for much waits behind its own requests, not before other people's. Whoever comes while other
-//! people wait for the same model waits too. A turn that is of no use, because the room is not where the
-//! request can go, costs nobody the place and goes on to the next one. A request that waits holds no money and
-//! no place anywhere else.
+//! people wait for the same model waits too. One at a time has a turn for a model, so that nobody whose turn
+//! came later overtakes. A turn that is of no use, because the room is not where the request can go, costs
+//! nobody the place and goes on to the next one. A request that waits holds no money and no place anywhere
+//! else.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -60,6 +61,8 @@ struct Line {
 #[derive(Default)]
 struct State {
     lines: HashMap<AllowanceId, Line>,
+    /// Models for which somebody has a turn; whether there was another call meanwhile.
+    turns: HashMap<Arc<str>, bool>,
     requests: usize,
     bytes: usize,
     /// Counts requests, rounds and turns.
@@ -87,23 +90,45 @@ impl State {
         candidates.min_by_key(|(place, _)| *place).map(|(_, whose)| whose)
     }
 
-    /// Gives whoever is next for `model` a turn; the allowance's next one comes after everybody else's.
-    fn summon(&mut self, model: &str, turn: Turn) {
-        let Some((allowance, number)) = self.first(model, turn.round) else { return };
-        let rank = self.next();
-        let Some(line) = self.lines.get_mut(&allowance) else { return };
-        let waiting = line.waiting.iter_mut().find(|waiting| waiting.number == number);
-        if let Some(waiting) = waiting {
-            line.tried = Some(turn.round);
-            waiting.called = Some((turn, std::mem::replace(&mut line.rank, rank)));
-            waiting.woken.notify_one();
+    /// There may be room for one more. While somebody has a turn, that waits until it is over.
+    fn call(&mut self, model: &Arc<str>) {
+        if let Some(again) = self.turns.get_mut(model) {
+            *again = true;
+            return;
+        }
+        let round = self.next();
+        if self.summon(model, Turn { round, left: TURNS }) {
+            self.turns.insert(Arc::clone(model), false);
         }
     }
 
+    /// Gives whoever is next for `model` a turn; the allowance's next one comes after everybody else's.
+    /// False where nobody is next.
+    fn summon(&mut self, model: &str, turn: Turn) -> bool {
+        let Some((allowance, number)) = self.first(model, turn.round) else { return false };
+        let rank = self.next();
+        let Some(line) = self.lines.get_mut(&allowance) else { return false };
+        let waiting = line.waiting.iter_mut().find(|waiting| waiting.number == number);
+        let Some(waiting) = waiting else { return false };
+        line.tried = Some(turn.round);
+        waiting.called = Some((turn, std::mem::replace(&mut line.rank, rank)));
+        waiting.woken.notify_one();
+        true
+    }
+
     /// A turn was of no use: somebody else has it.
-    fn pass(&mut self, model: &str, turn: Turn) {
-        if let Some(left) = turn.left.checked_sub(1) {
-            self.summon(model, Turn { left, ..turn });
+    fn pass(&mut self, model: &Arc<str>, turn: Turn) {
+        let left = turn.left.checked_sub(1);
+        if !left.is_some_and(|left| self.summon(model, Turn { left, ..turn })) {
+            self.end(model, false);
+        }
+    }
+
+    /// Nobody has a turn for a model any more. There may be room for another after one that found some.
+    fn end(&mut self, model: &Arc<str>, found: bool) {
+        let again = self.turns.remove(model).unwrap_or(false);
+        if again || found {
+            self.call(model);
         }
     }
 }
@@ -161,12 +186,9 @@ impl Queue {
     pub(super) fn call(&self) {
         let mut state = self.state.lock();
         let waiting = state.lines.values().flat_map(|line| &line.waiting);
-        let uncalled = waiting.filter(|waiting| waiting.called.is_none());
-        let models: HashSet<Arc<str>> =
-            uncalled.map(|waiting| Arc::clone(&waiting.model)).collect();
-        let round = state.next();
-        for model in models {
-            state.summon(&model, Turn { round, left: TURNS });
+        let models: HashSet<Arc<str>> = waiting.map(|waiting| Arc::clone(&waiting.model)).collect();
+        for model in &models {
+            state.call(model);
         }
     }
 
@@ -224,8 +246,10 @@ impl Drop for Place {
             state.lines.remove(&self.allowance);
         }
         // It takes nobody's turn with it.
-        if let Some((turn, _)) = gone.called.filter(|_| !self.served) {
-            state.pass(&gone.model, turn);
+        match gone.called {
+            Some(_) if self.served => state.end(&gone.model, true),
+            Some((turn, _)) => state.pass(&gone.model, turn),
+            None => {}
         }
     }
 }
@@ -259,12 +283,30 @@ mod tests {
     #[test]
     fn turns_go_round_the_allowances_and_in_order_within_one() {
         let queue = Queue::new(LIMITS);
-        let waiting = [1, 1, 1, 2, 3].map(|number| join(&queue, number, 1).unwrap());
-        for expected in [vec![0], vec![0, 3], vec![0, 3, 4], vec![0, 1, 3, 4], vec![0, 1, 2, 3, 4]]
-        {
+        let mut waiting: Vec<_> =
+            [1, 1, 1, 2, 3].map(|number| join(&queue, number, 1).unwrap()).into();
+        queue.call();
+        // Each that found room calls the next: the two others before the first one's second and third.
+        for expected in [0, 2, 2, 0, 0] {
+            assert_eq!(called(&waiting), [expected]);
+            // Another call changes nothing about whose turn it is.
             queue.call();
-            assert_eq!(called(&waiting), expected);
+            assert_eq!(called(&waiting), [expected]);
+            waiting.remove(expected).leave();
         }
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn call_during_a_turn_of_no_use_begins_another_round() {
+        let queue = Queue::new(LIMITS);
+        let waiting = [join(&queue, 1, 1).unwrap()];
+        queue.call();
+        queue.call();
+        waiting.first().unwrap().keep();
+        assert_eq!(called(&waiting), [0]);
+        waiting.first().unwrap().keep();
+        assert_eq!(called(&waiting), [0_usize; 0]);
     }
 
     #[test]
@@ -299,11 +341,12 @@ mod tests {
     #[test]
     fn one_of_each_model_is_called() {
         let queue = Queue::new(LIMITS);
-        let waiting = ["a", "b", "b"].map(|model| queue.join(payer(1), model, 1).unwrap());
+        let mut waiting: Vec<_> =
+            ["a", "b", "b"].map(|model| queue.join(payer(1), model, 1).unwrap()).into();
         queue.call();
         assert_eq!(called(&waiting), [0, 1]);
-        queue.call();
-        assert_eq!(called(&waiting), [0, 1, 2]);
+        waiting.remove(1).leave();
+        assert_eq!(called(&waiting), [0, 1]);
     }
 
     #[test]

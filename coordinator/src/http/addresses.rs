@@ -5,6 +5,7 @@
 //! believed.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -18,8 +19,15 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// A limit holds over a minute, all of which may be used at once.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Most addresses remembered; further ones are not limited until some are forgotten.
+/// Most addresses remembered by themselves. Further ones share the limits of a crowd until some are
+/// forgotten.
 const MAX_ADDRESSES: usize = 65_536;
+
+/// Crowds that further addresses fall into, which of them nobody outside can know.
+const CROWDS: usize = 4_096;
+
+/// Between two searches for addresses that can be forgotten.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// What addresses have used.
 #[derive(Debug)]
@@ -27,8 +35,38 @@ pub struct Addresses {
     /// Between two requests in the long run; nothing: there is no limit.
     interval: Option<Duration>,
     proxies: Vec<IpAddr>,
-    /// By address: when all of its requests so far will have been made up for.
-    used: Mutex<HashMap<IpAddr, Instant>>,
+    used: Mutex<Used>,
+}
+
+/// When all requests so far will have been made up for.
+#[derive(Debug, Default)]
+struct Used {
+    by_address: HashMap<IpAddr, Instant>,
+    /// Empty until there is a crowd.
+    by_crowd: Vec<Instant>,
+    /// When addresses were last forgotten.
+    swept: Option<Instant>,
+}
+
+impl Used {
+    /// Of one address, or of the crowd it is in.
+    fn of(&mut self, client: IpAddr, now: Instant) -> Option<&mut Instant> {
+        let known = self.by_address.contains_key(&client);
+        if !known
+            && self.by_address.len() >= MAX_ADDRESSES
+            && self.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP)
+        {
+            self.by_address.retain(|_, until| *until > now);
+            self.swept = Some(now);
+        }
+        if known || self.by_address.len() < MAX_ADDRESSES {
+            return Some(self.by_address.entry(client).or_insert(now));
+        }
+        self.by_crowd.resize(CROWDS, now);
+        let hash = self.by_address.hasher().hash_one(client);
+        let at = usize::try_from(hash).unwrap_or(0).checked_rem(CROWDS)?;
+        self.by_crowd.get_mut(at)
+    }
 }
 
 impl Addresses {
@@ -62,14 +100,7 @@ impl Addresses {
     pub(super) fn take(&self, client: IpAddr, now: Instant) -> Result<(), Duration> {
         let Some(interval) = self.interval else { return Ok(()) };
         let mut used = self.used.lock();
-        let client = network(client);
-        if used.len() >= MAX_ADDRESSES && !used.contains_key(&client) {
-            used.retain(|_, until| *until > now);
-            if used.len() >= MAX_ADDRESSES {
-                return Ok(());
-            }
-        }
-        let until = used.entry(client).or_insert(now);
+        let Some(until) = used.of(network(client), now) else { return Ok(()) };
         let next = (*until).max(now) + interval;
         let ahead = next.saturating_duration_since(now);
         if ahead > WINDOW {
@@ -125,7 +156,7 @@ mod tests {
         let addresses = Addresses::new(0, Vec::new());
         let now = Instant::now();
         assert!((0..10_000).all(|_| addresses.take(address("192.0.2.1"), now).is_ok()));
-        assert!(addresses.used.lock().is_empty());
+        assert!(addresses.used.lock().by_address.is_empty());
     }
 
     #[test]
@@ -152,12 +183,15 @@ mod tests {
     fn memory_is_bounded_and_freed_when_limits_are_over() {
         let addresses = Addresses::new(60, Vec::new());
         let now = Instant::now();
-        for number in 0..70_000_u32 {
-            assert_eq!(addresses.take(IpAddr::from(number.to_be_bytes()), now), Ok(()));
-        }
-        assert_eq!(addresses.used.lock().len(), MAX_ADDRESSES);
-        let later = now + Duration::from_secs(2);
+        let take = |number: u32| addresses.take(IpAddr::from(number.to_be_bytes()), now).is_ok();
+        assert!((0..65_536).all(take));
+        // Those that do not fit are limited all the same, together.
+        let taken = (65_536..1_000_000).filter(|number| take(*number)).count();
+        assert_eq!(taken, CROWDS * 60);
+        assert!(take(7));
+        assert_eq!(addresses.used.lock().by_address.len(), MAX_ADDRESSES);
+        let later = now + Duration::from_secs(3);
         assert_eq!(addresses.take(address("192.0.2.1"), later), Ok(()));
-        assert_eq!(addresses.used.lock().len(), 1);
+        assert_eq!(addresses.used.lock().by_address.len(), 1);
     }
 }

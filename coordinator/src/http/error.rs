@@ -145,6 +145,8 @@ pub(super) fn of_command(error: CommandError) -> ApiError {
         CommandError::NoKey(_) => ErrorCode::NotFound,
         CommandError::Party
         | CommandError::Stale
+        | CommandError::Domain(_)
+        | CommandError::Over
         | CommandError::Signature(_)
         | CommandError::Replayed
         | CommandError::Label

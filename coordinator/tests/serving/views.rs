@@ -80,13 +80,36 @@ async fn limited_key(world: &World, limits: &str) -> (Client, String) {
 }
 
 async fn session(world: &World) -> Client {
-    let sentence = "Sign in to see your usage. This moves no money.";
-    let (status, made) =
-        post(world, "/sessions", &signed("pinaivu/session-text/v1", sentence, "")).await;
+    let (status, made) = post(world, "/sessions", &sign(&OWNER_SEED, sign_in_text(world))).await;
     assert_eq!(status, 200, "{made}");
     let token = made["token"].as_str().unwrap();
     assert!(token.starts_with("ses-pnv-"));
     Client { key: Some(token.into()), ..world.client.clone() }
+}
+
+/// The text of a sign-in, as a page of this coordinator asks for it.
+fn sign_in_text(world: &World) -> String {
+    let mut nonce = [0; 16];
+    rand::rng().fill_bytes(&mut nonce);
+    let base_url = &world.client.base_url;
+    let origin = base_url.strip_suffix("/v1").unwrap();
+    let iso = |time: u128| {
+        let time = i64::try_from(time).unwrap();
+        let time = chrono::DateTime::from_timestamp_millis(time).unwrap();
+        time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    };
+    format!(
+        "{domain} wants you to sign in with your Solana account:\n{owner}\n\n\
+         Sign in to see your usage. This moves no money.\n\n\
+         URI: {origin}\nVersion: 1\nNonce: {nonce}\nIssued At: {issued}\nExpiration Time: {expires}\n\
+         Resources:\n- pinaivu:deployment:{deployment}\n- pinaivu:coordinator:{COORDINATOR}",
+        domain = origin.strip_prefix("http://").unwrap(),
+        owner = owner().public(),
+        nonce = hex::encode(nonce),
+        issued = iso(now()),
+        expires = iso(now() + 120_000),
+        deployment = MemoryChain::deployment().id(),
+    )
 }
 
 /// Asks and waits for the receipt; its request id.
@@ -428,6 +451,41 @@ async fn text_command_is_checked_like_any_other() {
     refused(&other, "signature").await;
     let elsewhere = text.replace(&COORDINATOR.to_string(), &world.allowance.to_string());
     refused(&sign(&OWNER_SEED, elsewhere), "another coordinator").await;
-    let sign_in = signed("pinaivu/session-text/v1", list, "");
-    refused(&sign_in, "line 1").await;
+}
+
+#[tokio::test]
+async fn sign_in_is_taken_once_here_and_in_time() {
+    let world = World::start().await;
+    let text = sign_in_text(&world);
+    let signed = sign(&OWNER_SEED, text.clone());
+    assert_eq!(post(&world, "/sessions", &signed).await.0, 200);
+    let refused = async |command: &Value, words: &str| {
+        let (status, body) = post(&world, "/sessions", command).await;
+        assert_eq!((status, &body["error"]["code"]), (400, &json!("invalid_value")), "{body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(words), "{body}");
+    };
+    let fresh = |from: &str, to: &str| {
+        let text = sign_in_text(&world);
+        assert!(text.contains(from), "{from}");
+        sign(&OWNER_SEED, text.replace(from, to))
+    };
+    refused(&signed, "before").await;
+    // Another page's, however well signed, and one that another key signed.
+    let base_url = &world.client.base_url;
+    let domain = base_url.strip_prefix("http://").unwrap().strip_suffix("/v1").unwrap();
+    refused(&fresh(domain, "evil.example"), "evil.example").await;
+    refused(&fresh(&COORDINATOR.to_string(), &world.allowance.to_string()), "another coordinator")
+        .await;
+    refused(&sign(&[7; 32], sign_in_text(&world)), "signature").await;
+    refused(&fresh("Version: 1", "Version: 2"), "line 7").await;
+    // Over, about to last an hour, and issued long ago.
+    let year = text.split("Expiration Time: ").nth(1).unwrap()[..4].to_owned();
+    let expires = format!("Expiration Time: {year}");
+    refused(&fresh(&expires, "Expiration Time: 2020"), "is over").await;
+    refused(&fresh(&expires, "Expiration Time: 2999"), "is over").await;
+    let issued = format!("Issued At: {year}");
+    refused(&fresh(&issued, "Issued At: 2020"), "is over").await;
+    // On a loopback address, localhost is the same place.
+    let local = domain.replace("127.0.0.1", "localhost");
+    assert_eq!(post(&world, "/sessions", &fresh(domain, &local)).await.0, 200);
 }

@@ -7,7 +7,7 @@ import { createContext, type ReactNode, useContext, useMemo, useState } from "re
 import { z } from "zod";
 import { ApiFailure, Bucket, fineAmount, getJson, Row, useNetwork } from "./coordinator.ts";
 import { KeyList } from "./keys.ts";
-import { signText } from "./signed-text.ts";
+import { signIn } from "./sign-in.ts";
 import { type ConnectedWallet, useWallet } from "./wallet.tsx";
 
 const Opened = z.object({ token: z.string(), expires: z.number() });
@@ -35,12 +35,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const mutation = useMutation({
     mutationFn: async (signer: ConnectedWallet) => {
       if (!network.data) throw new Error("The coordinator cannot be reached.");
-      const signed = await signText(
-        signer,
-        network.data,
-        "pinaivu/session-text/v1",
-        "Sign in to see your usage. This moves no money.",
-      );
+      const signed = await signIn(signer, network.data);
       const answer = await getJson("/v1/sessions", Opened, {
         method: "POST",
         headers: { "content-type": "application/json" },

@@ -45,9 +45,13 @@ export async function signText(
   sentence: string,
   rest: readonly string[] = [],
 ): Promise<SignedText> {
-  if (!wallet.signMessage) throw new Error(`${wallet.name} cannot sign messages, which this needs.`);
   const nonce = toHex(crypto.getRandomValues(new Uint8Array(16)));
-  const text = statement(name, sentence, network, wallet.address, Date.now(), nonce, rest);
+  return signed(wallet, statement(name, sentence, network, wallet.address, Date.now(), nonce, rest));
+}
+
+/** The body for a text that `wallet` signs. */
+export async function signed(wallet: ConnectedWallet, text: string): Promise<SignedText> {
+  if (!wallet.signMessage) throw new Error(`${wallet.name} cannot sign messages, which this needs.`);
   const signature = await wallet.signMessage(new TextEncoder().encode(text));
   return { text, signature: toBase58(signature), owner: wallet.address };
 }
