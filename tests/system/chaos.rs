@@ -21,7 +21,8 @@ use tokio::sync::Mutex;
 const NODES: usize = 10;
 const KILL_EVERY: Duration = Duration::from_secs(3);
 const CLIENTS: usize = 48;
-/// Events of a scripted stream beside `[DONE]`, and the time between them.
+/// Events of a scripted stream beside `[DONE]`, and the time between them: a role, pieces, a finish reason
+/// and usage, which the coordinator asks for.
 const CHUNKS: usize = 66;
 const PACE_MILLIS: &str = "15";
 
@@ -198,7 +199,7 @@ async fn nodes_killed_under_load_lose_no_request_and_no_money() {
     let network = Arc::new(Network::start(&options).await.unwrap());
     let expected: Expected = upstream
         .as_ref()
-        .map(|_| (0..CHUNKS - 2).map(|at| format!(" token{at}")).collect::<String>().into());
+        .map(|_| (0..CHUNKS - 3).map(|at| format!(" token{at}")).collect::<String>().into());
     let http = reqwest::Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
     let url = format!("{}/chat/completions", network.field("base_url").unwrap());
     let (key, model) = (network.field("api_key").unwrap(), network.field("model").unwrap());
@@ -329,7 +330,8 @@ impl Tokens {
             let charged = charged.remove(request).unwrap_or(0);
             tokens.delivered += one.pieces;
             tokens.charged += charged;
-            tokens.more += u64::from(charged > one.pieces);
+            // The end of an answer is a token too.
+            tokens.more += u64::from(charged > one.pieces + 1);
             tokens.less += u64::from(charged < one.pieces);
         }
         tokens.unknown = charged.len() as u64;

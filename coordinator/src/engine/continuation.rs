@@ -6,7 +6,7 @@
 //! that was held at first, because the limit shrinks by what was delivered, which is what the node that
 //! broke off is paid at most, and the prompt is paid once.
 //! Only plain text can be taken over: a call, a schema or a list of alternatives cannot be begun in the
-//! middle.
+//! middle. Where nothing of the answer has come yet, the next node simply begins it.
 
 use bytes::Bytes;
 use pinaivu_auction::Candidate;
@@ -53,8 +53,6 @@ pub(super) fn is_possible(request: &ChatRequest, candidates: &[Candidate]) -> bo
     request.endpoint == Endpoint::Chat
         && request.stream
         && request.choices == 1
-        && !request.structured
-        && !request.logprobs
         && candidates.len() > 1
 }
 
@@ -90,19 +88,26 @@ impl Continuation {
         origin: Option<Map<String, Value>>,
     ) -> Option<TokenCount> {
         let origin = origin?;
-        let [choice] = delivered.answer.choices() else { return None };
-        let message = &choice.message;
-        let only_text = message.tool_calls.is_empty()
-            && message.reasoning_content.is_empty()
-            && message.refusal.is_empty();
-        if !only_text || message.content.is_empty() {
+        let text = match delivered.answer.choices() {
+            [] => "",
+            [choice] => {
+                let message = &choice.message;
+                let only_text = message.tool_calls.is_empty()
+                    && message.reasoning_content.is_empty()
+                    && message.refusal.is_empty();
+                only_text.then_some(&*message.content)?
+            }
+            _ => return None,
+        };
+        let request = &self.errand.request;
+        if !text.is_empty() && (request.structured || request.logprobs) {
             return None;
         }
         // A piece may be several tokens, which only the model's tokenizer tells. No choice has ended.
         let (model, tokenizers) = (&self.errand.facts.model, &self.engine.tokenizers);
         let counted = tokenizers.output(model, &delivered.answer, 0).unwrap_or_default();
         let taken = counted.max(delivered.pieces);
-        self.text.push_str(&message.content);
+        self.text.push_str(text);
         self.tokens = self.tokens.saturating_add(taken);
         self.segment = Segment(self.segment.0.saturating_add(1));
         self.origin = origin;
@@ -124,6 +129,7 @@ impl Continuation {
                 .model(&errand.facts.model)
                 .and_then(|model| model.offers().find(|offer| offer.node == candidate.node));
             let able = offer.is_some_and(|offer| offer.features.contains(Features::CONTINUATION));
+            let able = able || self.text.is_empty() && offer.is_some();
             if !left || !able || self.tried.contains(&candidate.node) {
                 continue;
             }
@@ -157,7 +163,10 @@ impl Continuation {
     /// The request for what is still to come.
     fn errand_for_the_rest(&self) -> Option<Errand> {
         let mut errand = self.errand.clone();
-        let body = continued_body(&errand.body, &self.text)?;
+        let body = match &*self.text {
+            "" => errand.body,
+            text => continued_body(&errand.body, text)?,
+        };
         let facts = &mut errand.facts;
         facts.segment = self.segment;
         facts.commitment = request_commitment_raw(&facts.salt, &body).ok()?;

@@ -280,7 +280,13 @@ impl Relay {
 
     /// The node broke off: another goes on, or the answer ends with an error.
     fn fail(&mut self, out: &mut BytesMut) {
-        let State::Open(open) = std::mem::replace(&mut self.state, State::Ended) else { return };
+        let State::Open(mut open) = std::mem::replace(&mut self.state, State::Ended) else {
+            return;
+        };
+        // All of the answer is here; what is missing says nothing more of it.
+        if open.events.end_without_done(out) {
+            return open.complete();
+        }
         match open.resume() {
             Ok(resuming) => self.state = State::Resuming(Box::new(resuming)),
             Err(mut open) => {

@@ -192,13 +192,98 @@ async fn answer_that_no_node_can_go_on_with_ends_cleanly_and_is_charged_once() {
     assert_eq!(world.spent(), sum(&receipts));
 }
 
+/// One chunk of a chat answer.
+fn piece(delta: Value, finish: Value) -> Value {
+    json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL,
+            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
+}
+
+fn role() -> Value {
+    piece(json!({ "role": "assistant", "content": "" }), Value::Null)
+}
+
+#[tokio::test]
+async fn answer_of_which_nothing_came_is_begun_by_another_node() {
+    let world = World::start().await;
+    let first = world.able_node(1, PRICE).await;
+    // It cannot go on with an answer, and need not.
+    let second = world.node(2, TokenPrice(PRICE.0 * 2)).await;
+    first.shared.represents.store(false, Ordering::Relaxed);
+    first.enqueue(Script::ChunksThenReset(vec![role()]));
+    second.enqueue(rest("{\"a\": 1}"));
+    let request = Client::request(true);
+    let response = world.client.chat(&request).await;
+    let id = request_id(&response);
+    let body = response.text().await.unwrap();
+    let data = events(&body);
+    assert_eq!(data.last(), Some(&"[DONE]"), "{body}");
+    let chunks: Vec<Value> =
+        data[..data.len() - 1].iter().map(|chunk| serde_json::from_str(chunk).unwrap()).collect();
+    assert_eq!(text(&chunks), "{\"a\": 1}");
+    assert_eq!(body.matches("\"role\"").count(), 1, "{body}");
+    assert!(chunks.iter().all(|chunk| chunk["id"] == "chatcmpl-1"), "{body}");
+    let (ticket, asked) = second.shared.requests.lock()[0].clone();
+    assert_eq!(asked, request.to_string());
+    assert_eq!((ticket.segment, ticket.max_output), (Segment(1), TokenCount(50)));
+    let receipts = world.receipts_of(&id, 2).await;
+    let tokens = |receipt: &Receipt| (receipt.body.input_tokens.0, receipt.body.output_tokens.0);
+    assert_eq!(tokens(&receipts[0]), (0, 0));
+    assert_eq!(tokens(&receipts[1]), (PROMPT_TOKENS, 3));
+    world.settled().await;
+    assert_eq!(world.spent(), sum(&receipts));
+}
+
+#[tokio::test]
+async fn node_that_takes_over_and_says_nothing_is_replaced_too() {
+    let world = World::start().await;
+    let (first, second) = two(&world).await;
+    let third = world.able_node(3, TokenPrice(PRICE.0 * 3)).await;
+    first.enqueue(Script::ResetAfter(pieces("a b")));
+    second.enqueue(Script::ChunksThenReset(vec![role()]));
+    third.enqueue(rest(" c"));
+    let body = world.client.chat(&Client::request(true)).await.text().await.unwrap();
+    assert!(body.ends_with("data: [DONE]\n\n"), "{body}");
+    let asked: Value = serde_json::from_slice(&third.shared.requests.lock()[0].1).unwrap();
+    assert_eq!(asked["messages"][1]["content"], "a b");
+}
+
+#[tokio::test]
+async fn structured_answer_of_which_something_came_is_not_gone_on_with() {
+    let world = World::start().await;
+    let (first, second) = two(&world).await;
+    first.enqueue(Script::ResetAfter(pieces("one two")));
+    let mut request = Client::request(true);
+    request["logprobs"] = json!(true);
+    let body = world.client.chat(&request).await.text().await.unwrap();
+    assert!(body.contains("answer_interrupted"), "{body}");
+    assert!(second.shared.requests.lock().is_empty());
+}
+
+#[tokio::test]
+async fn answer_that_breaks_off_after_its_finish_reason_is_whole() {
+    let world = World::start().await;
+    let (first, second) = two(&world).await;
+    let said = piece(json!({ "content": "one" }), Value::Null);
+    let finish = piece(json!({}), json!("stop"));
+    first.enqueue(Script::ChunksThenReset(vec![role(), said, finish]));
+    let response = world.client.chat(&Client::request(true)).await;
+    let id = request_id(&response);
+    let body = response.text().await.unwrap();
+    assert!(body.ends_with("data: [DONE]\n\n"), "{body}");
+    assert!(body.contains("\"stop\"") && !body.contains("error"), "{body}");
+    assert!(second.shared.requests.lock().is_empty());
+    let receipts = world.receipts_of(&id, 1).await;
+    assert_eq!(receipts[0].body.output_tokens, TokenCount(1));
+    world.settled().await;
+    assert_eq!(world.spent(), sum(&receipts));
+}
+
 #[tokio::test]
 async fn call_that_breaks_off_is_not_gone_on_with() {
     let world = World::start().await;
     let (first, second) = two(&world).await;
     let call = json!([{ "index": 0, "id": "call_1", "type": "function", "function": { "name": "f", "arguments": "{" } }]);
-    let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL, "choices": [{ "index": 0, "delta": { "tool_calls": call }, "finish_reason": null }] });
-    first.enqueue(Script::ChunksThenReset(vec![chunk]));
+    first.enqueue(Script::ChunksThenReset(vec![piece(json!({ "tool_calls": call }), Value::Null)]));
     let body = world.client.chat(&Client::request(true)).await.text().await.unwrap();
     assert!(body.contains("answer_interrupted"), "{body}");
     assert!(second.shared.requests.lock().is_empty());

@@ -207,10 +207,31 @@ fn json(status: StatusCode, body: Bytes) -> Response<Reply> {
     respond_with(status, "application/json", Reply::Whole(Some(body)))
 }
 
+/// From event `next` on, which is after so many pieces and the role.
 fn events(events: &Arc<[Bytes]>, next: usize, every: Duration) -> Response<Reply> {
+    let events = &match next.checked_sub(1) {
+        Some(told) => events.iter().map(|event| with_less_usage(event, told)).collect(),
+        None => Arc::clone(events),
+    };
     let pace = (!every.is_zero()).then(|| Box::pin(tokio::time::interval(every)));
     let reply = Reply::Events { events: Arc::clone(events), next, pace };
     respond_with(StatusCode::OK, "text/event-stream", reply)
+}
+
+/// An event of which the usage, if it tells one, is that of an answer `told` tokens shorter.
+fn with_less_usage(event: &Bytes, told: usize) -> Bytes {
+    let shorter = || {
+        let text = std::str::from_utf8(event).ok()?;
+        let mut object: serde_json::Value =
+            serde_json::from_str(text.strip_prefix("data: ")?.trim_end()).ok()?;
+        let usage = object.get_mut("usage")?.as_object_mut()?;
+        for name in ["completion_tokens", "total_tokens"] {
+            let count = usage.get(name)?.as_u64()?.saturating_sub(u64::try_from(told).ok()?);
+            usage.insert(name.to_owned(), count.into());
+        }
+        Some(Bytes::from(format!("data: {object}\n\n")))
+    };
+    shorter().unwrap_or_else(|| event.clone())
 }
 
 fn respond_with(status: StatusCode, content_type: &'static str, reply: Reply) -> Response<Reply> {
