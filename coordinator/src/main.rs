@@ -88,7 +88,11 @@ fn main() -> anyhow::Result<()> {
         Command::Run(arguments) => {
             let config = Config::load(&arguments.config)?;
             start_logging(arguments.log_json)?;
-            runtime(config.threads)?.block_on(run(&arguments, config))
+            let runtime = runtime(config.threads)?;
+            let ended = runtime.block_on(run(&arguments, config));
+            // Every task has ended; what may be left is a read of standard input, which ends when it will.
+            runtime.shutdown_background();
+            ended
         }
         Command::Key { path } => {
             use std::io::Write as _;

@@ -40,7 +40,11 @@ fn main() -> anyhow::Result<()> {
     if threads > 1 {
         builder.worker_threads(threads.into());
     }
-    builder.enable_all().build()?.block_on(run(&arguments))
+    let runtime = builder.enable_all().build()?;
+    let ended = runtime.block_on(run(&arguments));
+    // Every task has ended; what may be left is a read of standard input, which ends when it will.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run(arguments: &RunArgs) -> anyhow::Result<()> {

@@ -169,6 +169,58 @@ async fn coordinator_killed_before_the_receipt_is_durable_leaves_exactly_one_rec
     settles_exactly(&network, &all).await;
 }
 
+/// Streams for three seconds from the first node and tells a process to end after one of them.
+async fn told_to_end_mid_answer(
+    backend: &ScriptedServer,
+    network: &Network,
+    process: &str,
+) -> (String, String) {
+    backend.enqueue(Answer::of_pieces(60).every(Duration::from_millis(50)));
+    let mut body = network.request("tell me a long story").unwrap();
+    body["stream"] = json!(true);
+    body["max_tokens"] = json!(400);
+    let before = network.pid(process).unwrap();
+    let (reply, ()) = tokio::join!(network.chat(&body), async {
+        backend.wait_for_chats(1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        network.signal(process, Signal::SIGTERM).unwrap();
+    });
+    let reply = reply.unwrap();
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    eventually("it has ended and is started again", Duration::from_secs(60), async || {
+        Ok((network.pid(process)? != before).then_some(()))
+    })
+    .await
+    .unwrap();
+    (text, reply.request_id.unwrap())
+}
+
+#[tokio::test]
+async fn coordinator_told_to_end_finishes_running_streams_first() {
+    let (backend, network) = with_scripted(&[]).await;
+    let (text, request) = told_to_end_mid_answer(&backend, &network, "coordinator").await;
+    assert!(text.contains("token59") && text.ends_with("data: [DONE]\n\n"), "{text}");
+    let all = receipts(&network.receipt(&request).await.unwrap());
+    assert_eq!(all.len(), 1);
+    assert_eq!(all[0].body.outcome, Outcome::Completed);
+    assert_eq!(backend.chats().len(), 1, "nobody else was asked");
+    settles_exactly(&network, &all).await;
+}
+
+#[tokio::test]
+async fn coordinator_told_to_end_cuts_streams_when_the_drain_is_over_and_charges_what_came() {
+    let (backend, network) = with_scripted(&["--coordinator", "http.drain=500ms"]).await;
+    let (text, request) = told_to_end_mid_answer(&backend, &network, "coordinator").await;
+    let came = text.matches(" token").count();
+    assert!(came > 0 && !text.contains("token59"), "{text}");
+    assert!(text.contains("answer_interrupted") && text.contains("being stopped"), "{text}");
+    let all = receipts(&network.receipt(&request).await.unwrap());
+    assert_eq!(all.len(), 1);
+    let charged = usize::try_from(all[0].body.output_tokens.get()).unwrap();
+    assert!(charged > 0 && charged <= came, "{charged} charged, {came} came");
+    settles_exactly(&network, &all).await;
+}
+
 #[tokio::test]
 async fn chain_away_for_a_minute_stops_nothing_and_settles_once() {
     let (_backend, network) = with_scripted(&[]).await;

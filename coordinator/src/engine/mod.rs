@@ -147,6 +147,11 @@ impl Engine {
         RequestId::new(self.clock.now(), random)
     }
 
+    /// Ends all streams with an error, for a process that can wait no longer.
+    pub fn cut_streams(&self) {
+        self.streams.cut();
+    }
+
     /// Streams that are being sent to clients right now.
     #[must_use]
     pub fn open_streams(&self) -> usize {

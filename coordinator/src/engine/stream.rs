@@ -345,6 +345,27 @@ impl Relay {
         }
     }
 
+    /// The process cannot wait for the rest any longer: the client is told so.
+    pub(super) fn cut(&mut self) {
+        let error = ApiError::answer_cut();
+        let mut out = BytesMut::new();
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Open(open) if open.events.is_done() => return self.state = State::Open(open),
+            State::Open(mut open) => {
+                out = std::mem::take(&mut open.ready);
+                open.events.break_off(&error, &mut out);
+                open.interrupt(Outcome::Cancelled);
+            }
+            State::Resuming(resuming) => {
+                resuming.cancel();
+                out.extend_from_slice(&error.to_event());
+            }
+            other => return self.state = other,
+        }
+        self.state = State::LastWords(out.freeze());
+        self.wake();
+    }
+
     /// The client has left, or counts as gone.
     fn abort(&mut self) {
         match std::mem::replace(&mut self.state, State::Aborted) {

@@ -36,6 +36,15 @@ impl Streams {
         self.open.lock().iter().filter(|relay| relay.strong_count() > 0).count()
     }
 
+    /// Ends all of them with an error.
+    pub(super) fn cut(&self) {
+        let open: Vec<Arc<Mutex<Relay>>> =
+            self.open.lock().iter().filter_map(Weak::upgrade).collect();
+        for relay in open {
+            relay.lock().cut();
+        }
+    }
+
     fn check(&self, now: Instant) {
         let open: Vec<Arc<Mutex<Relay>>> = {
             let mut open = self.open.lock();

@@ -39,6 +39,9 @@ const MAX_STREAMS: u32 = 256;
 /// How often idle HTTP/2 clients are pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// For streams that are cut to tell their clients so.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// After `accept` failed, for example because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -116,6 +119,7 @@ async fn accept(listener: Listener, app: App, drain: Duration, stop: Cancellatio
     let connections = TaskTracker::new();
     // Told to finish what is running, and then to let go of it.
     let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
+    let engine = gateway.app.engine.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -145,6 +149,8 @@ async fn accept(listener: Listener, app: App, drain: Duration, stop: Cancellatio
     connections.close();
     if tokio::time::timeout(drain, connections.wait()).await.is_err() {
         tracing::warn!(left = connections.len(), "answers cut at the end of the drain time");
+        engine.cut_streams();
+        tokio::time::timeout(LAST_WORDS, connections.wait()).await.ok();
         cut.cancel();
         connections.wait().await;
     }

@@ -345,6 +345,16 @@ impl ApiError {
         )
     }
 
+    /// [`ErrorCode::AnswerInterrupted`], by ourselves.
+    #[must_use]
+    pub fn answer_cut() -> Self {
+        Self::new(
+            ErrorCode::AnswerInterrupted,
+            "The coordinator is being stopped in the middle of the answer. You are charged only for \
+             what arrived.",
+        )
+    }
+
     /// [`ErrorCode::UpstreamTimeout`].
     #[must_use]
     pub fn upstream_timeout() -> Self {
