@@ -8,7 +8,7 @@ import openai
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-from cases import API_KEY, BASE_URL, EXACT, MESSAGES, MODEL, TEXT, TOOL, case, expect, main
+from cases import API_KEY, BASE_URL, EXACT, LENGTH, MESSAGES, MODEL, TEXT, TOOL, case, expect, main
 
 client = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
 
@@ -157,6 +157,8 @@ def response():
 def response_streamed():
     with client.responses.stream(model=MODEL, input="Say hello.", max_output_tokens=16) as stream:
         kinds = [event.type for event in stream]
+        if not EXACT and kinds[-1] == "response.incomplete":
+            return LENGTH
         final = stream.get_final_response()
     expect(kinds[0] == "response.created" and "response.output_text.delta" in kinds, kinds)
     expect(final.output_text, final)
