@@ -74,8 +74,7 @@ pub(crate) fn tickets() -> Vec<Vec<u8>> {
     let vectors = vectors();
     let records = vectors["signed"].as_array().unwrap();
     let ticket = records.iter().find(|record| record["type"] == "ticket").unwrap();
-    let header = vectors["ticket"]["header"].as_str().unwrap().as_bytes().to_vec();
-    vec![header, hex_of(&ticket["borsh"])]
+    vec![hex_of(&vectors["ticket"]["sealed"]), hex_of(&ticket["borsh"])]
 }
 
 pub(crate) fn proofs() -> Vec<Vec<u8>> {
