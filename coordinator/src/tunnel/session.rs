@@ -13,7 +13,7 @@ use pinaivu_protocol::tunnel::{
     CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameError, FrameReader, GOODBYE_PATH, Goodbye,
     HELLO_PATH, Hello, HelloReply, NodeMessage, TunnelMac, binding, encode_frame,
 };
-use pinaivu_tunnel::{Body, Client, Response};
+use pinaivu_tunnel::{Body, Client, Error, Response};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
@@ -40,8 +40,8 @@ pub(super) enum SessionEnd {
     Handshake,
     #[error("the node did not answer in time")]
     TimedOut,
-    #[error("the connection failed")]
-    Connection(#[from] pinaivu_tunnel::Error),
+    #[error("the connection failed: {0}")]
+    Connection(#[from] Error),
     #[error("the node answered {0}")]
     Status(u16),
     #[error("the node's answer to the hello is not one")]
@@ -69,8 +69,10 @@ pub(super) async fn run(
     let ended = closed.clone().drop_guard();
     door.tracker.spawn(async move {
         let _ended = ended;
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "tunnel connection failed");
+        match connection.await {
+            Err(error @ Error::Violation(_)) => tracing::warn!(%error, "a node's tunnel is cut"),
+            Err(error) => tracing::debug!(%error, "tunnel connection failed"),
+            Ok(()) => {}
         }
     });
     let end = tokio::select! {
