@@ -195,7 +195,7 @@ pub struct Tunnel {
     pub requests_per_node: u16,
     /// Most nodes connected at once.
     pub max_nodes: u32,
-    /// How often to ping, and how long to wait for the answer.
+    /// After how long a silence to ping a node, and how long to wait for anything then.
     #[serde(deserialize_with = "duration", serialize_with = "duration_text")]
     pub keep_alive: Duration,
     /// How often a connected node's account is read again.

@@ -260,7 +260,6 @@ impl Node {
             counterparty: Arc::clone(&counterparty),
             endpoint: coordinator.endpoint.clone(),
             server: Arc::clone(&self.server),
-            max_concurrent: config.serving.max_concurrent,
             journal: self.journal.clone(),
             chain: Arc::clone(chain),
             clock: Arc::clone(clock),

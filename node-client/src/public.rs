@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -27,8 +28,9 @@ use hyper_util::server::conn::auto;
 use pinaivu_openai::{ApiError, ChatRequest, Endpoint};
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::signed::Signed;
-use pinaivu_protocol::ticket::{TICKET_HEADER, TICKET_PARAMETER, Ticket};
-use pinaivu_protocol::tunnel::{TicketHeaderError, TicketRefusal};
+use pinaivu_protocol::ticket::{TICKET_PARAMETER, Ticket};
+use pinaivu_protocol::tunnel::{SealError, TicketRefusal};
+use pinaivu_tunnel::RequestBody;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -38,7 +40,7 @@ use tokio_util::task::TaskTracker;
 use self::answer::PublicBody;
 use crate::config::PublicConfig;
 use crate::counterparty::Counterparty;
-use crate::serving::{Caller, Rejection, Server, TicketReader};
+use crate::serving::{Asked, Caller, Rejection, Served, Server, TicketReader};
 
 /// What a client may take to shake hands, to send the head of a request, and then its body.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -182,9 +184,9 @@ where
 struct SignedTickets(PublicKey);
 
 impl TicketReader for SignedTickets {
-    fn read(&self, header: &[u8]) -> Result<Ticket, TicketHeaderError> {
-        let signed = decode(header).ok_or(TicketHeaderError::Malformed)?;
-        signed.verify(&self.0).map_err(|_| TicketHeaderError::Forged)?;
+    fn read(&self, ticket: &[u8]) -> Result<Ticket, SealError> {
+        let signed = decode(ticket).ok_or(SealError::Malformed)?;
+        signed.verify(&self.0).map_err(|_| SealError::Forged)?;
         Ok(signed.record)
     }
 }
@@ -224,17 +226,19 @@ impl PublicServing {
             Err(_) => return Err(ApiError::request_timeout().into()),
         };
         let asked = ChatRequest::parse_for(endpoint, &body)?;
-        let request = Request::post(endpoint.path())
-            .header(TICKET_HEADER, text)
-            .body(Full::new(body))
-            .map_err(|_| TicketRefusal::Malformed)?;
         let tickets = SignedTickets(signer);
         let caller = Caller { counterparty, tickets: &tickets, direct: true };
-        let mut response: Response<PublicBody> = self
-            .server
-            .serve(&caller, request)
-            .await
-            .map(|answer| PublicBody::new(answer, asked, &claimed));
+        let (path, ticket, body) = (endpoint.path(), text.as_bytes(), RequestBody::of(body));
+        let served = self.server.serve(&caller, Asked { path, ticket, body }).await;
+        let mut response = match served {
+            Ok(Served { kind, body }) => {
+                let mut response = Response::new(body);
+                response.headers_mut().insert(CONTENT_TYPE, kind);
+                response
+            }
+            Err(rejection) => rejection.into_response(),
+        }
+        .map(|answer| PublicBody::new(answer, asked, &claimed));
         let headers = response.headers_mut();
         let named = HeaderValue::try_from(claimed.request.to_string());
         let salt = HeaderValue::try_from(hex::encode(claimed.salt));

@@ -24,17 +24,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response};
-use http_body::Body;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderValue, Response};
 use pinaivu_openai::{ApiError, Endpoint, ErrorCode, UpstreamError};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::proof::Outcome;
-use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
-use pinaivu_protocol::tunnel::{TicketHeaderError, TicketRefusal, TunnelMac};
+use pinaivu_protocol::ticket::Ticket;
+use pinaivu_protocol::tunnel::{SealError, TicketRefusal, TunnelMac};
 use pinaivu_protocol::units::{Amount, UnixMillis};
+use pinaivu_tunnel::{RequestBody, RequestBodyError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -59,18 +58,18 @@ const LARGE_BODY: usize = 128 * 1024;
 /// Longest error of a backend that is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-/// Authenticates ticket headers; each door has its own way.
+/// Authenticates tickets; each door has its own way.
 pub trait TicketReader: Send + Sync {
-    /// Reads a header.
+    /// Reads a ticket as it came.
     ///
     /// # Errors
-    /// [`TicketHeaderError`].
-    fn read(&self, header: &[u8]) -> Result<Ticket, TicketHeaderError>;
+    /// [`SealError`].
+    fn read(&self, ticket: &[u8]) -> Result<Ticket, SealError>;
 }
 
 impl TicketReader for TunnelMac {
-    fn read(&self, header: &[u8]) -> Result<Ticket, TicketHeaderError> {
-        self.open(header)
+    fn read(&self, ticket: &[u8]) -> Result<Ticket, SealError> {
+        self.open(ticket)
     }
 }
 
@@ -82,6 +81,25 @@ pub struct Caller<'a> {
     pub tickets: &'a dyn TicketReader,
     /// Whether the answer goes to the client itself: then the coordinator gets it with the proof.
     pub direct: bool,
+}
+
+/// A request, as a door got it.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Where.
+    pub path: &'a str,
+    /// The ticket as it came, for the [`TicketReader`].
+    pub ticket: &'a [u8],
+    /// The client's body.
+    pub body: RequestBody,
+}
+
+/// An answer that has begun.
+pub struct Served {
+    /// Its type, as the backend says.
+    pub kind: HeaderValue,
+    /// Its body.
+    pub body: AnswerBody,
 }
 
 /// Limits on what is taken on.
@@ -160,56 +178,32 @@ impl Server {
     }
 
     /// Serves one request.
-    pub async fn serve<B>(
+    ///
+    /// # Errors
+    /// [`Rejection`]; then there is nothing to prove.
+    pub async fn serve(
         self: &Arc<Self>,
         caller: &Caller<'_>,
-        request: Request<B>,
-    ) -> Response<AnswerBody>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        match self.route(caller, request).await {
-            Ok(answer) => answer,
-            Err(rejection) => rejection.into_response(),
-        }
-    }
-
-    async fn route<B>(
-        self: &Arc<Self>,
-        caller: &Caller<'_>,
-        request: Request<B>,
-    ) -> Result<Response<AnswerBody>, Rejection>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let Some(endpoint) = Endpoint::at(request.uri().path()) else {
+        asked: Asked<'_>,
+    ) -> Result<Served, Rejection> {
+        let Some(endpoint) = Endpoint::at(asked.path) else {
             return Err(ApiError::new(ErrorCode::NotFound, "There is nothing at this path.").into());
         };
-        if request.method() != Method::POST {
-            return Err(ApiError::new(ErrorCode::MethodNotAllowed, "Use POST.").into());
-        }
         let coordinator = caller.counterparty.name();
-        let admitted = self.admit(caller, &request).inspect_err(|refusal| {
+        let admitted = self.admit(caller, asked.ticket).inspect_err(|refusal| {
             tracing::warn!(coordinator, code = refusal.code(), "ticket refused");
         })?;
         let span = tracing::info_span!(
             "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, coordinator
         );
-        self.answer(caller, endpoint, admitted, request.into_body()).instrument(span).await
+        self.answer(caller, endpoint, admitted, asked.body).instrument(span).await
     }
 
     /// Everything that can be checked before the body is read. Takes the ticket.
-    fn admit<B>(
-        &self,
-        caller: &Caller<'_>,
-        request: &Request<B>,
-    ) -> Result<Admitted, TicketRefusal> {
-        let header = request.headers().get(TICKET_HEADER).ok_or(TicketRefusal::Malformed)?;
-        let ticket = caller.tickets.read(header.as_bytes()).map_err(|error| match error {
-            TicketHeaderError::Malformed => TicketRefusal::Malformed,
-            TicketHeaderError::Forged => TicketRefusal::Forged,
+    fn admit(&self, caller: &Caller<'_>, ticket: &[u8]) -> Result<Admitted, TicketRefusal> {
+        let ticket = caller.tickets.read(ticket).map_err(|error| match error {
+            SealError::Malformed => TicketRefusal::Malformed,
+            SealError::Forged => TicketRefusal::Forged,
         })?;
         let parties = (ticket.deployment, ticket.node, ticket.coordinator);
         if parties != (self.identity.deployment, self.identity.node, caller.counterparty.id()) {
@@ -266,19 +260,21 @@ impl Server {
         Err(TicketRefusal::Unavailable)
     }
 
-    async fn answer<B>(
+    async fn answer(
         self: &Arc<Self>,
         caller: &Caller<'_>,
         endpoint: Endpoint,
         admitted: Admitted,
-        body: B,
-    ) -> Result<Response<AnswerBody>, Rejection>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+        body: RequestBody,
+    ) -> Result<Served, Rejection> {
         let Admitted { ticket, hash, place, offer, backend } = admitted;
-        let body = read_body(body, self.limits.request_bytes).await?;
+        let body = body.collect(self.limits.request_bytes).await.map_err(|error| match error {
+            RequestBodyError::TooLong => {
+                ApiError::new(ErrorCode::BodyTooLarge, "The request body is too long.")
+            }
+            // The sender broke off; nobody reads this.
+            RequestBodyError::Broken => ApiError::invalid_json("it broke off."),
+        })?;
         let prepared = if body.len() <= LARGE_BODY {
             prepare(endpoint, &body, &ticket, &offer.backend_name, backend.kind)?
         } else {
@@ -320,15 +316,12 @@ impl Server {
         }
     }
 
-    fn stream(&self, dispatch: Dispatch, answer: Response<BackendBody>) -> Response<AnswerBody> {
+    fn stream(&self, dispatch: Dispatch, answer: Response<BackendBody>) -> Served {
         let (head, body) = answer.into_parts();
         let silence = self.backend.silence();
         let body = StreamedAnswer::new(body, dispatch, silence, self.limits.answer_bytes);
-        let kind = head.headers.get(CONTENT_TYPE).cloned();
-        respond(
-            kind.unwrap_or(HeaderValue::from_static("text/event-stream")),
-            AnswerBody::Streamed(Box::new(body)),
-        )
+        let kind = kind(&head.headers, "text/event-stream");
+        Served { kind, body: AnswerBody::Streamed(Box::new(body)) }
     }
 
     /// A unary answer is read whole before its first byte is sent, so that a backend that breaks off
@@ -337,7 +330,7 @@ impl Server {
         &self,
         dispatch: Dispatch,
         answer: Response<BackendBody>,
-    ) -> Result<Response<AnswerBody>, Rejection> {
+    ) -> Result<Served, Rejection> {
         let (head, body) = answer.into_parts();
         let read = body.collect_up_to(self.limits.answer_bytes);
         let read = match tokio::time::timeout(self.backend.silence(), read).await {
@@ -363,11 +356,8 @@ impl Server {
             }
         };
         let concluded = dispatch.conclude(Outcome::Completed, &canonical, 0);
-        let kind = head.headers.get(CONTENT_TYPE).cloned();
-        Ok(respond(
-            kind.unwrap_or(HeaderValue::from_static("application/json")),
-            AnswerBody::Unary(Box::new(UnaryAnswer::new(json, concluded))),
-        ))
+        let kind = kind(&head.headers, "application/json");
+        Ok(Served { kind, body: AnswerBody::Unary(Box::new(UnaryAnswer::new(json, concluded))) })
     }
 
     fn backend_failed(&self, error: &TransportError) -> Rejection {
@@ -427,23 +417,8 @@ fn prepare(
     request::prepare(endpoint, body, ticket, backend_name, kind)
 }
 
-async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, Rejection>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    match Box::pin(Limited::new(body, limit).collect()).await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(ApiError::new(ErrorCode::BodyTooLarge, "The request body is too long.").into())
-        }
-        // The sender broke off; nobody reads this.
-        Err(_) => Err(ApiError::invalid_json("it broke off.").into()),
-    }
-}
-
-fn respond(kind: HeaderValue, body: AnswerBody) -> Response<AnswerBody> {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
+/// What the backend says its answer is.
+fn kind(headers: &HeaderMap, otherwise: &'static str) -> HeaderValue {
+    let said = headers.get(CONTENT_TYPE).cloned();
+    said.unwrap_or(HeaderValue::from_static(otherwise))
 }

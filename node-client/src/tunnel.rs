@@ -1,6 +1,6 @@
-//! The tunnel: dials a coordinator, and serves HTTP/2 on the dialled connection.
+//! The tunnel: dials a coordinator, and answers on the dialled connection what it asks.
 //!
-//! TLS 1.3 with the hot key as client certificate, ALPN `bastion/0`. Until the coordinator has proved with
+//! TLS 1.3 with the hot key as client certificate, ALPN `pinaivu/1`. Until the coordinator has proved with
 //! its on-chain key over this session's exporter who it is, and where that is required with evidence
 //! about the key of its certificate what it runs, nothing but those proofs is served. The other side is the coordinator's `tunnel` module, the contract
 //! is `pinaivu_protocol::tunnel`.
@@ -21,8 +21,6 @@ pub use tls::{TlsError, client_config};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use pinaivu_chain::ChainError;
 use pinaivu_protocol::ids::CoordinatorId;
@@ -46,16 +44,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A session that lasted this long starts the backoff anew.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// Request bytes of one stream, and of all streams, that may wait to be read. Below 1 MiB h2 gives the
-/// whole connection up when many small frames wait.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// Answer bytes of one stream that may wait for a slow client. Beyond, the backend is made to wait.
-const SEND_BUFFER: usize = 256 * 1024;
-/// Streams beside requests: hello, events, control, goodbye.
-const OTHER_STREAMS: u32 = 16;
-/// Clients that leave reset their streams; that is no attack.
-const RESET_STREAMS: usize = 4096;
+/// After a silence of this length the coordinator is asked whether it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Why there is no tunnel, or no more.
@@ -78,7 +67,7 @@ pub enum TunnelEnd {
     Refused(Goodbye),
     /// The connection broke.
     #[error("the connection failed")]
-    Connection(#[source] hyper::Error),
+    Connection(#[source] pinaivu_tunnel::Error),
     /// The coordinator closed the connection.
     #[error("the coordinator closed the connection")]
     Closed,
@@ -97,8 +86,6 @@ pub struct Tunnel {
     pub endpoint: Option<String>,
     /// Answers requests.
     pub server: Arc<Server>,
-    /// Most requests at once.
-    pub max_concurrent: usize,
     /// Where receipts go.
     pub journal: Journal,
     /// Names the coordinator's key.
@@ -182,7 +169,7 @@ impl Tunnel {
         Ok((dial::dial(&endpoint, &self.tls).await?, facts))
     }
 
-    /// Serves HTTP/2 on the connection until it ends.
+    /// Answers on the connection until it ends.
     async fn serve(
         &self,
         dialled: dial::Dialled,
@@ -204,26 +191,11 @@ impl Tunnel {
             goodbye: Mutex::default(),
             public: self.public.clone(),
         });
-        let service = {
+        let mut connection = {
             let door = Arc::clone(&door);
-            hyper::service::service_fn(move |request| {
-                let door = Arc::clone(&door);
-                async move { Ok::<_, std::convert::Infallible>(door.handle(request).await) }
-            })
+            let handler = move |request| Arc::clone(&door).handle(request);
+            pinaivu_tunnel::Server::new(dialled.stream, KEEP_ALIVE, handler)
         };
-        let streams = u32::try_from(self.max_concurrent).unwrap_or(u32::MAX);
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(streams.saturating_add(OTHER_STREAMS))
-            .max_send_buf_size(SEND_BUFFER)
-            .max_pending_accept_reset_streams(RESET_STREAMS)
-            .max_local_error_reset_streams(RESET_STREAMS)
-            .keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .serve_connection(TokioIo::new(dialled.stream), service);
-        tokio::pin!(connection);
         let unproven = async {
             tokio::time::sleep(HELLO_TIMEOUT).await;
             if door.proven.is_cancelled() {
@@ -231,7 +203,7 @@ impl Tunnel {
             }
         };
         let end = tokio::select! {
-            ended = connection.as_mut() => match ended {
+            ended = &mut connection => match ended {
                 Ok(()) => TunnelEnd::Closed,
                 Err(error) => TunnelEnd::Connection(error),
             },
@@ -241,7 +213,7 @@ impl Tunnel {
         if matches!(end, TunnelEnd::Stopped) {
             // What waits in the events stream still goes out.
             self.counterparty.end_session();
-            connection.as_mut().graceful_shutdown();
+            connection.shut_down();
             if tokio::time::timeout(CLOSE_TIMEOUT, connection).await.is_err() {
                 tracing::debug!("the coordinator did not close the tunnel in time");
             }

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pinaivu-log", &["pinaivu-protocol"]),
     ("pinaivu-attestation", &["pinaivu-protocol"]),
     ("pinaivu-tokenizer", &[]),
+    ("pinaivu-tunnel", &[]),
     ("pinaivu-program", &["pinaivu-protocol", "pinaivu-rules"]),
     ("pinaivu-localnet", &["pinaivu-protocol", "pinaivu-chain"]),
     (
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "pinaivu-log",
             "pinaivu-attestation",
             "pinaivu-program",
+            "pinaivu-tunnel",
         ],
     ),
     ("pinaivu-testkit", &["pinaivu-protocol", "pinaivu-openai", "pinaivu-attestation"]),
@@ -45,11 +47,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "pinaivu-log",
             "pinaivu-attestation",
             "pinaivu-tokenizer",
+            "pinaivu-tunnel",
         ],
     ),
     (
         "pinaivu-node-client",
-        &["pinaivu-protocol", "pinaivu-openai", "pinaivu-chain", "pinaivu-attestation"],
+        &[
+            "pinaivu-protocol",
+            "pinaivu-openai",
+            "pinaivu-chain",
+            "pinaivu-attestation",
+            "pinaivu-tunnel",
+        ],
     ),
     (
         "pinaivu-cli",

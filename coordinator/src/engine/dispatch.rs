@@ -7,15 +7,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use pinaivu_auction::Candidate;
 use pinaivu_openai::{ApiError, ChatRequest, Endpoint, UpstreamError};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::ticket::TICKET_PARAMETER;
-use pinaivu_protocol::tunnel::REFUSAL_HEADER;
+use pinaivu_tunnel::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::Engine;
@@ -62,11 +59,11 @@ pub(super) enum Failure {
     #[error("it refused the ticket: {0}")]
     Ticket(String),
     #[error("its server answered {status}")]
-    Server { status: StatusCode, message: String },
+    Server { status: u16, message: String },
     #[error("its server refuses the request: {0}")]
     Request(ApiError),
     #[error("its stream broke before the first chunk")]
-    Stream(#[source] hyper::Error),
+    Stream(#[source] pinaivu_tunnel::Error),
     #[error("its stream ended before the first chunk")]
     Empty,
     #[error("its stream cannot be forwarded: {0}")]
@@ -89,7 +86,7 @@ impl Failure {
 
 /// A stream of which the first chunk is here.
 pub(super) struct Begun {
-    pub(super) upstream: Incoming,
+    pub(super) upstream: Body,
     pub(super) events: EventRelay,
     pub(super) ready: BytesMut,
 }
@@ -347,22 +344,20 @@ impl Engine {
         assignment: &Assignment,
         endpoint: Endpoint,
         body: &Bytes,
-    ) -> Result<Incoming, Failure> {
+    ) -> Result<Body, Failure> {
         let Some(ticket) = assignment.ticket() else { return Err(Failure::Empty) };
         let response = assignment.node().dispatch(ticket, endpoint.path(), body.clone()).await?;
-        let (head, upstream) = response.into_parts();
-        if head.status == StatusCode::OK {
-            return Ok(upstream);
+        let (status, note) = (response.status, response.note);
+        if status == 200 {
+            return Ok(response.body);
         }
-        if let Some(refusal) = head.headers.get(REFUSAL_HEADER) {
-            let code = String::from_utf8_lossy(refusal.as_bytes()).into_owned();
-            return Err(Failure::Ticket(code));
+        if !note.is_empty() {
+            return Err(Failure::Ticket(String::from_utf8_lossy(&note).into_owned()));
         }
-        let error = Limited::new(upstream, MAX_ERROR_BYTES).collect().await;
-        let error = error.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        Err(match UpstreamError::read(head.status.as_u16(), &error) {
+        let (error, _) = response.body.collect(MAX_ERROR_BYTES).await.unwrap_or_default();
+        Err(match UpstreamError::read(status, &error) {
             UpstreamError::Request(error) => Failure::Request(error),
-            UpstreamError::Server { message } => Failure::Server { status: head.status, message },
+            UpstreamError::Server { message } => Failure::Server { status, message },
         })
     }
 }
@@ -375,17 +370,15 @@ pub(super) enum Begin {
 
 /// Reads until the first chunk is here.
 async fn begin_stream(
-    mut upstream: Incoming,
+    mut upstream: Body,
     additions: &Additions,
     request: &Arc<ChatRequest>,
 ) -> Result<Begun, Failure> {
     let mut events = EventRelay::new(additions.clone(), Arc::clone(request));
     let mut ready = BytesMut::new();
     while !events.has_begun() {
-        let frame = upstream.frame().await.ok_or(Failure::Empty)?.map_err(Failure::Stream)?;
-        if let Ok(data) = frame.into_data() {
-            events.feed(data, &mut ready)?;
-        }
+        let data = upstream.data().await.ok_or(Failure::Empty)?.map_err(Failure::Stream)?;
+        events.feed(data, &mut ready)?;
     }
     Ok(Begun { upstream, events, ready })
 }

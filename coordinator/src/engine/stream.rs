@@ -1,7 +1,7 @@
 //! A streamed answer on its way to the client.
 //!
 //! The client's connection pulls: each poll takes what the node has sent and nothing more is read until
-//! the next one, so a slow client holds back its own stream by HTTP/2 flow control and needs no buffer
+//! the next one, so a slow client holds back its own stream by that stream's window and needs no buffer
 //! here. Dropping the body resets the node's stream at once. When the node breaks off and another can go
 //! on, the client waits for that one's first chunk as it would for any other.
 
@@ -10,15 +10,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use base64::Engine as _;
 use borsh::BorshDeserialize as _;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body, Frame, Incoming};
+use http_body::{Body, Frame};
 use parking_lot::Mutex;
 use pinaivu_openai::ApiError;
-use pinaivu_protocol::proof::{Outcome, PROOF_TRAILER, ProofOfInference};
+use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::units::TokenCount;
 use tokio::time::Instant;
 
@@ -33,7 +30,7 @@ use super::relay::EventRelay;
 const MERGE_BYTES: usize = 16 * 1024;
 
 /// How long after `[DONE]` the node's proof may take.
-const TRAILER_WAIT: Duration = Duration::from_secs(2);
+const PROOF_WAIT: Duration = Duration::from_secs(2);
 
 /// The client's connection has to be cut: the client has not read for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +68,7 @@ enum State {
 }
 
 struct Open {
-    upstream: Incoming,
+    upstream: pinaivu_tunnel::Body,
     events: EventRelay,
     assignment: Assignment,
     proof: Option<ProofOfInference>,
@@ -163,27 +160,23 @@ impl Open {
                 // More may be there: the next poll looks.
                 return Step::Pending;
             }
-            match Pin::new(&mut self.upstream).poll_frame(context) {
+            match self.upstream.poll_data(context) {
                 Poll::Pending => return Step::Pending,
-                Poll::Ready(None) => return Step::Ended,
+                Poll::Ready(None) => {
+                    self.proof = self.upstream.attachment().and_then(proof);
+                    return Step::Ended;
+                }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::warn!(node = %self.assignment.node().id(), %error, "stream failed");
                     return Step::Broken;
                 }
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => {
-                        if let Err(error) = self.events.feed(data, out) {
-                            let node = self.assignment.node().id();
-                            tracing::warn!(%node, %error, "stream cannot be forwarded");
-                            return Step::Broken;
-                        }
+                Poll::Ready(Some(Ok(data))) => {
+                    if let Err(error) = self.events.feed(data, out) {
+                        let node = self.assignment.node().id();
+                        tracing::warn!(%node, %error, "stream cannot be forwarded");
+                        return Step::Broken;
                     }
-                    Err(frame) => {
-                        if let Ok(trailers) = frame.into_trailers() {
-                            self.proof = proof(&trailers);
-                        }
-                    }
-                },
+                }
             }
         }
     }
@@ -327,7 +320,7 @@ impl Relay {
             _ => return,
         };
         if open.events.is_done() {
-            if waited.is_some_and(|waited| waited > TRAILER_WAIT) {
+            if waited.is_some_and(|waited| waited > PROOF_WAIT) {
                 self.close(Open::complete);
                 self.wake();
             }
@@ -412,25 +405,20 @@ impl Drop for Relay {
 }
 
 async fn await_proof(mut open: Box<Open>) {
-    let trailers = async {
-        while let Some(Ok(frame)) = open.upstream.frame().await {
-            if let Ok(trailers) = frame.into_trailers() {
-                return proof(&trailers);
-            }
-        }
-        None
+    let end = async {
+        while let Some(Ok(_)) = open.upstream.data().await {}
+        open.upstream.attachment().and_then(proof)
     };
-    open.proof = tokio::time::timeout(TRAILER_WAIT, trailers).await.ok().flatten();
+    open.proof = tokio::time::timeout(PROOF_WAIT, end).await.ok().flatten();
     open.complete();
 }
 
-/// The node's proof in the trailers of its answer.
-pub(super) fn proof(trailers: &HeaderMap) -> Option<ProofOfInference> {
-    let text = trailers.get(PROOF_TRAILER)?;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text));
-    let proof = bytes.ok().and_then(|bytes| ProofOfInference::try_from_slice(&bytes).ok());
+/// The node's proof at the end of its answer.
+pub(super) fn proof(attachment: &Bytes) -> Option<ProofOfInference> {
+    if attachment.is_empty() {
+        return None;
+    }
+    let proof = ProofOfInference::try_from_slice(attachment).ok();
     if proof.is_none() {
         tracing::warn!("a node's proof cannot be read");
     }

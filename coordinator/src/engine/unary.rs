@@ -2,10 +2,9 @@
 //! the middle can still be replaced by the next one.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use pinaivu_openai::{AnswerFacts, ChatRequest, normalise_whole};
 use pinaivu_protocol::answer::Answer;
+use pinaivu_tunnel::{Body, CollectError};
 
 use super::assignment::Assignment;
 use super::meter::Delivered;
@@ -19,7 +18,7 @@ pub(super) enum UnaryError {
     Body {
         limit: usize,
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: CollectError,
     },
     #[error("the answer is not a chat completion")]
     NotAnAnswer,
@@ -36,17 +35,14 @@ pub(super) struct Collected {
 
 /// Reads the whole answer, fills in what OpenAI's schema requires and adds our fields.
 pub(super) async fn collect(
-    upstream: Incoming,
+    upstream: Body,
     request: &ChatRequest,
     additions: &Additions,
     limit: usize,
 ) -> Result<Collected, UnaryError> {
-    let collected = Limited::new(upstream, limit)
-        .collect()
-        .await
-        .map_err(|source| UnaryError::Body { limit, source })?;
-    let proof = collected.trailers().and_then(proof);
-    let object = collected.to_bytes();
+    let collected = upstream.collect(limit).await;
+    let (object, attachment) = collected.map_err(|source| UnaryError::Body { limit, source })?;
+    let proof = proof(&attachment);
     if AnswerFacts::parse(&object).is_none_or(|facts| facts.is_error) {
         return Err(UnaryError::NotAnAnswer);
     }

@@ -9,9 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http2::SendRequest;
 use parking_lot::Mutex;
 use pinaivu_auction::{
     AskEffect, AskRefused, BookError, Candidate, NodeFacts, NodeSlot, Occupancy, OrderBook, Seat,
@@ -22,9 +19,10 @@ use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{NodeId, PublicKey};
 use pinaivu_protocol::signed::Signed;
-use pinaivu_protocol::ticket::{TICKET_HEADER, Ticket};
+use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::tunnel::{CoordinatorMessage, Goodbye, TunnelMac};
 use pinaivu_protocol::units::UnixMillis;
+use pinaivu_tunnel::{Client, Response};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -38,9 +36,6 @@ use crate::store::{BookPlace, Identity, NewBookEntry, Store, StoreError};
 /// never acknowledged.
 pub(super) const OUTBOX: usize = 8 * 1024;
 
-/// Requests, and messages to nodes, have their whole body in memory.
-pub(super) type Sender = SendRequest<Full<Bytes>>;
-
 /// One connected node.
 #[derive(Debug)]
 pub struct LiveNode {
@@ -48,7 +43,7 @@ pub struct LiveNode {
     pub(super) signer: PublicKey,
     pub(super) slot: NodeSlot,
     pub(super) mac: TunnelMac,
-    pub(super) sender: Sender,
+    pub(super) client: Client,
     pub(super) outbox: mpsc::Sender<CoordinatorMessage>,
     pub(super) stop: CancellationToken,
     /// What it says it runs.
@@ -66,12 +61,9 @@ pub struct LiveNode {
 /// The node could not be given a request.
 #[derive(Debug, thiserror::Error)]
 pub enum DispatchError {
-    /// The ticket or the path does not make an HTTP request.
-    #[error("cannot make a request of the ticket")]
-    Request(#[from] http::Error),
     /// The connection failed, or the node ended the stream before its answer.
     #[error("the tunnel failed")]
-    Tunnel(#[from] hyper::Error),
+    Tunnel(#[from] pinaivu_tunnel::Error),
 }
 
 impl LiveNode {
@@ -97,17 +89,8 @@ impl LiveNode {
         ticket: &Ticket,
         path: &'static str,
         body: Bytes,
-    ) -> Result<http::Response<Incoming>, DispatchError> {
-        let mut sealed =
-            http::HeaderValue::try_from(self.mac.seal(ticket)).map_err(http::Error::from)?;
-        // Never the same again: not for the compression's memory of headers.
-        sealed.set_sensitive(true);
-        let request = http::Request::post(path)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .header(TICKET_HEADER, sealed)
-            .body(Full::new(body))?;
-        // Clones share the connection; a sender takes one request at a time.
-        Ok(self.sender.clone().send_request(request).await?)
+    ) -> Result<Response, DispatchError> {
+        Ok(self.client.request(path, &self.mac.seal(ticket), body).await?)
     }
 
     fn presence(&self, now: UnixMillis) -> Presence {

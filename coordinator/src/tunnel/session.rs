@@ -5,10 +5,6 @@ use std::time::Duration;
 
 use borsh::BorshDeserialize as _;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pinaivu_attestation::{Nonce, TUNNEL_ATTESTATION_PATH};
 use pinaivu_auction::AskEffect;
 use pinaivu_protocol::ids::PublicKey;
@@ -17,29 +13,15 @@ use pinaivu_protocol::tunnel::{
     CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameError, FrameReader, GOODBYE_PATH, Goodbye,
     HELLO_PATH, Hello, HelloReply, NodeMessage, TunnelMac, binding, encode_frame,
 };
+use pinaivu_tunnel::{Body, Client, Error, Response};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Door;
-use super::nodes::{AskRefusal, LiveNode, OUTBOX, Sender};
+use super::nodes::{AskRefusal, LiveNode, OUTBOX};
 use super::tls::{self, Peer};
-
-/// Bytes of one stream that may wait for a slow client: what flow control lets a node send ahead.
-const STREAM_WINDOW: u32 = 64 * 1024;
-
-/// Bytes of all streams together that may wait. Larger than every stream's window together, so that
-/// slow clients never hold back another one's stream, and larger again, because h2 derives from it how
-/// many small unread frames it takes before it gives up on the whole connection.
-const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
-
-/// Streams reset by us that h2 remembers, so that data under way for them is not an error. Clients that
-/// leave are ordinary.
-const REMEMBERED_RESETS: usize = 1024;
-
-/// Streams beside requests: events, control, goodbye.
-const OWN_STREAMS: usize = 8;
 
 /// For each step before the node is admitted.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,12 +40,10 @@ pub(super) enum SessionEnd {
     Handshake,
     #[error("the node did not answer in time")]
     TimedOut,
-    #[error("the connection failed")]
-    Connection(#[from] hyper::Error),
-    #[error("cannot make a request")]
-    Request(#[from] http::Error),
+    #[error("the connection failed: {0}")]
+    Connection(#[from] Error),
     #[error("the node answered {0}")]
-    Status(http::StatusCode),
+    Status(u16),
     #[error("the node's answer to the hello is not one")]
     HelloReply,
     #[error("refused: {}", .0.code)]
@@ -83,49 +63,36 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> SessionEnd {
     let Some(peer) = tls::peer(stream.get_ref().1) else { return SessionEnd::Handshake };
-    let handshake = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .initial_max_send_streams(usize::from(door.config.requests_per_node) + OWN_STREAMS)
-        .max_concurrent_reset_streams(REMEMBERED_RESETS)
-        .max_local_error_reset_streams(None)
-        .keep_alive_interval(door.config.keep_alive)
-        .keep_alive_timeout(door.config.keep_alive)
-        .keep_alive_while_idle(true)
-        .handshake(TokioIo::new(stream))
-        .await;
-    let (sender, connection) = match handshake {
-        Ok(parts) => parts,
-        Err(error) => return error.into(),
-    };
-    // The connection has to be driven beside the session; it ends with the last sender.
+    let (client, connection) = pinaivu_tunnel::connect(stream, door.config.keep_alive);
+    // The connection has to be driven beside the session; it ends with the last client.
     let closed = CancellationToken::new();
     let ended = closed.clone().drop_guard();
     door.tracker.spawn(async move {
         let _ended = ended;
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "tunnel connection failed");
+        match connection.await {
+            Err(error @ Error::Violation(_)) => tracing::warn!(%error, "a node's tunnel is cut"),
+            Err(error) => tracing::debug!(%error, "tunnel connection failed"),
+            Ok(()) => {}
         }
     });
     let end = tokio::select! {
-        end = serve(&sender, &peer, &door, &stop) => end,
+        end = serve(&client, &peer, &door, &stop) => end,
         () = closed.cancelled() => SessionEnd::EventsEnded,
     };
     if let SessionEnd::Refused(goodbye) = &end {
-        say_goodbye(&sender, goodbye).await;
+        say_goodbye(&client, goodbye).await;
     }
     end
 }
 
 async fn serve(
-    sender: &Sender,
+    client: &Client,
     peer: &Peer,
     door: &Arc<Door>,
     stop: &CancellationToken,
 ) -> SessionEnd {
     let admitted = tokio::select! {
-        admitted = admit(sender, peer, door, stop) => admitted,
+        admitted = admit(client, peer, door, stop) => admitted,
         () = stop.cancelled() => return SessionEnd::Stopped,
     };
     let (live, events, outbox) = match admitted {
@@ -137,7 +104,7 @@ async fn serve(
     tracing::info!(node = %live.node, signer = %live.signer, "node connected");
     let end = tokio::select! {
         end = read_events(events, &live, door) => end,
-        end = write_control(outbox, sender) => end,
+        end = write_control(outbox, client) => end,
         () = live.stop.cancelled() => SessionEnd::Stopped,
     };
     // Whoever ended the session may have left a reason for the node.
@@ -159,31 +126,27 @@ impl Drop for Membership<'_> {
     }
 }
 
-type Admitted = (Arc<LiveNode>, Incoming, mpsc::Receiver<CoordinatorMessage>);
+type Admitted = (Arc<LiveNode>, Body, mpsc::Receiver<CoordinatorMessage>);
 
 async fn admit(
-    sender: &Sender,
+    client: &Client,
     peer: &Peer,
     door: &Door,
     stop: &CancellationToken,
 ) -> Result<Admitted, SessionEnd> {
-    in_time(present_evidence(sender, peer, door)).await?;
-    let HelloReply { node, software } = in_time(hello(sender, peer, door)).await?;
+    in_time(present_evidence(client, peer, door)).await?;
+    let HelloReply { node, software } = in_time(hello(client, peer, door)).await?;
     let facts = in_time(async { Ok(door.directory.admit(node, peer.key).await) })
         .await?
         .map_err(|refusal| SessionEnd::Refused(refusal.goodbye()))?;
-    let events = in_time(async {
-        let request = http::Request::get(EVENTS_PATH).body(Full::default())?;
-        success(sender.clone().send_request(request).await?)
-    })
-    .await?;
+    let events = in_time(ask(client, EVENTS_PATH, Bytes::new())).await?;
     let (outbox, messages) = mpsc::channel(OUTBOX);
     let live = door.nodes.enter(node, facts, |slot| LiveNode {
         node,
         signer: peer.key,
         slot,
         mac: TunnelMac::new(&peer.exporter),
-        sender: sender.clone(),
+        client: client.clone(),
         outbox,
         software,
         since: door.clock.now(),
@@ -193,7 +156,7 @@ async fn admit(
         goodbye: parking_lot::Mutex::default(),
     });
     match live {
-        Ok(live) => Ok((live, events.into_body(), messages)),
+        Ok(live) => Ok((live, events.body, messages)),
         Err(full) => Err(SessionEnd::Refused(Goodbye {
             code: "book_full".into(),
             message: full.to_string(),
@@ -203,7 +166,7 @@ async fn admit(
 
 /// Shows the node what vouches for this process, made for this very session. What it thinks of it, its
 /// answer to the hello says.
-async fn present_evidence(sender: &Sender, peer: &Peer, door: &Door) -> Result<(), SessionEnd> {
+async fn present_evidence(client: &Client, peer: &Peer, door: &Door) -> Result<(), SessionEnd> {
     let nonce = Nonce(binding(&peer.exporter).0);
     let evidence = match door.attestation.answer(nonce).await {
         Ok(Some(evidence)) => evidence,
@@ -213,41 +176,39 @@ async fn present_evidence(sender: &Sender, peer: &Peer, door: &Door) -> Result<(
             return Ok(());
         }
     };
-    let request = http::Request::post(TUNNEL_ATTESTATION_PATH).body(Full::new(evidence))?;
-    let response = sender.clone().send_request(request).await?;
-    if !response.status().is_success() {
-        tracing::debug!(status = %response.status(), "the node does not take our evidence");
+    match ask(client, TUNNEL_ATTESTATION_PATH, evidence).await {
+        Err(SessionEnd::Status(status)) => {
+            tracing::debug!(status, "the node does not take our evidence");
+            Ok(())
+        }
+        asked => asked.map(drop),
     }
-    Ok(())
 }
 
 /// Proves to the node who we are and learns who it says it is.
-async fn hello(sender: &Sender, peer: &Peer, door: &Door) -> Result<HelloReply, SessionEnd> {
+async fn hello(client: &Client, peer: &Peer, door: &Door) -> Result<HelloReply, SessionEnd> {
     let hello = door.signer.sign_hello(Hello {
         deployment: door.deployment,
         coordinator: door.coordinator,
         binding: binding(&peer.exporter),
         now: door.clock.now(),
     });
-    let request = http::Request::post(HELLO_PATH).body(Full::new(hello.encode().into()))?;
-    let response = success(sender.clone().send_request(request).await?)?;
-    let body = Limited::new(response.into_body(), MAX_HELLO_REPLY).collect().await;
-    let body = body.map_err(|_| SessionEnd::HelloReply)?.to_bytes();
+    let response = ask(client, HELLO_PATH, hello.encode().into()).await?;
+    let body = response.body.collect(MAX_HELLO_REPLY).await;
+    let (body, _) = body.map_err(|_| SessionEnd::HelloReply)?;
     let reply = HelloReply::try_from_slice(&body).map_err(|_| SessionEnd::HelloReply)?;
     tracing::debug!(node = %reply.node, software = %reply.software, "hello answered");
     Ok(reply)
 }
 
-async fn read_events(mut events: Incoming, live: &Arc<LiveNode>, door: &Arc<Door>) -> SessionEnd {
+async fn read_events(mut events: Body, live: &Arc<LiveNode>, door: &Arc<Door>) -> SessionEnd {
     let mut frames = FrameReader::default();
     let mut asks = Bucket::new();
-    while let Some(frame) = events.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
+    while let Some(data) = events.data().await {
+        match data {
+            Ok(data) => frames.push(&data),
             Err(error) => return error.into(),
-        };
-        let Ok(data) = frame.into_data() else { continue };
-        frames.push(&data);
+        }
         loop {
             match frames.next_message::<NodeMessage>() {
                 Ok(Some(message)) => receive(message, live, door, &mut asks).await,
@@ -333,7 +294,7 @@ fn is_address(address: &str) -> bool {
 /// Sends what is queued, all that is waiting in one request.
 async fn write_control(
     mut messages: mpsc::Receiver<CoordinatorMessage>,
-    sender: &Sender,
+    client: &Client,
 ) -> SessionEnd {
     let mut waiting = Vec::new();
     while messages.recv_many(&mut waiting, 256).await > 0 {
@@ -341,11 +302,7 @@ async fn write_control(
         for message in waiting.drain(..) {
             body.extend_from_slice(&encode_frame(&message));
         }
-        let posted = in_time(async {
-            let request = http::Request::post(CONTROL_PATH).body(Full::new(Bytes::from(body)))?;
-            success(sender.clone().send_request(request).await?)
-        });
-        if let Err(end) = posted.await {
+        if let Err(end) = in_time(ask(client, CONTROL_PATH, body.into())).await {
             return end;
         }
     }
@@ -353,13 +310,9 @@ async fn write_control(
 }
 
 /// Tells the node why, if it still listens.
-async fn say_goodbye(sender: &Sender, goodbye: &Goodbye) {
-    let said = in_time(async {
-        let body = borsh::to_vec(goodbye).unwrap_or_default();
-        let request = http::Request::post(GOODBYE_PATH).body(Full::new(Bytes::from(body)))?;
-        success(sender.clone().send_request(request).await?)
-    });
-    if let Err(error) = said.await {
+async fn say_goodbye(client: &Client, goodbye: &Goodbye) {
+    let body = borsh::to_vec(goodbye).unwrap_or_default();
+    if let Err(error) = in_time(ask(client, GOODBYE_PATH, body.into())).await {
         tracing::debug!(%error, "goodbye was not heard");
     }
 }
@@ -368,9 +321,11 @@ async fn in_time<T>(step: impl Future<Output = Result<T, SessionEnd>>) -> Result
     tokio::time::timeout(STEP_TIMEOUT, step).await.unwrap_or(Err(SessionEnd::TimedOut))
 }
 
-fn success<B>(response: http::Response<B>) -> Result<http::Response<B>, SessionEnd> {
-    match response.status() {
-        status if status.is_success() => Ok(response),
+/// Asks for something that has to succeed.
+async fn ask(client: &Client, path: &str, body: Bytes) -> Result<Response, SessionEnd> {
+    let response = client.request(path, &[], body).await?;
+    match response.status {
+        200..=299 => Ok(response),
         status => Err(SessionEnd::Status(status)),
     }
 }

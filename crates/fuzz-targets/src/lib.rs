@@ -32,7 +32,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     Target { name: "receipt", run: records::receipt, seeds: seeds::receipts },
     Target { name: "ask", run: records::ask, seeds: seeds::asks },
     Target {
@@ -44,6 +44,7 @@ pub const TARGETS: [Target; 19] = [
     Target { name: "ticket", run: records::ticket, seeds: seeds::tickets },
     Target { name: "proof", run: records::proof, seeds: seeds::proofs },
     Target { name: "tunnel", run: records::tunnel, seeds: seeds::tunnel },
+    Target { name: "tunnel_frames", run: records::tunnel_frames, seeds: seeds::tunnel_frames },
     Target { name: "command", run: records::command, seeds: seeds::commands },
     Target { name: "note", run: formats::note, seeds: seeds::notes },
     Target { name: "checkpoint", run: formats::checkpoint, seeds: seeds::notes },

@@ -74,8 +74,7 @@ pub(crate) fn tickets() -> Vec<Vec<u8>> {
     let vectors = vectors();
     let records = vectors["signed"].as_array().unwrap();
     let ticket = records.iter().find(|record| record["type"] == "ticket").unwrap();
-    let header = vectors["ticket"]["header"].as_str().unwrap().as_bytes().to_vec();
-    vec![header, hex_of(&ticket["borsh"])]
+    vec![hex_of(&vectors["ticket"]["sealed"]), hex_of(&ticket["borsh"])]
 }
 
 pub(crate) fn proofs() -> Vec<Vec<u8>> {
@@ -99,6 +98,35 @@ pub(crate) fn tunnel() -> Vec<Vec<u8>> {
     seeds.push([vec![3], encode_frame(&NodeMessage::Heartbeat)].concat());
     seeds.push([vec![200], encode_frame(&refused)].concat());
     seeds.push(borsh::to_vec(&goodbye).unwrap());
+    seeds
+}
+
+pub(crate) fn tunnel_frames() -> Vec<Vec<u8>> {
+    use pinaivu_tunnel::{Frame, RequestHead, ResetCode, encode};
+
+    let (attachment, first) = (vec![7; 300].into(), vec![b'{'; 20].into());
+    let head = RequestHead { path: "/v1/é".to_owned(), attachment, length: 40, first };
+    let frames = [
+        (1, Frame::Request(head)),
+        (1, Frame::RequestData(vec![b'}'; 20].into())),
+        (1, Frame::Response { status: 403, note: b"unavailable".to_vec().into() }),
+        (1, Frame::Data(vec![b'x'; 100].into())),
+        (1, Frame::Credit(65_536)),
+        (1, Frame::End(vec![9; 250].into())),
+        (u64::MAX, Frame::Reset(ResetCode::CANCELLED)),
+        (0, Frame::Ping),
+        (0, Frame::Pong),
+        (0, Frame::Close),
+    ];
+    // The first byte says how long the pieces are.
+    let (mut all, mut seeds) = (vec![1], Vec::new());
+    for (stream, frame) in frames {
+        encode(&mut all, stream, &frame);
+        let mut one = vec![200];
+        encode(&mut one, stream, &frame);
+        seeds.push(one);
+    }
+    seeds.push(all);
     seeds
 }
 

@@ -113,6 +113,7 @@ targets! {
     ticket: "ticket",
     proof: "proof",
     tunnel: "tunnel",
+    tunnel_frames: "tunnel_frames",
     command: "command",
     note: "note",
     checkpoint: "checkpoint",

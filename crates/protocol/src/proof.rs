@@ -15,9 +15,6 @@ use crate::units::{TokenCount, UnixMillis};
 /// Most proofs under one root.
 pub const MAX_PROOFS_PER_ROOT: u32 = 64;
 
-/// HTTP/2 trailer that carries `base64(borsh(ProofOfInference))` after an answer on the tunnel.
-pub const PROOF_TRAILER: &str = "x-pinaivu-proof";
-
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
 #[cfg_attr(

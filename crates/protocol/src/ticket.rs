@@ -12,10 +12,6 @@ use crate::ids::{CoordinatorId, DeploymentId, NodeId, RequestId, Segment};
 use crate::signed::Signable;
 use crate::units::{Tariff, TokenCount, UnixMillis};
 
-/// HTTP header that carries `base64(borsh(Ticket) ‖ HMAC-SHA256)` on the tunnel (base64 standard
-/// alphabet, no padding).
-pub const TICKET_HEADER: &str = "x-pinaivu-ticket";
-
 /// Query parameter that carries `base64url(borsh(Signed<Ticket>))`, without padding, of a client that was
 /// redirected to the node.
 pub const TICKET_PARAMETER: &str = "ticket";
@@ -26,8 +22,8 @@ pub const MAX_DOOR_LENGTH: usize = 256;
 /// Label of the TLS exporter (RFC 8446 section 7.5) whose 32 bytes key the tunnel's MACs; no context.
 pub const TUNNEL_EXPORTER_LABEL: &[u8] = b"EXPORTER-pinaivu-tunnel-mac-v1";
 
-/// ALPN protocol of the tunnel (C2SP https-bastion).
-pub const TUNNEL_ALPN: &[u8] = b"bastion/0";
+/// ALPN protocol of the tunnel.
+pub const TUNNEL_ALPN: &[u8] = b"pinaivu/1";
 
 /// One request dispatched to one node.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

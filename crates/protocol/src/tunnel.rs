@@ -1,20 +1,20 @@
 //! What coordinator and node say to each other on the tunnel, beside OpenAI requests.
 //!
 //! The node dials out over TLS 1.3 (ALPN [`TUNNEL_ALPN`](crate::ticket::TUNNEL_ALPN), its hot key as
-//! Ed25519 client certificate) and then serves HTTP/2 on that connection: the coordinator is the HTTP
-//! client. Order of events:
+//! Ed25519 client certificate) and then answers on that connection what the coordinator asks, many
+//! requests at once (the crate `pinaivu-tunnel`). Order of events:
 //!
-//! 1. Coordinator `POST /pinaivu/v1/hello`, body [`Signed`]<[`Hello`]>. The signature is over the TLS
+//! 1. The coordinator asks [`HELLO_PATH`] with [`Signed`]<[`Hello`]>. The signature is over the TLS
 //!    exporter, so it proves that the TLS peer holds the coordinator's on-chain signer key, whatever the
 //!    certificate says; a relay in the middle has another exporter. The node answers [`HelloReply`], and
 //!    until a valid hello it answers everything else with 403.
 //! 2. The coordinator checks the node's account on chain: its signer is the TLS key, its stake is
-//!    enough, it is active. Otherwise `POST /pinaivu/v1/goodbye` with [`Goodbye`], and it closes.
-//! 3. Coordinator `GET /pinaivu/v1/events`: an answer that never ends, of [`NodeMessage`] frames.
-//! 4. Coordinator `POST /pinaivu/v1/control` with [`CoordinatorMessage`] frames, when there are any.
-//! 5. Coordinator `POST /v1/…` with a ticket header, as often as it likes.
+//!    enough, it is active. Otherwise it asks [`GOODBYE_PATH`] with [`Goodbye`], and closes.
+//! 3. The coordinator asks [`EVENTS_PATH`]: an answer that never ends, of [`NodeMessage`] frames.
+//! 4. The coordinator asks [`CONTROL_PATH`] with [`CoordinatorMessage`] frames, when there are any.
+//! 5. The coordinator asks `/v1/…` with a sealed ticket, as often as it likes.
 //!
-//! A frame is a `u32` little-endian length, at most [`MAX_FRAME_BYTES`], and that many bytes of borsh.
+//! A frame of messages is a `u32` little-endian length, at most [`MAX_FRAME_BYTES`], and that many bytes of borsh.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -36,11 +36,14 @@ pub const EVENTS_PATH: &str = "/pinaivu/v1/events";
 pub const CONTROL_PATH: &str = "/pinaivu/v1/control";
 /// Path that tells the node why it is refused.
 pub const GOODBYE_PATH: &str = "/pinaivu/v1/goodbye";
-/// Header of a node's answer that refuses a ticket: a [`TicketRefusal`] code. Status is 403.
+/// Header of a node's answer to a redirected client that refuses a ticket: a [`TicketRefusal`] code. On the
+/// tunnel the code is the answer's note. Status is 403.
 pub const REFUSAL_HEADER: &str = "x-pinaivu-refusal";
 
 /// Longest frame: an answer presented again with its text.
 pub const MAX_FRAME_BYTES: u32 = 8 * 1024 * 1024;
+/// Longest body of one request for [`CONTROL_PATH`]: twice the longest message.
+pub const MAX_CONTROL_BYTES: usize = 16 * 1024 * 1024;
 
 /// The coordinator proves that it holds its signer key on this very TLS session.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -158,10 +161,10 @@ pub enum CoordinatorMessage {
     },
 }
 
-/// Why a node refuses a ticket, as the text of [`REFUSAL_HEADER`].
+/// Why a node refuses a ticket, as the text of an answer's note or of [`REFUSAL_HEADER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketRefusal {
-    /// No ticket header, or not a ticket.
+    /// No ticket, or not one.
     Malformed,
     /// The MAC does not verify.
     Forged,
@@ -294,14 +297,14 @@ impl core::fmt::Debug for TunnelMac {
     }
 }
 
-/// The ticket header does not hold an authentic ticket.
+/// The bytes are not an authentic ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TicketHeaderError {
-    /// Not base64 of a ticket and a MAC.
+pub enum SealError {
+    /// Not a ticket and its mark.
     #[error("not a ticket")]
     Malformed,
-    /// The MAC does not verify.
-    #[error("the ticket's MAC does not verify")]
+    /// The mark does not verify.
+    #[error("the ticket's mark does not verify")]
     Forged,
 }
 
@@ -312,30 +315,27 @@ impl TunnelMac {
         Self(aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, exporter))
     }
 
-    /// The text of the ticket header: base64 (standard alphabet, no padding) of ticket ‖ MAC.
+    /// A ticket as it goes with a request: ticket ‖ MAC.
     #[must_use]
-    pub fn seal(&self, ticket: &Ticket) -> String {
+    pub fn seal(&self, ticket: &Ticket) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
         let written = ticket.serialize(&mut bytes);
         debug_assert!(written.is_ok());
         let tag = self.tag(&bytes);
         bytes.extend_from_slice(tag.as_ref());
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD_NO_PAD, bytes)
+        bytes
     }
 
-    /// Reads and authenticates a ticket header.
+    /// Reads and authenticates a sealed ticket.
     ///
     /// # Errors
-    /// [`TicketHeaderError`].
-    pub fn open(&self, header: &[u8]) -> Result<Ticket, TicketHeaderError> {
-        let bytes =
-            base64::Engine::decode(&base64::engine::general_purpose::STANDARD_NO_PAD, header)
-                .map_err(|_| TicketHeaderError::Malformed)?;
-        let (ticket, mac) = bytes.split_last_chunk::<32>().ok_or(TicketHeaderError::Malformed)?;
+    /// [`SealError`].
+    pub fn open(&self, sealed: &[u8]) -> Result<Ticket, SealError> {
+        let (ticket, mac) = sealed.split_last_chunk::<32>().ok_or(SealError::Malformed)?;
         let tag = self.tag(ticket);
         aws_lc_rs::constant_time::verify_slices_are_equal(tag.as_ref(), mac)
-            .map_err(|_| TicketHeaderError::Forged)?;
-        Ticket::try_from_slice(ticket).map_err(|_| TicketHeaderError::Malformed)
+            .map_err(|_| SealError::Forged)?;
+        Ticket::try_from_slice(ticket).map_err(|_| SealError::Malformed)
     }
 
     fn tag(&self, bytes: &[u8]) -> aws_lc_rs::hmac::Tag {

@@ -12,6 +12,7 @@ use pinaivu_openai::{
     normalise_whole,
 };
 use pinaivu_protocol::ticket::Ticket;
+use pinaivu_tunnel::{Answer as _, Piece};
 
 use crate::serving::AnswerBody;
 
@@ -86,10 +87,8 @@ impl Body for PublicBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         while !self.ended {
-            let frame = ready!(Pin::new(&mut self.answer).poll_frame(context));
-            // The trailers are the coordinator's; polling for them makes the proof.
-            let Some(Ok(frame)) = frame else { break };
-            let Ok(data) = frame.into_data() else { continue };
+            // The end is the coordinator's; polling for it makes the proof.
+            let Piece::Data(data) = ready!(self.answer.poll_piece(context)) else { break };
             let Self { answer, shape, events, .. } = &mut *self;
             let data = match (&*answer, shape) {
                 (AnswerBody::Streamed(_), Some(shape)) => shape.events(events, data),

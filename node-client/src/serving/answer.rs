@@ -1,14 +1,13 @@
-//! The body of an answer: the backend's bytes, untouched, and the proof as HTTP trailer.
+//! The body of an answer: the backend's bytes, untouched, and the proof after them.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::HeaderMap;
-use http_body::{Body, Frame};
+use http_body::Body as _;
 use pinaivu_protocol::proof::Outcome;
+use pinaivu_tunnel::{Answer, Piece};
 use tokio::time::{Instant, Sleep};
 
 use super::dispatch::{Concluded, Dispatch};
@@ -16,12 +15,12 @@ use super::meter::Meter;
 use crate::backend::BackendBody;
 use crate::report::error_chain;
 
-/// Chunks that wait already are sent together up to about this many bytes: one HTTP/2 frame.
+/// Chunks that wait already are sent together up to about this many bytes.
 const MERGE_BYTES: usize = 16 * 1024;
 /// What a server may take to close its stream after it said that it is done.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// Any body this router sends. Ends with the proof as trailer when there was an answer.
+/// Any body this router sends. Ends with the proof when there was an answer.
 pub enum AnswerBody {
     /// An error.
     Text(Option<Bytes>),
@@ -37,18 +36,14 @@ impl AnswerBody {
     }
 }
 
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Unary(answer) => Poll::Ready(answer.next_frame().map(Ok)),
-            Self::Streamed(answer) => answer.poll_next(context).map(|frame| frame.map(Ok)),
+impl Answer for AnswerBody {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        match self {
+            Self::Text(text) => {
+                Poll::Ready(text.take().map_or(Piece::End(Bytes::new()), Piece::Data))
+            }
+            Self::Unary(answer) => Poll::Ready(answer.next_piece()),
+            Self::Streamed(answer) => answer.poll_next(context),
         }
     }
 }
@@ -64,10 +59,10 @@ impl UnaryAnswer {
         Self { json: Some(json), concluded }
     }
 
-    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
+    fn next_piece(&mut self) -> Piece {
         match self.json.take() {
-            Some(json) => Some(Frame::data(json)),
-            None => self.concluded.take().map(|concluded| Frame::trailers(concluded.deliver())),
+            Some(json) => Piece::Data(json),
+            None => Piece::End(self.concluded.take().map(Concluded::deliver).unwrap_or_default()),
         }
     }
 }
@@ -99,7 +94,7 @@ impl StreamedAnswer {
         }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
         let mut merged = Merged::default();
         while self.upstream.is_some() && merged.len() < MERGE_BYTES {
             match self.poll_upstream(context) {
@@ -110,9 +105,9 @@ impl StreamedAnswer {
             }
         }
         if let Some(bytes) = merged.take() {
-            return Poll::Ready(Some(Frame::data(bytes)));
+            return Poll::Ready(Piece::Data(bytes));
         }
-        Poll::Ready(self.conclude().map(Frame::trailers))
+        Poll::Ready(Piece::End(self.conclude().unwrap_or_default()))
     }
 
     /// The next bytes that have been looked at; nothing at the end, sound or not.
@@ -161,7 +156,7 @@ impl StreamedAnswer {
     }
 
     /// The proof of what has passed, once.
-    fn conclude(&mut self) -> Option<HeaderMap> {
+    fn conclude(&mut self) -> Option<Bytes> {
         let (dispatch, meter) = self.answer.take()?;
         let seen = meter.seen();
         let (answer, whole) = meter.finish();

@@ -2,19 +2,16 @@
 //! begun.
 //!
 //! A [`Dispatch`] that is dropped means that the client went away: its proof says so, with what had been
-//! delivered. A [`Concluded`] that is dropped before its trailer was sent has a proof the coordinator has
+//! delivered. A [`Concluded`] that is dropped before its proof was sent has a proof the coordinator has
 //! not seen: it is presented in full.
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, Salt, value_commitment};
 use pinaivu_protocol::hash::Hash32;
-use pinaivu_protocol::proof::{Outcome, PROOF_TRAILER, ProofOfInference};
+use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::TokenCount;
 use tokio::sync::OwnedSemaphorePermit;
@@ -186,18 +183,12 @@ pub(super) struct Concluded {
 }
 
 impl Concluded {
-    /// The trailers that carry the proof, given out for sending.
-    pub(super) fn deliver(mut self) -> HeaderMap {
-        let mut trailers = HeaderMap::new();
-        let Some(work) = self.work.take() else { return trailers };
+    /// The proof, given out for sending.
+    pub(super) fn deliver(mut self) -> Bytes {
+        let Some(work) = self.work.take() else { return Bytes::new() };
         let proof = borsh::to_vec(&work.proof).unwrap_or_default();
-        if let Ok(mut value) = HeaderValue::try_from(STANDARD_NO_PAD.encode(proof)) {
-            // Never the same again: not for the compression's memory of headers.
-            value.set_sensitive(true);
-            trailers.insert(PROOF_TRAILER, value);
-        }
         self.counterparty.submit(work);
-        trailers
+        proof.into()
     }
 }
 

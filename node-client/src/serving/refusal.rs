@@ -10,7 +10,7 @@ use super::AnswerBody;
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// The ticket is not taken: 403 with [`REFUSAL_HEADER`]. For the coordinator.
+    /// The ticket is not taken: 403 with its code. For the coordinator.
     Ticket(TicketRefusal),
     /// The request or the backend is at fault. A 4xx is for the client, a 5xx tells the coordinator to
     /// try another node.
@@ -30,23 +30,17 @@ impl From<ApiError> for Rejection {
 }
 
 impl Rejection {
-    /// The response.
+    /// Status, refusal and text, for the coordinator.
+    #[must_use]
+    pub fn into_parts(self) -> (u16, Option<TicketRefusal>, AnswerBody) {
+        let (status, error, refusal) = self.explain();
+        (status, refusal, AnswerBody::text(error.to_json()))
+    }
+
+    /// The response to a client.
     #[must_use]
     pub fn into_response(self) -> Response<AnswerBody> {
-        let (status, error, refusal) = match self {
-            Self::Ticket(refusal) => {
-                let code = match refusal {
-                    TicketRefusal::UnknownModel => ErrorCode::ModelNotFound,
-                    TicketRefusal::Underpriced | TicketRefusal::Unavailable => {
-                        ErrorCode::NoCapacity
-                    }
-                    ticket => ErrorCode::from_text(ticket.code()).unwrap_or(ErrorCode::Unavailable),
-                };
-                let message = format!("The node refuses this ticket: {}.", refusal.code());
-                (403, ApiError::new(code, message), Some(refusal))
-            }
-            Self::Error(error) => (error.status(), error, None),
-        };
+        let (status, error, refusal) = self.explain();
         let mut response = Response::new(AnswerBody::text(error.to_json()));
         *response.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -61,5 +55,22 @@ impl Rejection {
             headers.insert(REFUSAL_HEADER, HeaderValue::from_static(refusal.code()));
         }
         response
+    }
+
+    fn explain(self) -> (u16, ApiError, Option<TicketRefusal>) {
+        match self {
+            Self::Ticket(refusal) => {
+                let code = match refusal {
+                    TicketRefusal::UnknownModel => ErrorCode::ModelNotFound,
+                    TicketRefusal::Underpriced | TicketRefusal::Unavailable => {
+                        ErrorCode::NoCapacity
+                    }
+                    ticket => ErrorCode::from_text(ticket.code()).unwrap_or(ErrorCode::Unavailable),
+                };
+                let message = format!("The node refuses this ticket: {}.", refusal.code());
+                (403, ApiError::new(code, message), Some(refusal))
+            }
+            Self::Error(error) => (error.status(), error, None),
+        }
     }
 }

@@ -3,14 +3,13 @@
 //! The answer to a control request goes out once everything in it is durable here.
 
 use http::StatusCode;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::tunnel::{CoordinatorMessage, FrameError, FrameReader};
 use pinaivu_protocol::units::Amount;
+use pinaivu_tunnel::RequestBodyError;
 
 use super::door::Door;
 use crate::acknowledged::Acknowledged;
@@ -20,8 +19,8 @@ use crate::journal::{JournalError, Settled, Settlement};
 /// Why control messages were not taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ControlError {
-    #[error("the request broke off")]
-    Broken(#[from] hyper::Error),
+    #[error(transparent)]
+    Body(#[from] RequestBodyError),
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
@@ -31,33 +30,29 @@ pub(super) enum ControlError {
 impl ControlError {
     pub(super) const fn status(&self) -> StatusCode {
         match self {
-            Self::Broken(_) | Self::Frame(_) => StatusCode::BAD_REQUEST,
+            Self::Body(_) | Self::Frame(_) => StatusCode::BAD_REQUEST,
             Self::Journal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
-pub(super) async fn receive(door: &Door, mut body: Incoming) -> Result<(), ControlError> {
+pub(super) async fn receive(door: &Door, body: &[u8]) -> Result<(), ControlError> {
     let mut frames = FrameReader::default();
-    while let Some(frame) = body.frame().await {
-        let Ok(bytes) = frame?.into_data() else { continue };
-        frames.push(&bytes);
-        let mut kept = Kept::default();
-        while let Some(message) = frames.next_message::<CoordinatorMessage>()? {
-            take(door, message, &mut kept);
-        }
-        let Kept { settlements, acknowledged } = kept;
-        if !acknowledged.is_empty() {
-            door.journal.keep_acknowledged(door.counterparty.id(), acknowledged).await?;
-        }
-        let (settlements, forged) = signed(settlements, &door.signer);
-        for ticket in forged {
-            let coordinator = door.counterparty.id();
-            tracing::error!(%coordinator, %ticket, "a receipt with a wrong signature is ignored");
-        }
-        settle(door, settlements).await?;
+    frames.push(body);
+    let mut kept = Kept::default();
+    while let Some(message) = frames.next_message::<CoordinatorMessage>()? {
+        take(door, message, &mut kept);
     }
-    Ok(())
+    let Kept { settlements, acknowledged } = kept;
+    if !acknowledged.is_empty() {
+        door.journal.keep_acknowledged(door.counterparty.id(), acknowledged).await?;
+    }
+    let (settlements, forged) = signed(settlements, &door.signer);
+    for ticket in forged {
+        let coordinator = door.counterparty.id();
+        tracing::error!(%coordinator, %ticket, "a receipt with a wrong signature is ignored");
+    }
+    Ok(settle(door, settlements).await?)
 }
 
 /// What has to be durable before the coordinator is answered.

@@ -163,7 +163,7 @@ mod tests {
             ("127.0.0.1:8403", "127.0.0.1:8403"),
             ("node.example", "node.example:443"),
             ("https://node.example:8403/", "node.example:8403"),
-            ("bastion://node.example/path", "node.example:443"),
+            ("tunnel://node.example/path", "node.example:443"),
             ("[::1]:9", "::1:9"),
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), shown);

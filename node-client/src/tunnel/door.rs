@@ -1,22 +1,20 @@
 //! What a coordinator may ask for on its tunnel: to prove itself, and after that everything else.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use borsh::BorshDeserialize as _;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use http::StatusCode;
 use parking_lot::Mutex;
 use pinaivu_attestation::{Attested, Expected, MAX_EVIDENCE_BYTES, TUNNEL_ATTESTATION_PATH};
 use pinaivu_protocol::ids::PublicKey;
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::tunnel::{
-    CONTROL_PATH, EVENTS_PATH, GOODBYE_PATH, Goodbye, HELLO_PATH, Hello, HelloReply, NodeMessage,
+    CONTROL_PATH, EVENTS_PATH, GOODBYE_PATH, Goodbye, HELLO_PATH, Hello, HelloReply,
+    MAX_CONTROL_BYTES, NodeMessage, TicketRefusal,
 };
+use pinaivu_tunnel::{Answer, Piece, Reply, Request, RequestBody};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +26,7 @@ use crate::clock::Clock;
 use crate::counterparty::Counterparty;
 use crate::identity::Identity;
 use crate::journal::Journal;
-use crate::serving::{AnswerBody, Caller, Server};
+use crate::serving::{AnswerBody, Asked, Caller, Server};
 
 /// Longest hello or goodbye.
 const MAX_GREETING: usize = 4096;
@@ -74,37 +72,40 @@ pub(super) enum HelloFault {
 }
 
 impl Door {
-    pub(super) async fn handle(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Response<TunnelBody> {
-        let path = request.uri().path();
-        if (request.method(), path) == (&Method::POST, HELLO_PATH) {
-            return self.hello(request.into_body()).await;
-        }
-        if (request.method(), path) == (&Method::POST, TUNNEL_ATTESTATION_PATH) {
-            return self.evidence(request.into_body()).await;
+    pub(super) async fn handle(self: Arc<Self>, request: Request) -> Reply<TunnelBody> {
+        let Request { path, attachment, body } = request;
+        match path.as_str() {
+            HELLO_PATH => return self.hello(body).await,
+            TUNNEL_ATTESTATION_PATH => return self.evidence(body).await,
+            _ => {}
         }
         if !self.proven.is_cancelled() {
             tracing::warn!(coordinator = %self.counterparty.id(), "request before a valid hello");
             return status(StatusCode::FORBIDDEN);
         }
-        match (request.method(), path) {
-            (&Method::GET, EVENTS_PATH) => self.events(),
-            (&Method::POST, CONTROL_PATH) => self.control(request.into_body()).await,
-            (&Method::POST, GOODBYE_PATH) => self.goodbye(request.into_body()).await,
-            _ => {
+        match path.as_str() {
+            EVENTS_PATH => self.events(),
+            CONTROL_PATH => self.control(body).await,
+            GOODBYE_PATH => self.goodbye(body).await,
+            path => {
                 let caller = Caller {
                     counterparty: &self.counterparty,
                     tickets: &self.keys.mac,
                     direct: false,
                 };
-                self.server.serve(&caller, request).await.map(TunnelBody::Answer)
+                let asked = Asked { path, ticket: &attachment, body };
+                let (status, refusal, answer) = match self.server.serve(&caller, asked).await {
+                    Ok(served) => (200, None, served.body),
+                    Err(rejection) => rejection.into_parts(),
+                };
+                let note = refusal.map_or("", TicketRefusal::code);
+                let note = Bytes::from_static(note.as_bytes());
+                Reply { status, note, answer: TunnelBody::Answer(answer) }
             }
         }
     }
 
-    async fn hello(&self, body: Incoming) -> Response<TunnelBody> {
+    async fn hello(&self, body: RequestBody) -> Reply<TunnelBody> {
         let Some(body) = greeting(body).await else { return status(StatusCode::BAD_REQUEST) };
         match self.check_hello(&body) {
             Ok(hello) => {
@@ -128,8 +129,8 @@ impl Door {
     }
 
     /// Evidence about the code at the other end of this session.
-    async fn evidence(&self, body: Incoming) -> Response<TunnelBody> {
-        let Ok(body) = Limited::new(body, MAX_EVIDENCE_BYTES).collect().await else {
+    async fn evidence(&self, body: RequestBody) -> Reply<TunnelBody> {
+        let Ok(body) = body.collect(MAX_EVIDENCE_BYTES).await else {
             return status(StatusCode::BAD_REQUEST);
         };
         let expected = Expected {
@@ -142,7 +143,7 @@ impl Door {
         };
         let now = self.clock.now();
         let (facts, rule) = (&self.facts, &self.attestation);
-        let found = attestation::check(&body.to_bytes(), &expected, facts, rule, now);
+        let found = attestation::check(&body, &expected, facts, rule, now);
         let coordinator = self.counterparty.id();
         let answer = match &found {
             Ok(attested) => {
@@ -189,22 +190,27 @@ impl Door {
         }
     }
 
-    fn events(&self) -> Response<TunnelBody> {
+    fn events(&self) -> Reply<TunnelBody> {
         let (session, messages) = self.counterparty.open_session();
         if let Some(address) = &self.public
             && let Err(error) = session.try_send(&NodeMessage::Door(address.to_string()))
         {
             tracing::warn!(%error, "the coordinator was not told of the public address");
         }
-        Response::new(TunnelBody::Events(Events {
+        let events = Events {
             messages,
             number: session.number(),
             counterparty: Arc::clone(&self.counterparty),
-        }))
+        };
+        Reply { status: 200, note: Bytes::new(), answer: TunnelBody::Events(events) }
     }
 
-    async fn control(&self, body: Incoming) -> Response<TunnelBody> {
-        match control::receive(self, body).await {
+    async fn control(&self, body: RequestBody) -> Reply<TunnelBody> {
+        let received = match body.collect(MAX_CONTROL_BYTES).await {
+            Ok(body) => control::receive(self, &body).await,
+            Err(error) => Err(error.into()),
+        };
+        match received {
             Ok(()) => status(StatusCode::OK),
             Err(error) => {
                 tracing::warn!(
@@ -216,7 +222,7 @@ impl Door {
         }
     }
 
-    async fn goodbye(&self, body: Incoming) -> Response<TunnelBody> {
+    async fn goodbye(&self, body: RequestBody) -> Reply<TunnelBody> {
         let Some(body) = greeting(body).await else { return status(StatusCode::BAD_REQUEST) };
         match Goodbye::try_from_slice(&body) {
             Ok(goodbye) => {
@@ -228,19 +234,17 @@ impl Door {
     }
 }
 
-async fn greeting(body: Incoming) -> Option<Bytes> {
-    let collected = Limited::new(body, MAX_GREETING).collect().await.ok()?;
-    Some(collected.to_bytes())
+async fn greeting(body: RequestBody) -> Option<Bytes> {
+    body.collect(MAX_GREETING).await.ok()
 }
 
-fn status(status: StatusCode) -> Response<TunnelBody> {
+fn status(status: StatusCode) -> Reply<TunnelBody> {
     text(status, Vec::new())
 }
 
-fn text(status: StatusCode, text: Vec<u8>) -> Response<TunnelBody> {
-    let mut response = Response::new(TunnelBody::Text(Some(text.into())));
-    *response.status_mut() = status;
-    response
+fn text(status: StatusCode, text: Vec<u8>) -> Reply<TunnelBody> {
+    let answer = TunnelBody::Text(Some(text.into()));
+    Reply { status: status.as_u16(), note: Bytes::new(), answer }
 }
 
 /// Any body sent on a tunnel.
@@ -263,27 +267,15 @@ impl Drop for Events {
     }
 }
 
-impl Body for TunnelBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.get_mut() {
-            Self::Text(text) => {
-                let text = text.take().filter(|text| !text.is_empty());
-                Poll::Ready(text.map(|text| Ok(Frame::data(text))))
-            }
+impl Answer for TunnelBody {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        let end = || Piece::End(Bytes::new());
+        match self {
+            Self::Text(text) => Poll::Ready(text.take().map_or_else(end, Piece::Data)),
             Self::Events(events) => {
-                events.messages.poll_recv(context).map(|frame| frame.map(Frame::data).map(Ok))
+                events.messages.poll_recv(context).map(|frame| frame.map_or_else(end, Piece::Data))
             }
-            Self::Answer(answer) => Pin::new(answer).poll_frame(context),
+            Self::Answer(answer) => answer.poll_piece(context),
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Text(text) if text.as_ref().is_none_or(Bytes::is_empty))
     }
 }

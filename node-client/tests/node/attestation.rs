@@ -36,7 +36,7 @@ fn nonce(peer: &Peer) -> Nonce {
 }
 
 async fn show(peer: &Peer, evidence: Vec<u8>) -> StatusCode {
-    peer.post(TUNNEL_ATTESTATION_PATH, evidence).await.status()
+    StatusCode::from_u16(peer.post(TUNNEL_ATTESTATION_PATH, evidence).await.status).unwrap()
 }
 
 async fn greet(world: &World, peer: &Peer) -> Result<(), StatusCode> {

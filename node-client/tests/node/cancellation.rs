@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use pinaivu_openai::EventSplitter;
 use pinaivu_protocol::answer::AnswerAssembler;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, Salt, response_commitment, value_commitment};
@@ -21,12 +20,12 @@ async fn stream_reset_mid_answer_reaches_the_backend_and_gives_a_cancelled_proof
     world.backend.enqueue(Answer::default().ending(Ending::HangAfter(3)));
     let request = body(true);
     let ticket = tunnel.ticket(&request);
-    let mut answer = tunnel.dispatch(&ticket, request).await.into_body();
+    let mut answer = tunnel.dispatch(&ticket, request).await.body;
     // What was delivered, exactly: everything up to the third piece.
     let (mut splitter, mut assembler) = (EventSplitter::default(), AnswerAssembler::new());
     while assembler.output_bytes() < "The capital of".len() {
-        let frame = soon("a chunk", answer.frame()).await.unwrap().unwrap();
-        splitter.push(frame.into_data().unwrap());
+        let data = soon("a chunk", answer.data()).await.unwrap().unwrap();
+        splitter.push(data);
         while let Some(event) = splitter.next_event().unwrap() {
             assembler.push_json(&event.data).unwrap();
         }
@@ -85,8 +84,8 @@ async fn tunnel_lost_mid_answer_cancels_and_presents_the_proof_on_the_next() {
     world.backend.enqueue(Answer::of_pieces(1000).every(Duration::from_millis(10)));
     let request = body(true);
     let ticket = tunnel.ticket(&request);
-    let mut answer = tunnel.dispatch(&ticket, request).await.into_body();
-    soon("a chunk", answer.frame()).await.unwrap().unwrap();
+    let mut answer = tunnel.dispatch(&ticket, request).await.body;
+    soon("a chunk", answer.data()).await.unwrap().unwrap();
     drop((answer, tunnel));
     world.backend.wait_for_disconnect(0).await;
     let mut tunnel = world.coordinator.connect().await;

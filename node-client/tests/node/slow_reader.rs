@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_testkit::Answer;
 
@@ -36,8 +35,8 @@ async fn streams_nobody_reads_leave_others_and_the_tunnel_alone() {
     assert_eq!(first.proof().outcome, Outcome::Completed);
     assert_eq!(first.proof().output_tokens.0, 4_001, "every piece and the end");
     // And one that leaves frees its place.
-    let mut second = unread.remove(0).into_body();
-    soon("a chunk", second.frame()).await.unwrap().unwrap();
+    let mut second = unread.remove(0).body;
+    soon("a chunk", second.data()).await.unwrap().unwrap();
     drop(second);
     drop(unread);
     assert_eq!(tunnel.ask(body(true)).await.1.proof().outcome, Outcome::Completed);

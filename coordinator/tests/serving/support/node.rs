@@ -2,21 +2,14 @@
 //! request what it was told to.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use base64::Engine as _;
 use borsh::BorshDeserialize as _;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use pinaivu_attestation::TUNNEL_ATTESTATION_PATH;
 use pinaivu_openai::encode_event;
@@ -25,15 +18,16 @@ use pinaivu_protocol::ask::{Ask, Features};
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw, response_commitment};
 use pinaivu_protocol::ids::{NodeId, PublicKey};
 use pinaivu_protocol::merkle::{MemoryTree, inclusion_proof};
-use pinaivu_protocol::proof::{NodeEvidence, Outcome, PROOF_TRAILER, ProofOfInference, ProofRoot};
+use pinaivu_protocol::proof::{NodeEvidence, Outcome, ProofOfInference, ProofRoot};
 use pinaivu_protocol::signed::{Signed, SigningKey};
-use pinaivu_protocol::ticket::{TICKET_HEADER, TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL, Ticket};
+use pinaivu_protocol::ticket::{TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL, Ticket};
 use pinaivu_protocol::tunnel::{
     CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameReader, GOODBYE_PATH, Goodbye, HELLO_PATH,
-    Hello, HelloReply, NodeMessage, REFUSAL_HEADER, Represented, TunnelMac, binding, encode_frame,
+    Hello, HelloReply, NodeMessage, Represented, TunnelMac, binding, encode_frame,
 };
 use pinaivu_protocol::units::{TokenCount, TokenPrice, UnixMillis};
 use pinaivu_testkit::{PATIENCE, wait_until};
+use pinaivu_tunnel::{Piece, Reply, Request};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -49,7 +43,32 @@ use super::script::{Script, chunk, completion, last_chunk, usage_chunk};
 /// Prompt tokens a scripted node reports.
 pub(crate) const PROMPT_TOKENS: u32 = 7;
 
-type NodeBody = UnsyncBoxBody<Bytes, std::io::Error>;
+/// Longest body it takes.
+const MOST: usize = 64 * 1024 * 1024;
+/// How often it looks whether a silent coordinator is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What it answers.
+enum NodeBody {
+    Pieces(VecDeque<Piece>),
+    Events(mpsc::UnboundedReceiver<Bytes>),
+    Played(mpsc::Receiver<Piece>),
+}
+
+impl pinaivu_tunnel::Answer for NodeBody {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        let end = || Piece::End(Bytes::new());
+        match self {
+            Self::Pieces(pieces) => Poll::Ready(pieces.pop_front().unwrap_or_else(end)),
+            Self::Events(messages) => {
+                messages.poll_recv(context).map(|bytes| bytes.map_or_else(end, Piece::Data))
+            }
+            Self::Played(pieces) => {
+                pieces.poll_recv(context).map(|piece| piece.unwrap_or_else(end))
+            }
+        }
+    }
+}
 
 /// A node under script. Dropping it cuts its connection.
 pub(crate) struct ScriptedNode {
@@ -128,13 +147,9 @@ impl ScriptedNode {
         });
         let (serving, stop) = (Arc::clone(&shared), cut.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let shared = Arc::clone(&serving);
-                async move { Ok::<_, Infallible>(shared.handle(request).await) }
+            let connection = pinaivu_tunnel::Server::new(stream, KEEP_ALIVE, move |request| {
+                Arc::clone(&serving).handle(request)
             });
-            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .max_concurrent_streams(1024)
-                .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 _ = connection => {}
                 () = stop.cancelled() => {}
@@ -263,58 +278,48 @@ impl Shared {
             && hello.deployment == MemoryChain::deployment().id()
     }
 
-    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<NodeBody> {
-        let (head, body) = request.into_parts();
-        match head.uri.path() {
+    async fn handle(self: Arc<Self>, request: Request) -> Reply<NodeBody> {
+        let Request { path, attachment, body } = request;
+        match path.as_str() {
             HELLO_PATH => {
-                let bytes = body.collect().await.unwrap().to_bytes();
+                let bytes = body.collect(MOST).await.unwrap();
                 let good = self.accepts(&bytes);
                 *self.hello.lock() = Some((bytes.to_vec(), good));
                 let reply = HelloReply { node: self.id, software: "scripted".into() };
-                full(StatusCode::OK, borsh::to_vec(&reply).unwrap())
+                full(200, borsh::to_vec(&reply).unwrap())
             }
             EVENTS_PATH => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 *self.events.lock() = Some(sender);
-                let frames = futures::stream::unfold(receiver, async |mut receiver| {
-                    let bytes: Bytes = receiver.recv().await?;
-                    Some((Ok(Frame::data(bytes)), receiver))
-                });
-                Response::new(UnsyncBoxBody::new(StreamBody::new(frames)))
+                ok(NodeBody::Events(receiver))
             }
             CONTROL_PATH => {
                 let mut frames = FrameReader::default();
-                frames.push(&body.collect().await.unwrap().to_bytes());
+                frames.push(&body.collect(MOST).await.unwrap());
                 while let Some(message) = frames.next_message().unwrap() {
                     self.messages.lock().push(message);
                 }
-                full(StatusCode::OK, Vec::new())
+                full(200, Vec::new())
             }
             // Not every node is interested.
-            TUNNEL_ATTESTATION_PATH => full(StatusCode::FORBIDDEN, Vec::new()),
+            TUNNEL_ATTESTATION_PATH => full(403, Vec::new()),
             GOODBYE_PATH => {
-                let bytes = body.collect().await.unwrap().to_bytes();
+                let bytes = body.collect(MOST).await.unwrap();
                 *self.goodbye.lock() = Some(Goodbye::try_from_slice(&bytes).unwrap());
-                full(StatusCode::OK, Vec::new())
+                full(200, Vec::new())
             }
             path => {
-                let path = path.to_owned();
-                self.paths.lock().push(path.clone());
-                let Ok(body) = body.collect().await else {
-                    return full(StatusCode::BAD_REQUEST, Vec::new());
+                self.paths.lock().push(path.to_owned());
+                let Ok(body) = body.collect(MOST).await else {
+                    return full(400, Vec::new());
                 };
-                self.serve(&path, &head.headers, body.to_bytes()).await
+                self.serve(path, &attachment, body).await
             }
         }
     }
 
-    async fn serve(
-        self: Arc<Self>,
-        path: &str,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Response<NodeBody> {
-        let ticket = self.mac.open(headers[TICKET_HEADER].as_bytes()).expect("a good ticket");
+    async fn serve(self: Arc<Self>, path: &str, sealed: &[u8], body: Bytes) -> Reply<NodeBody> {
+        let ticket = self.mac.open(sealed).expect("a good ticket");
         assert_eq!(ticket.node, self.id);
         let commitment = request_commitment_raw(&Salt(ticket.salt), &body).unwrap();
         assert_eq!(ticket.request_commitment, commitment, "the body is the one committed to");
@@ -328,14 +333,8 @@ impl Shared {
             script => script,
         };
         match script {
-            Script::RefuseTicket(code) => {
-                let mut response = full(StatusCode::FORBIDDEN, Vec::new());
-                response.headers_mut().insert(REFUSAL_HEADER, code.parse().unwrap());
-                response
-            }
-            Script::Error(status, body) => {
-                full(StatusCode::from_u16(status).unwrap(), body.to_string().into_bytes())
-            }
+            Script::RefuseTicket(code) => Reply { note: code.into(), ..full(403, Vec::new()) },
+            Script::Error(status, body) => full(status, body.to_string().into_bytes()),
             Script::Hang => {
                 let _watch = Watch(&self);
                 std::future::pending().await
@@ -345,18 +344,14 @@ impl Shared {
         }
     }
 
-    fn unary(self: Arc<Self>, ticket: &Ticket, script: Script) -> Response<NodeBody> {
+    fn unary(self: Arc<Self>, ticket: &Ticket, script: Script) -> Reply<NodeBody> {
         let (pieces, cut, usage) = match script {
-            Script::Bytes(_, bytes) => return full(StatusCode::OK, bytes.to_vec()),
+            Script::Bytes(_, bytes) => return full(200, bytes.to_vec()),
             Script::Whole(object) => {
                 let answer = Answer::from_completion(&object).unwrap();
-                let trailers = self.prove(ticket, &answer, Outcome::Completed);
-                let frames: Vec<Result<Frame<Bytes>, std::io::Error>> = vec![
-                    Ok(Frame::data(Bytes::from(object.to_string()))),
-                    Ok(Frame::trailers(trailers)),
-                ];
-                let body = StreamBody::new(futures::stream::iter(frames));
-                return Response::new(UnsyncBoxBody::new(body));
+                let proof = self.prove(ticket, &answer, Outcome::Completed);
+                let json = Bytes::from(object.to_string());
+                return ok(NodeBody::Pieces([Piece::Data(json), proof].into()));
             }
             Script::Answer(pieces) => (pieces, false, None),
             Script::Miscount { pieces, prompt, completion } => {
@@ -370,34 +365,21 @@ impl Shared {
         let object = completion(&ticket.model, &pieces.concat(), prompt, count);
         let json = Bytes::from(object.to_string());
         let answer = Answer::from_completion(&object).unwrap();
-        let trailers = self.prove(ticket, &answer, Outcome::Completed);
-        let frames: Vec<Result<Frame<Bytes>, std::io::Error>> = if cut {
-            let half = json.slice(..json.len() / 2);
-            vec![Ok(Frame::data(half)), Err(std::io::Error::other("cut"))]
+        let proof = self.prove(ticket, &answer, Outcome::Completed);
+        ok(NodeBody::Pieces(if cut {
+            [Piece::Data(json.slice(..json.len() / 2)), Piece::Broken].into()
         } else {
-            vec![Ok(Frame::data(json)), Ok(Frame::trailers(trailers))]
-        };
-        Response::new(UnsyncBoxBody::new(StreamBody::new(futures::stream::iter(frames))))
+            [Piece::Data(json), proof].into()
+        }))
     }
 
-    fn stream(self: Arc<Self>, ticket: Ticket, script: Script) -> Response<NodeBody> {
+    fn stream(self: Arc<Self>, ticket: Ticket, script: Script) -> Reply<NodeBody> {
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move { Arc::clone(&self).play(ticket, script, sender).await });
-        let frames = futures::stream::unfold(receiver, async |mut receiver| {
-            let frame = receiver.recv().await?;
-            Some((frame, receiver))
-        });
-        let mut response = Response::new(UnsyncBoxBody::new(StreamBody::new(frames)));
-        response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
-        response
+        ok(NodeBody::Played(receiver))
     }
 
-    async fn play(
-        self: Arc<Self>,
-        ticket: Ticket,
-        script: Script,
-        out: mpsc::Sender<Result<Frame<Bytes>, std::io::Error>>,
-    ) {
+    async fn play(self: Arc<Self>, ticket: Ticket, script: Script, out: mpsc::Sender<Piece>) {
         let model = ticket.model.clone();
         let mut stream = Playing { node: &self, out, answer: AnswerAssembler::new() };
         if let Script::Chunks(chunks) = &script {
@@ -405,8 +387,8 @@ impl Shared {
                 stream.chunk(chunk).await;
             }
             stream.data(Bytes::from_static(b"data: [DONE]\n\n")).await;
-            let trailers = self.prove(&ticket, &stream.answer.finish(), Outcome::Completed);
-            let _ = stream.out.send(Ok(Frame::trailers(trailers))).await;
+            let proof = self.prove(&ticket, &stream.answer.finish(), Outcome::Completed);
+            let _ = stream.out.send(proof).await;
             return;
         }
         if let Script::Bytes(pieces, bytes) = &script {
@@ -420,7 +402,7 @@ impl Shared {
             for chunk in chunks {
                 stream.chunk(chunk).await;
             }
-            let _ = stream.out.send(Err(std::io::Error::other("told to"))).await;
+            let _ = stream.out.send(Piece::Broken).await;
             return;
         }
         let (pieces, usage) = match &script {
@@ -447,11 +429,11 @@ impl Shared {
         }
         match script {
             Script::ResetBeforeFirstByte | Script::ResetAfter(_) => {
-                let _ = stream.out.send(Err(std::io::Error::other("told to"))).await;
+                let _ = stream.out.send(Piece::Broken).await;
             }
             Script::ErrorAfter(_) => {
                 let error = Bytes::from_static(b"data: {\"error\":{\"message\":\"oom\"}}\n\n");
-                let _ = stream.out.send(Ok(Frame::data(error))).await;
+                let _ = stream.out.send(Piece::Data(error)).await;
             }
             Script::HangAfter(_) => {
                 stream.out.closed().await;
@@ -466,24 +448,20 @@ impl Shared {
                     && stream.data(Bytes::from_static(b"data: [DONE]\n\n")).await;
                 if !matches!(script, Script::WithoutProof(_)) {
                     let answer = stream.answer.finish();
-                    let trailers = self.prove(&ticket, &answer, Outcome::Completed);
-                    let _ = stream.out.send(Ok(Frame::trailers(trailers))).await;
+                    let proof = self.prove(&ticket, &answer, Outcome::Completed);
+                    let _ = stream.out.send(proof).await;
                 }
             }
             _ => self.cut_off(&ticket, stream.answer.finish()),
         }
     }
 
-    /// Makes the proof, sends the signed root over it, and gives the trailers.
-    fn prove(&self, ticket: &Ticket, answer: &Answer, outcome: Outcome) -> HeaderMap {
+    /// Makes the proof, sends the signed root over it, and gives the answer's end.
+    fn prove(&self, ticket: &Ticket, answer: &Answer, outcome: Outcome) -> Piece {
         let proof = self.proof(ticket, answer, outcome);
         let (root, _) = self.root(&proof);
         self.say(&NodeMessage::Root { root, leaves: vec![proof.leaf()] });
-        let encoded =
-            base64::engine::general_purpose::STANDARD.encode(borsh::to_vec(&proof).unwrap());
-        let mut trailers = HeaderMap::new();
-        trailers.insert(PROOF_TRAILER, encoded.parse().unwrap());
-        trailers
+        Piece::End(borsh::to_vec(&proof).unwrap().into())
     }
 
     /// What the node counts for itself: one token a byte of text, whatever the pieces were.
@@ -566,7 +544,7 @@ impl Drop for Watch<'_> {
 
 struct Playing<'a> {
     node: &'a Shared,
-    out: mpsc::Sender<Result<Frame<Bytes>, std::io::Error>>,
+    out: mpsc::Sender<Piece>,
     answer: AnswerAssembler,
 }
 
@@ -577,7 +555,7 @@ impl Playing<'_> {
     }
 
     async fn data(&self, bytes: Bytes) -> bool {
-        let sent = self.out.send(Ok(Frame::data(bytes))).await.is_ok();
+        let sent = self.out.send(Piece::Data(bytes)).await.is_ok();
         if !sent {
             self.node.resets.fetch_add(1, Ordering::Relaxed);
         }
@@ -585,11 +563,12 @@ impl Playing<'_> {
     }
 }
 
-fn full(status: StatusCode, body: Vec<u8>) -> Response<NodeBody> {
-    let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
-    let mut response = Response::new(UnsyncBoxBody::new(body));
-    *response.status_mut() = status;
-    response
+fn full(status: u16, body: Vec<u8>) -> Reply<NodeBody> {
+    Reply { status, ..ok(NodeBody::Pieces([Piece::Data(body.into())].into())) }
+}
+
+fn ok(answer: NodeBody) -> Reply<NodeBody> {
+    Reply { status: 200, note: Bytes::new(), answer }
 }
 
 /// TLS 1.3 with an Ed25519 client certificate; the server's is not looked at, as in the real node.

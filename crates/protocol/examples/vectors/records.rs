@@ -54,7 +54,7 @@ pub(super) fn vectors() -> Value {
             "hash": ticket().hash().to_string(),
             "issuer_bytes": hex::encode(ticket().issuer_bytes()),
             "exporter": hex::encode(EXPORTER),
-            "header": TunnelMac::new(&EXPORTER).seal(&ticket()),
+            "sealed": hex::encode(TunnelMac::new(&EXPORTER).seal(&ticket())),
         },
         "proof_of_inference": {
             "fields": proof_fields(&proof()),

@@ -1,4 +1,4 @@
-//! The coordinator's end of a tunnel: accepts the node's TLS connection and is the HTTP/2 client.
+//! The coordinator's end of a tunnel: accepts the node's TLS connection and asks.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -6,26 +6,23 @@ use std::sync::Arc;
 
 use borsh::BorshDeserialize as _;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http2::SendRequest;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::StatusCode;
 use pinaivu_protocol::acknowledgement::AskAcknowledgement;
 use pinaivu_protocol::ask::Ask;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, PublicKey, RequestId, Segment};
-use pinaivu_protocol::proof::{PROOF_TRAILER, ProofOfInference, ProofRoot};
+use pinaivu_protocol::proof::{ProofOfInference, ProofRoot};
 use pinaivu_protocol::receipt::ReceiptHead;
 use pinaivu_protocol::signed::{Signed, SigningKey};
-use pinaivu_protocol::ticket::{TICKET_HEADER, TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL, Ticket};
+use pinaivu_protocol::ticket::{TUNNEL_ALPN, TUNNEL_EXPORTER_LABEL, Ticket};
 use pinaivu_protocol::tunnel::{
     CONTROL_PATH, CoordinatorMessage, EVENTS_PATH, FrameReader, GOODBYE_PATH, Goodbye, HELLO_PATH,
-    Hello, HelloReply, NodeMessage, REFUSAL_HEADER, Represented, TunnelMac, binding, encode_frame,
+    Hello, HelloReply, NodeMessage, Represented, TunnelMac, binding, encode_frame,
 };
 use pinaivu_protocol::units::{FineAmount, Tariff, TokenCount, TokenPrice, UnixMillis};
 use pinaivu_testkit::PATIENCE;
+use pinaivu_tunnel::{Client, Response};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use tokio::net::TcpListener;
@@ -36,6 +33,9 @@ use super::{NODE, PRICE, deployment};
 
 pub(crate) const MODEL: &str = "scripted-model";
 pub(crate) const CHAT: &str = "/v1/chat/completions";
+
+/// Longer than any answer.
+pub(crate) const MOST: usize = 64 * 1024 * 1024;
 
 /// Waits no longer than a test may take.
 pub(crate) async fn soon<T>(awaited: &str, what: impl Future<Output = T>) -> T {
@@ -92,18 +92,11 @@ impl TestCoordinator {
                 .unwrap()
                 .subject_public_key_info();
             let key = PublicKey(*spki.last_chunk::<32>().unwrap());
-            let (sender, connection) =
-                hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-                    .timer(TokioTimer::new())
-                    .initial_stream_window_size(64 * 1024)
-                    .initial_connection_window_size(64 * 1024 * 1024)
-                    .handshake(TokioIo::new(stream))
-                    .await
-                    .unwrap();
+            let (client, connection) = pinaivu_tunnel::connect(stream, PATIENCE);
             let driver = tokio::task::JoinSet::from_iter([async move {
                 let _ = connection.await;
             }]);
-            Peer { sender, exporter, key, mac: TunnelMac::new(&exporter), _driver: driver }
+            Peer { client, exporter, key, mac: TunnelMac::new(&exporter), _driver: driver }
         })
         .await
     }
@@ -130,13 +123,13 @@ impl TestCoordinator {
         let reply = peer.hello(&self.key.sign(self.hello(&peer))).await.unwrap();
         assert_eq!(reply.node, NODE);
         let events = peer.get(EVENTS_PATH).await;
-        assert_eq!(events.status(), StatusCode::OK);
+        assert_eq!(events.status, 200);
         let (sender, messages) = mpsc::unbounded_channel();
         let mut reader = tokio::task::JoinSet::new();
         reader.spawn(async move {
-            let (mut body, mut frames) = (events.into_body(), FrameReader::default());
-            while let Some(Ok(frame)) = body.frame().await {
-                frames.push(&frame.into_data().unwrap());
+            let (mut body, mut frames) = (events.body, FrameReader::default());
+            while let Some(Ok(bytes)) = body.data().await {
+                frames.push(&bytes);
                 while let Some(message) = frames.next_message::<NodeMessage>().unwrap() {
                     let _ = sender.send(message);
                 }
@@ -177,7 +170,7 @@ impl TestCoordinator {
 
 /// A node's connection.
 pub(crate) struct Peer {
-    pub(crate) sender: SendRequest<Full<Bytes>>,
+    pub(crate) client: Client,
     pub(crate) exporter: [u8; 32],
     pub(crate) key: PublicKey,
     pub(crate) mac: TunnelMac,
@@ -186,32 +179,34 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
-        soon("a response", self.sender.clone().send_request(request)).await.unwrap()
+    pub(crate) async fn send(&self, path: &str, ticket: &[u8], body: Vec<u8>) -> Response {
+        soon("a response", self.client.request(path, ticket, body.into())).await.unwrap()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Response<Incoming> {
-        self.send(Request::get(path).body(Full::default()).unwrap()).await
+    /// Asks with no body.
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.post(path, Vec::new()).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Response<Incoming> {
-        self.send(Request::post(path).body(Full::from(body)).unwrap()).await
+    /// Asks with no ticket.
+    pub(crate) async fn post(&self, path: &str, body: Vec<u8>) -> Response {
+        self.send(path, &[], body).await
     }
 
     /// The reply, or the status of the refusal.
     pub(crate) async fn hello(&self, hello: &Signed<Hello>) -> Result<HelloReply, StatusCode> {
         let response = self.post(HELLO_PATH, hello.encode()).await;
-        if !response.status().is_success() {
-            return Err(response.status());
+        if response.status != 200 {
+            return Err(StatusCode::from_u16(response.status).unwrap());
         }
-        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let (body, _) = response.body.collect(MOST).await.unwrap();
         Ok(HelloReply::try_from_slice(&body).unwrap())
     }
 
     pub(crate) async fn goodbye(&self, code: &str) {
         let goodbye = Goodbye { code: code.to_owned(), message: "go away".to_owned() };
         let response = self.post(GOODBYE_PATH, borsh::to_vec(&goodbye).unwrap()).await;
-        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.status, 200);
     }
 }
 
@@ -261,14 +256,12 @@ impl Tunnel {
     }
 
     /// Sends a request with a ticket of one's own.
-    pub(crate) async fn dispatch(&self, ticket: &Ticket, body: Vec<u8>) -> Response<Incoming> {
+    pub(crate) async fn dispatch(&self, ticket: &Ticket, body: Vec<u8>) -> Response {
         self.dispatch_sealed(&self.peer.mac.seal(ticket), body).await
     }
 
-    pub(crate) async fn dispatch_sealed(&self, header: &str, body: Vec<u8>) -> Response<Incoming> {
-        let request =
-            Request::post(CHAT).header(TICKET_HEADER, header).body(Full::from(body)).unwrap();
-        self.peer.send(request).await
+    pub(crate) async fn dispatch_sealed(&self, ticket: &[u8], body: Vec<u8>) -> Response {
+        self.peer.send(CHAT, ticket, body).await
     }
 
     /// A whole request under a good ticket.
@@ -378,28 +371,27 @@ impl Tunnel {
     pub(crate) async fn control(&self, messages: &[CoordinatorMessage]) {
         let frames: Vec<u8> = messages.iter().flat_map(encode_frame).collect();
         let response = self.peer.post(CONTROL_PATH, frames).await;
-        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.status, 200);
     }
 }
 
 /// A response read to its end.
 pub(crate) struct Whole {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    pub(crate) note: Bytes,
     pub(crate) body: Bytes,
-    pub(crate) trailers: HeaderMap,
+    pub(crate) attachment: Bytes,
 }
 
 impl Whole {
-    pub(crate) async fn read(response: Response<Incoming>) -> Self {
-        let (head, body) = response.into_parts();
-        let collected = soon("the body", body.collect()).await.unwrap();
-        let trailers = collected.trailers().cloned().unwrap_or_default();
-        Self { status: head.status, headers: head.headers, body: collected.to_bytes(), trailers }
+    pub(crate) async fn read(response: Response) -> Self {
+        let Response { status, note, body } = response;
+        let (body, attachment) = soon("the body", body.collect(MOST)).await.unwrap();
+        Self { status: StatusCode::from_u16(status).unwrap(), note, body, attachment }
     }
 
     pub(crate) fn refusal(&self) -> Option<&str> {
-        self.headers.get(REFUSAL_HEADER).map(|value| value.to_str().unwrap())
+        Some(std::str::from_utf8(&self.note).unwrap()).filter(|code| !code.is_empty())
     }
 
     pub(crate) fn proof(&self) -> ProofOfInference {
@@ -407,10 +399,8 @@ impl Whole {
     }
 
     pub(crate) fn try_proof(&self) -> Option<ProofOfInference> {
-        let text = self.trailers.get(PROOF_TRAILER)?;
-        let engine = base64::engine::general_purpose::STANDARD_NO_PAD;
-        let bytes = base64::Engine::decode(&engine, text).unwrap();
-        Some(ProofOfInference::try_from_slice(&bytes).unwrap())
+        let proof = Some(&self.attachment).filter(|proof| !proof.is_empty())?;
+        Some(ProofOfInference::try_from_slice(proof).unwrap())
     }
 
     pub(crate) fn error_code(&self) -> String {
