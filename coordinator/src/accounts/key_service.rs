@@ -38,7 +38,10 @@ pub enum CommandError {
     #[error("the command was signed too long ago or its clock is wrong")]
     Stale,
     /// Asked for by a page of another domain.
-    #[error("the sign-in is for pages of {0:?}, which are not of this coordinator")]
+    #[error(
+        "the sign-in is for pages of {0:?}, which are not of this coordinator (its operator names them by \
+         http.public_url and http.domains)"
+    )]
     Domain(String),
     /// The text names its own end, and that is past or too far ahead.
     #[error("the sign-in is over, or lasts longer than five minutes from its issue")]

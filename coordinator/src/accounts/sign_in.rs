@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use axum::http::Uri;
+use axum::http::uri::Authority;
 use chrono::{DateTime, SecondsFormat};
 use pinaivu_protocol::units::UnixMillis;
 
@@ -31,31 +32,41 @@ pub struct SignIn {
 /// The domains whose pages may open sessions here. A text that names another was signed for somebody else,
 /// who may have shown the wallet's owner something quite different.
 #[derive(Clone, Debug, Default)]
-pub struct Domains(Vec<String>);
+pub struct Domains {
+    named: Vec<String>,
+    /// Whether only this very machine is served: then its other ports are the same people's.
+    local: bool,
+}
 
 impl Domains {
-    /// That of `base_url`, and `more`. On a loopback address `localhost` is the same place.
+    /// That of `base_url`, and `more`. Where the base URL is a loopback address, every loopback address and
+    /// `localhost` with any port, as of a server that pages are developed with.
     #[must_use]
     pub fn new(base_url: &str, more: &[String]) -> Self {
-        let mut all = more.to_vec();
+        let (mut named, mut local) = (more.to_vec(), false);
         if let Some(authority) =
             base_url.parse::<Uri>().ok().and_then(|url| url.into_parts().authority)
         {
-            let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-            if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
-                let port = authority.port().map(|port| format!(":{port}")).unwrap_or_default();
-                all.push(format!("localhost{port}"));
-            }
-            all.push(authority.to_string());
+            local = is_local(authority.host());
+            named.push(authority.to_string());
         }
-        Self(all)
+        Self { named, local }
     }
 
     /// Whether pages of `domain` may.
     #[must_use]
     pub fn allow(&self, domain: &str) -> bool {
-        self.0.iter().any(|known| known == domain)
+        let here = || {
+            let authority = domain.parse::<Authority>();
+            authority.is_ok_and(|place| !domain.contains('@') && is_local(place.host()))
+        };
+        self.named.iter().any(|known| known == domain) || self.local && here()
     }
+}
+
+fn is_local(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Reads a sign-in.
@@ -151,17 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_called_localhost_too() {
+    fn loopback_is_one_place_whatever_the_port() {
         let local = Domains::new("http://127.0.0.1:8080/v1", &["app.example".to_owned()]);
-        for domain in ["127.0.0.1:8080", "localhost:8080", "app.example"] {
+        for domain in ["127.0.0.1:8080", "localhost:5173", "localhost", "[::1]:80", "app.example"] {
             assert!(local.allow(domain), "{domain}");
         }
-        for domain in ["localhost", "localhost:8081", "127.0.0.1", "app.example:8080", ""] {
+        for domain in
+            ["localhost.example", "app.example:8080", "10.0.0.1", "a@localhost", "127.0.0.1/x", ""]
+        {
             assert!(!local.allow(domain), "{domain}");
         }
         let public = Domains::new("https://api.example/v1", &[]);
         assert!(public.allow("api.example") && !public.allow("localhost"));
-        assert!(Domains::new("http://[::1]:80/v1", &[]).allow("localhost:80"));
     }
 
     #[test]
