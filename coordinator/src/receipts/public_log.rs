@@ -143,11 +143,15 @@ impl PublicLog {
     /// # Errors
     /// [`LogError`].
     pub async fn witnessed(&self, epoch: u32) -> Result<Option<Note>, LogError> {
-        let Some(size) = self.inner.cosigned.lock().largest(epoch) else { return Ok(None) };
+        // Size and lines at once: a witness that signs a larger head meanwhile takes its line away from this.
+        let Some((size, lines)) = self.inner.cosigned.lock().largest(epoch) else {
+            return Ok(None);
+        };
         let root = self.root(epoch, size).await?;
         let Some(root) = root else { return Ok(None) };
-        let note = self.sign(&LogHead { epoch, size, root })?;
-        Ok(Some(self.with_cosignatures(epoch, size, note)))
+        let mut note = self.sign(&LogHead { epoch, size, root })?;
+        note.signatures.extend(lines);
+        Ok(Some(note))
     }
 
     /// The newest head of an epoch, signed, with the proof that it extends the first `old_size` leaves;

@@ -63,9 +63,10 @@ impl Cosignatures {
         lines
     }
 
-    /// The largest size that any witness has cosigned.
-    pub(super) fn largest(&self, epoch: u32) -> Option<u64> {
+    /// The largest size that any witness has cosigned, with the lines over it.
+    pub(super) fn largest(&self, epoch: u32) -> Option<(u64, Vec<NoteSignature>)> {
         let of = self.lines.iter().filter(|((of, _), _)| *of == epoch);
-        of.map(|(_, known)| known.size).max()
+        let size = of.map(|(_, known)| known.size).max()?;
+        Some((size, self.over(epoch, size)))
     }
 }
