@@ -128,8 +128,9 @@ impl Continuation {
             let offer = book
                 .model(&errand.facts.model)
                 .and_then(|model| model.offers().find(|offer| offer.node == candidate.node));
-            let able = offer.is_some_and(|offer| offer.features.contains(Features::CONTINUATION));
-            let able = able || self.text.is_empty() && offer.is_some();
+            let able = offer.is_some_and(|offer| {
+                self.text.is_empty() || offer.features.contains(Features::CONTINUATION)
+            });
             if !left || !able || self.tried.contains(&candidate.node) {
                 continue;
             }

@@ -38,20 +38,20 @@ impl Streams {
 
     /// Ends all of them with an error.
     pub(super) fn cut(&self) {
-        let open: Vec<Arc<Mutex<Relay>>> =
-            self.open.lock().iter().filter_map(Weak::upgrade).collect();
-        for relay in open {
+        for relay in self.live() {
             relay.lock().cut();
         }
     }
 
+    /// Those that are still there; the others are forgotten.
+    fn live(&self) -> Vec<Arc<Mutex<Relay>>> {
+        let mut open = self.open.lock();
+        open.retain(|relay| relay.strong_count() > 0);
+        open.iter().filter_map(Weak::upgrade).collect()
+    }
+
     fn check(&self, now: Instant) {
-        let open: Vec<Arc<Mutex<Relay>>> = {
-            let mut open = self.open.lock();
-            open.retain(|relay| relay.strong_count() > 0);
-            open.iter().filter_map(Weak::upgrade).collect()
-        };
-        for relay in open {
+        for relay in self.live() {
             // A stream that is being polled this moment is not stuck.
             if let Some(mut relay) = relay.try_lock() {
                 relay.check(now);

@@ -78,9 +78,12 @@ async fn both_asked_at_once_give_one_answer_and_one_receipt() {
     assert_eq!(world.receipts().await, 20);
 }
 
-#[tokio::test]
-async fn client_that_leaves_both_is_receipted_for_one() {
-    let (world, a, b) = two().await;
+/// A request that both nodes have and neither answers.
+async fn asked_of_both(
+    world: &World,
+    a: &ScriptedNode,
+    b: &ScriptedNode,
+) -> tokio::task::JoinHandle<reqwest::Response> {
     a.behave(Script::Hang);
     b.behave(Script::Hang);
     let client = world.client.clone();
@@ -90,6 +93,13 @@ async fn client_that_leaves_both_is_receipted_for_one() {
         (asked == 2).then_some(())
     })
     .await;
+    request
+}
+
+#[tokio::test]
+async fn client_that_leaves_both_is_receipted_for_one() {
+    let (world, a, b) = two().await;
+    let request = asked_of_both(&world, &a, &b).await;
     request.abort();
     world.settled().await;
     assert_eq!(world.receipts().await, 1);
@@ -98,15 +108,7 @@ async fn client_that_leaves_both_is_receipted_for_one() {
 #[tokio::test]
 async fn client_that_leaves_after_one_of_two_failed_is_receipted_for_the_other() {
     let (world, a, b) = two().await;
-    a.behave(Script::Hang);
-    b.behave(Script::Hang);
-    let client = world.client.clone();
-    let request = tokio::spawn(async move { client.chat(&hedged(0)).await });
-    wait_until("both have the request", PATIENCE, async || {
-        let asked = a.shared.requests.lock().len() + b.shared.requests.lock().len();
-        (asked == 2).then_some(())
-    })
-    .await;
+    let request = asked_of_both(&world, &a, &b).await;
     let id = a.shared.id;
     drop(a);
     wait_until("one has failed", PATIENCE, async || {
