@@ -265,7 +265,7 @@ impl Assignment {
     fn void(&mut self, fault: Fault) {
         let Some(claim) = self.claim.take() else { return };
         if fault == Fault::Node && self.rated {
-            self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
+            self.engine.nodes.record(&claim.ticket, Sample::Failed);
         }
         self.engine.receipts.abandon(&claim.ticket);
     }
@@ -300,7 +300,7 @@ impl Assignment {
                     output: metered.output_tokens,
                 }
             };
-            self.engine.nodes.record(self.node.id(), &claim.ticket.model, sample);
+            self.engine.nodes.record(&claim.ticket, sample);
         }
         self.engine.submit(claim.draft(metered, proof));
     }
@@ -341,7 +341,7 @@ impl Assignment {
         let Some(claim) = self.claim.take() else { return };
         self.seat.take();
         if outcome == Outcome::Failed && self.rated {
-            self.engine.nodes.record(self.node.id(), &claim.ticket.model, Sample::Failed);
+            self.engine.nodes.record(&claim.ticket, Sample::Failed);
         }
         let commitment = delivered.commitment(&claim.salt());
         match proof.filter(|proof| proof.response_commitment == commitment) {

@@ -37,10 +37,11 @@ pub enum Sample {
 struct History {
     samples: VecDeque<Sample>,
     last_success: Option<UnixMillis>,
-    /// Failures since then, without a success between them.
+    /// Failures since then, without a success between them. What was asked before the newest rest began
+    /// and fails after that is the same trouble and does not count again.
     failures: u32,
-    /// Until when it is not asked, for failing too often in a row.
-    resting_until: UnixMillis,
+    /// Since when and until when it is not asked, for failing too often in a row.
+    resting: Option<(UnixMillis, UnixMillis)>,
     standing: Standing,
 }
 
@@ -75,8 +76,15 @@ fn rest(failures: u32) -> Option<UnixMillis> {
 }
 
 impl Measured {
-    /// Records how one request ended.
-    pub(super) fn record(&self, node: NodeId, model: &str, sample: Sample, now: UnixMillis) {
+    /// Records how a request ended that was given to the node at `asked`.
+    pub(super) fn record(
+        &self,
+        node: NodeId,
+        model: &str,
+        sample: Sample,
+        asked: UnixMillis,
+        now: UnixMillis,
+    ) {
         let mut histories = self.histories.lock();
         if !histories.contains_key(model) {
             histories.insert(Arc::from(model), HashMap::new());
@@ -91,13 +99,16 @@ impl Measured {
             Sample::Served { .. } => {
                 history.last_success = Some(now);
                 history.failures = 0;
-                history.resting_until = UnixMillis::ZERO;
+                history.resting = None;
             }
+            // A connection that breaks with fifty answers on it has failed once.
+            Sample::Failed if history.resting.is_some_and(|(since, _)| asked < since) => {}
             Sample::Failed => {
                 history.failures = history.failures.saturating_add(1);
                 if let Some(rest) = rest(history.failures) {
-                    history.resting_until = now.saturating_add(rest);
-                    self.resting_until.fetch_max(history.resting_until.0, Ordering::Relaxed);
+                    let until = now.saturating_add(rest);
+                    history.resting = Some((now, until));
+                    self.resting_until.fetch_max(until.0, Ordering::Relaxed);
                 }
             }
         }
@@ -111,7 +122,8 @@ impl Measured {
         }
         let histories = self.histories.lock();
         let nodes = histories.get(model).into_iter().flatten();
-        nodes.filter(|(_, history)| history.resting_until > now).map(|(node, _)| *node).collect()
+        let rests = |history: &History| history.resting.is_some_and(|(_, until)| until > now);
+        nodes.filter(|(_, history)| rests(history)).map(|(node, _)| *node).collect()
     }
 
     /// How fast a node was for a model.
@@ -264,7 +276,7 @@ mod tests {
     fn only_node_of_a_model_stays_neutral_however_slow() {
         let measured = Measured::default();
         for _ in 0..10 {
-            measured.record(node(1), MODEL, served(5_000), NOW);
+            measured.record(node(1), MODEL, served(5_000), NOW, NOW);
         }
         let lines = measured.changed(NOW, idle);
         assert_eq!(
@@ -286,8 +298,8 @@ mod tests {
     fn slower_of_two_nodes_is_rated_worse() {
         let measured = Measured::default();
         for _ in 0..WINDOW {
-            measured.record(node(1), MODEL, served(100), NOW);
-            measured.record(node(2), MODEL, served(400), NOW);
+            measured.record(node(1), MODEL, served(100), NOW, NOW);
+            measured.record(node(2), MODEL, served(400), NOW, NOW);
         }
         let ratings = measured.changed(NOW, idle);
         let quality =
@@ -299,7 +311,7 @@ mod tests {
     fn failures_are_rated_worse_than_nothing() {
         let measured = Measured::default();
         for _ in 0..5 {
-            measured.record(node(1), MODEL, Sample::Failed, NOW);
+            measured.record(node(1), MODEL, Sample::Failed, NOW, NOW);
         }
         let ratings = measured.changed(NOW, idle);
         assert!(ratings.iter().all(|line| line.standing(NOW).quality > QualityFactor::NEUTRAL));
@@ -311,29 +323,50 @@ mod tests {
         let measured = Measured::default();
         let at = |millis: u64| UnixMillis(NOW.0 + millis);
         for _ in 0..FAILURES_UNTIL_REST - 1 {
-            measured.record(node(1), MODEL, Sample::Failed, NOW);
+            measured.record(node(1), MODEL, Sample::Failed, NOW, NOW);
         }
         assert_eq!(measured.resting(MODEL, NOW), []);
-        measured.record(node(1), MODEL, Sample::Failed, NOW);
+        measured.record(node(1), MODEL, Sample::Failed, NOW, NOW);
         assert_eq!(measured.resting(MODEL, at(4_999)), [node(1)]);
         assert_eq!(measured.resting("another", NOW), []);
         assert_eq!(measured.resting(MODEL, at(5_000)), []);
-        measured.record(node(1), MODEL, Sample::Failed, at(5_000));
+        let fail = |at| measured.record(node(1), MODEL, Sample::Failed, at, at);
+        fail(at(5_000));
         assert_eq!(measured.resting(MODEL, at(14_999)), [node(1)]);
         assert_eq!(measured.resting(MODEL, at(15_000)), []);
+        // Asked although it rests, for want of others.
         for _ in 0..40 {
-            measured.record(node(1), MODEL, Sample::Failed, at(15_000));
+            fail(at(15_000));
         }
         assert_eq!(measured.resting(MODEL, at(315_000)), []);
         assert_eq!(measured.resting(MODEL, at(314_999)), [node(1)]);
-        measured.record(node(1), MODEL, served(10), at(20_000));
+        measured.record(node(1), MODEL, served(10), at(15_000), at(20_000));
         assert_eq!(measured.resting(MODEL, at(20_000)), []);
+    }
+
+    #[test]
+    fn many_answers_that_break_at_once_are_one_failure_for_the_length_of_the_rest() {
+        let measured = Measured::default();
+        let at = |millis: u64| UnixMillis(NOW.0 + millis);
+        for _ in 0..50 {
+            measured.record(node(1), MODEL, Sample::Failed, NOW, at(1_000));
+        }
+        // And one of them only later.
+        measured.record(node(1), MODEL, Sample::Failed, NOW, at(5_500));
+        assert_eq!(measured.resting(MODEL, at(5_999)), [node(1)]);
+        assert_eq!(measured.resting(MODEL, at(6_000)), []);
+        // The trial, and what was asked beside it.
+        for _ in 0..50 {
+            measured.record(node(1), MODEL, Sample::Failed, at(6_000), at(6_500));
+        }
+        assert_eq!(measured.resting(MODEL, at(16_499)), [node(1)]);
+        assert_eq!(measured.resting(MODEL, at(16_500)), []);
     }
 
     #[test]
     fn unchanged_standing_is_not_reported_again() {
         let measured = Measured::default();
-        measured.record(node(1), MODEL, served(100), NOW);
+        measured.record(node(1), MODEL, served(100), NOW, NOW);
         assert_eq!(measured.changed(NOW, idle).len(), 1);
         assert_eq!(measured.changed(NOW, idle), []);
     }
@@ -341,7 +374,7 @@ mod tests {
     #[test]
     fn service_long_ago_is_not_recent() {
         let measured = Measured::default();
-        measured.record(node(1), MODEL, served(100), NOW);
+        measured.record(node(1), MODEL, served(100), NOW, NOW);
         assert_eq!(measured.changed(NOW, idle).len(), 1);
         let later = UnixMillis(NOW.0 + RECENT_SERVICE.0);
         let ratings = measured.changed(later, idle);

@@ -255,11 +255,11 @@ impl Nodes {
         }
     }
 
-    /// Records how a request ended at a node.
-    pub fn record(&self, node: NodeId, model: &str, sample: Sample) {
+    /// Records how what a ticket was for ended at its node.
+    pub fn record(&self, ticket: &Ticket, sample: Sample) {
         let now = self.clock.now();
-        self.timeline.record(node, &sample, now);
-        self.measured.record(node, model, sample, now);
+        self.timeline.record(ticket.node, &sample, now);
+        self.measured.record(ticket.node, &ticket.model, sample, ticket.issued, now);
     }
 
     /// How fast a node was for a model of late.

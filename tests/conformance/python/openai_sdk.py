@@ -1,4 +1,7 @@
-"""The official OpenAI SDK for Python against a running gateway: what a developer's code does, unmodified."""
+"""The official OpenAI SDK for Python against a running gateway: what a developer's code does, unmodified.
+
+The SDK's types are generated from OpenAI's published schema. With `_strict_response_validation` it refuses every
+answer and every chunk that does not fit them, instead of taking what comes as it does by default."""
 
 import asyncio
 import json
@@ -10,7 +13,10 @@ from pydantic import BaseModel
 
 from cases import API_KEY, BASE_URL, EXACT, LENGTH, MESSAGES, MODEL, TEXT, TOOL, case, expect, main
 
-client = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
+STRICT = {
+    "base_url": BASE_URL, "api_key": API_KEY, "max_retries": 0, "_strict_response_validation": True,
+}
+client = OpenAI(**STRICT)
 
 
 @case
@@ -56,9 +62,7 @@ def chat_completion_stream_helper():
 @case
 def chat_completion_async():
     async def run():
-        async with AsyncOpenAI(
-            base_url=BASE_URL, api_key=API_KEY, max_retries=0
-        ) as own:
+        async with AsyncOpenAI(**STRICT) as own:
             answers = await asyncio.gather(*[
                 own.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=8)
                 for _ in range(4)
@@ -70,6 +74,20 @@ def chat_completion_async():
             expect([chunk async for chunk in stream], "chunks")
 
     asyncio.run(run())
+
+
+@case
+def answers_of_every_kind_of_server():
+    if not EXACT:
+        return "one server"
+    for server in range(5):
+        asked = {"model": MODEL, "messages": MESSAGES, "extra_body": {"like_server": server}}
+        answer = client.chat.completions.create(**asked)
+        message = answer.choices[0].message
+        expect(message.content == "Hello" or message.tool_calls, answer)
+        for options in [{}, {"stream_options": {"include_usage": True}}]:
+            chunks = list(client.chat.completions.create(**asked, **options, stream=True))
+            expect(any(c.choices and c.choices[0].finish_reason for c in chunks), chunks)
 
 
 @case

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::habits::habits;
 use super::script::{Script, pieces};
 
 const TEXT: &str = "Hello from the node";
@@ -17,7 +18,19 @@ pub(crate) fn as_asked(path: &str, request: &Value) -> Script {
     match path {
         "/v1/embeddings" => Script::Whole(embeddings(request)),
         "/v1/completions" => completion(request, streamed),
-        _ => chat(request, streamed),
+        _ => match request["like_server"].as_u64() {
+            Some(which) => like_server(which, streamed),
+            None => chat(request, streamed),
+        },
+    }
+}
+
+/// An answer as one of the servers gives it that clients will meet behind nodes.
+fn like_server(which: u64, streamed: bool) -> Script {
+    let habit = habits().into_iter().cycle().nth(which as usize).unwrap();
+    match streamed {
+        true => Script::Chunks(habit.chunks),
+        false => Script::Whole(habit.whole),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod as_asked;
 pub(crate) mod chain;
 pub(crate) mod door;
+pub(crate) mod habits;
 pub(crate) mod node;
 pub(crate) mod schema;
 pub(crate) mod script;
