@@ -344,7 +344,7 @@ impl Server {
                 return Err(self.backend_failed(&error));
             }
         };
-        let canonical = match Answer::from_completion_json(&json) {
+        let canonical = match Answer::from_server(&json) {
             Ok(canonical) => canonical,
             Err(error) => {
                 dispatch.abandon();

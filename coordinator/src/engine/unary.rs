@@ -2,7 +2,7 @@
 //! the middle can still be replaced by the next one.
 
 use bytes::Bytes;
-use pinaivu_openai::{AnswerFacts, ChatRequest, normalise_whole};
+use pinaivu_openai::{ChatRequest, normalise_whole};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_tunnel::{Body, CollectError};
 
@@ -43,10 +43,7 @@ pub(super) async fn collect(
     let collected = upstream.collect(limit).await;
     let (object, attachment) = collected.map_err(|source| UnaryError::Body { limit, source })?;
     let proof = proof(&attachment);
-    if AnswerFacts::parse(&object).is_none_or(|facts| facts.is_error) {
-        return Err(UnaryError::NotAnAnswer);
-    }
-    let answer = Answer::from_completion_json(&object).map_err(|_| UnaryError::NotAnAnswer)?;
+    let answer = Answer::from_server(&object).map_err(|_| UnaryError::NotAnAnswer)?;
     let asked = request.most_choices();
     // Choices are in the order of their indices.
     if let Some(index) = answer.choices().last().map(|last| last.index).filter(|at| *at >= asked) {

@@ -25,9 +25,10 @@ impl ObjectField {
     /// A field whose value is the string `value`.
     #[must_use]
     pub fn string(name: &str, value: &str) -> Self {
-        let mut encoded = serde_json::Value::from(name).to_string().into_bytes();
+        let mut encoded = Vec::with_capacity(name.len() + value.len() + 8);
+        put_string(&mut encoded, name);
         encoded.push(b':');
-        encoded.extend_from_slice(serde_json::Value::from(value).to_string().as_bytes());
+        put_string(&mut encoded, value);
         Self { encoded }
     }
 
@@ -98,8 +99,7 @@ pub fn set_fields(object: &[u8], fields: &[(&str, &str)]) -> Result<Vec<u8>, Not
     let mut replacements: Vec<(Range<usize>, &str)> = Vec::new();
     for (key, value) in &present {
         if let Some((_, new)) = fields.iter().rev().find(|(name, _)| name == key) {
-            let start = value.get().as_ptr().addr().saturating_sub(object.as_ptr().addr());
-            replacements.push((start..start.saturating_add(value.get().len()), new));
+            replacements.push((span(object, value), new));
         }
     }
     let added: usize = fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
@@ -112,27 +112,52 @@ pub fn set_fields(object: &[u8], fields: &[(&str, &str)]) -> Result<Vec<u8>, Not
     }
     let rest = object.get(copied..).ok_or(NotAnObject)?.trim_ascii_end();
     out.extend_from_slice(rest.strip_suffix(b"}").ok_or(NotAnObject)?.trim_ascii_end());
-    let mut empty = present.is_empty();
+    let mut added = Vec::with_capacity(fields.len());
     for (at, (name, value)) in fields.iter().enumerate() {
         let repeated = fields.iter().skip(at + 1).any(|(later, _)| later == name);
-        if repeated || present.iter().any(|(key, _)| key == name) {
-            continue;
+        if !repeated && !present.iter().any(|(key, _)| key == name) {
+            added.push((*name, *value));
         }
-        if !empty {
-            out.push(b',');
-        }
-        empty = false;
-        out.extend_from_slice(serde_json::Value::from(*name).to_string().as_bytes());
-        out.push(b':');
-        out.extend_from_slice(value.as_bytes());
     }
-    out.push(b'}');
+    close(&mut out, present.is_empty(), added);
     Ok(out)
 }
 
 /// The fields of an object, in order, keys unescaped.
-fn top_level(object: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>, NotAnObject> {
+pub(crate) type TopLevel<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+pub(crate) fn top_level(object: &[u8]) -> Result<TopLevel<'_>, NotAnObject> {
     serde_json::from_slice::<Fields<'_>>(object).map(|fields| fields.0).map_err(|_| NotAnObject)
+}
+
+/// Where a value read from `json` stands in it.
+pub(crate) fn span(json: &[u8], value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr().saturating_sub(json.as_ptr().addr());
+    start..start.saturating_add(value.get().len())
+}
+
+/// Adds fields to an object that lacks its last brace, and that. Values are JSON; `empty` says
+/// whether the object has no field yet.
+pub(crate) fn close<'a>(
+    out: &mut Vec<u8>,
+    mut empty: bool,
+    added: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
+    for (name, value) in added {
+        if !std::mem::take(&mut empty) {
+            out.push(b',');
+        }
+        put_string(out, name);
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.push(b'}');
+}
+
+/// A string as JSON.
+pub(crate) fn put_string(out: &mut Vec<u8>, text: &str) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "strings written to memory cannot fail");
 }
 
 struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);

@@ -5,9 +5,13 @@
 //! canonical answer, which commitments are made of, is the same before and after. For the same reason a
 //! finish reason stays what it is.
 
+use std::ops::Range;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
+use crate::field::{TopLevel, close, put_string, span, top_level};
 
 /// What to say where a server says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +37,101 @@ pub fn normalise_whole(
         Endpoint::Completions => ("text_completion", &[b"\"logprobs\""]),
         Endpoint::Embeddings => return None,
     };
-    let complete = required.iter().chain(&SHARED).all(|name| has(answer, name));
-    if complete && !has(answer, b"\"annotations\":null") && !has(answer, b"\"tool_calls\":[]") {
+    let surplus = SURPLUS.iter().any(|member| has(answer, member));
+    if !surplus && required.iter().chain(&SHARED).all(|name| has(answer, name)) {
         return None;
     }
+    let usage_is_whole = !has(answer, b"\"usage\"") || USAGE.iter().all(|name| has(answer, name));
+    let added = match surplus || !usage_is_whole {
+        true => None,
+        false => with_members_added(endpoint, kind, answer, defaults),
+    };
+    added.or_else(|| built_anew(endpoint, kind, answer, defaults))
+}
+
+/// The same by adding text between the bytes that are there, which costs less than building the object and
+/// writing it again. Nothing where that is not possible.
+fn with_members_added(
+    endpoint: Endpoint,
+    kind: &str,
+    answer: &[u8],
+    defaults: Defaults<'_>,
+) -> Option<Vec<u8>> {
+    let members = top_level(answer).ok()?;
+    let choices = only(&members, "choices")?;
+    let place = span(answer, choices);
+    let mut out = Vec::with_capacity(answer.len().saturating_add(256));
+    out.extend_from_slice(answer.get(..place.start)?);
+    out.push(b'[');
+    let choices: Vec<&RawValue> = serde_json::from_str(choices.get()).ok()?;
+    for (at, choice) in choices.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        add_to_choice(endpoint, choice.get().as_bytes(), &mut out)?;
+    }
+    out.push(b']');
+    out.extend_from_slice(without_brace(answer, place.end)?);
+    let text = |text| {
+        let mut quoted = Vec::new();
+        put_string(&mut quoted, text);
+        String::from_utf8(quoted).unwrap_or_default()
+    };
+    let (id, object, model) = (text(defaults.id), text(kind), text(defaults.model));
+    let created = defaults.created.to_string();
+    let all = [("id", &*id), ("object", &*object), ("created", &*created), ("model", &*model)];
+    close(&mut out, members.is_empty(), missing(&members, &all));
+    Some(out)
+}
+
+fn add_to_choice(endpoint: Endpoint, choice: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let members = top_level(choice).ok()?;
+    let mut copied = 0;
+    if endpoint == Endpoint::Chat {
+        let message = only(&members, "message")?;
+        let Range { start, end } = span(choice, message);
+        out.extend_from_slice(choice.get(..start)?);
+        let message = message.get().as_bytes();
+        let members = top_level(message).ok()?;
+        out.extend_from_slice(without_brace(message, 0)?);
+        close(out, members.is_empty(), missing(&members, &IN_MESSAGE));
+        copied = end;
+    }
+    out.extend_from_slice(without_brace(choice, copied)?);
+    close(out, members.is_empty(), missing(&members, &IN_CHOICE));
+    Some(())
+}
+
+/// An object from `start` on, without what ends it.
+fn without_brace(object: &[u8], start: usize) -> Option<&[u8]> {
+    Some(object.get(start..)?.trim_ascii_end().strip_suffix(b"}")?.trim_ascii_end())
+}
+
+/// The value of a member that is there once.
+fn only<'a>(members: &TopLevel<'a>, name: &str) -> Option<&'a RawValue> {
+    let mut found = members.iter().filter(|(key, _)| key == name).map(|(_, value)| *value);
+    found.next().filter(|_| found.next().is_none())
+}
+
+fn missing<'a>(
+    members: &TopLevel<'_>,
+    wanted: &[(&'a str, &'a str)],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    wanted.iter().copied().filter(|(name, _)| !members.iter().any(|(key, _)| key == name))
+}
+
+fn built_anew(
+    endpoint: Endpoint,
+    kind: &str,
+    answer: &[u8],
+    defaults: Defaults<'_>,
+) -> Option<Vec<u8>> {
     let mut object: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     for choice in object.get_mut("choices")?.as_array_mut()? {
         let choice = choice.as_object_mut()?;
-        choice.entry("logprobs").or_insert(Value::Null);
-        choice.entry("finish_reason").or_insert(Value::Null);
+        for (name, _) in IN_CHOICE {
+            choice.entry(name).or_insert(Value::Null);
+        }
         if endpoint == Endpoint::Chat {
             let message = choice.get_mut("message")?.as_object_mut()?;
             message.entry("content").or_insert(Value::Null);
@@ -57,6 +147,17 @@ pub fn normalise_whole(
     fill(&mut object, kind, defaults);
     serde_json::to_vec(&object).ok()
 }
+
+/// What each choice has, and each message.
+const IN_CHOICE: [(&str, &str); 2] = [("logprobs", "null"), ("finish_reason", "null")];
+const IN_MESSAGE: [(&str, &str); 3] =
+    [("content", "null"), ("refusal", "null"), ("role", "\"assistant\"")];
+
+/// What some servers say to say nothing, and the schema does not allow.
+const SURPLUS: [&[u8]; 2] = [b"\"annotations\":null", b"\"tool_calls\":[]"];
+
+/// What usage has.
+const USAGE: [&[u8]; 2] = [b"\"completion_tokens\"", b"\"total_tokens\""];
 
 /// Whether chunks like this one have to go through [`normalise_chunk`]: a server that leaves something out
 /// of one leaves it out of all.
@@ -112,4 +213,81 @@ fn fill(object: &mut Map<String, Value>, kind: &str, defaults: Defaults<'_>) {
 
 fn has(bytes: &[u8], name: &[u8]) -> bool {
     memchr::memmem::find(bytes, name).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    const DEFAULTS: Defaults<'_> = Defaults { id: "i\"d", model: "m", created: 7 };
+
+    /// An answer without the members whose bits are set.
+    fn lacking(endpoint: Endpoint, bits: u32) -> Value {
+        let mut bit = 0..;
+        let mut drop = |object: &mut Value, name: &str| {
+            let at: u32 = bit.next().unwrap();
+            if bits & (1 << at) != 0 {
+                object.as_object_mut().unwrap().shift_remove(name);
+            }
+        };
+        let mut message =
+            json!({ "role": "assistant", "content": "Hi }", "refusal": null, "x": [1] });
+        for name in ["role", "content", "refusal", "x"] {
+            drop(&mut message, name);
+        }
+        let mut choice = json!({ "index": 0, "logprobs": null, "finish_reason": "stop" });
+        for name in ["index", "logprobs", "finish_reason"] {
+            drop(&mut choice, name);
+        }
+        match endpoint {
+            Endpoint::Chat => choice["message"] = message,
+            _ => choice["text"] = "Hi".into(),
+        }
+        let mut answer = json!({ "id": "a", "object": "o", "created": 1, "model": "n",
+            "usage": { "prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3 } });
+        for name in ["id", "object", "created", "model", "usage"] {
+            drop(&mut answer, name);
+        }
+        answer["choices"] = json!([choice, choice]);
+        answer
+    }
+
+    #[test]
+    fn members_added_as_text_and_by_building_anew_are_the_same() {
+        for endpoint in [Endpoint::Chat, Endpoint::Completions] {
+            for bits in 0..1 << 12 {
+                let answer = lacking(endpoint, bits);
+                for text in [answer.to_string(), format!(" {answer:#}\n")] {
+                    let added = with_members_added(endpoint, "kind", text.as_bytes(), DEFAULTS);
+                    let anew = built_anew(endpoint, "kind", text.as_bytes(), DEFAULTS);
+                    let read = |json: Option<Vec<u8>>| -> Value {
+                        serde_json::from_slice(&json.unwrap()).unwrap()
+                    };
+                    assert_eq!(read(added), read(anew), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_added_to_is_built_anew_or_nothing() {
+        for answer in [
+            "[]",
+            "{}",
+            "{\"choices\":1}",
+            "{\"choices\":[1]}",
+            "{\"choices\":[{}]}",
+            "{\"choices\":[{\"message\":1}]}",
+            "{\"choices\":[],\"choices\":[]}",
+            "{\"choices\":[{\"message\":{},\"message\":{}}]}",
+            "{\"choices\":[]",
+        ] {
+            let added = with_members_added(Endpoint::Chat, "kind", answer.as_bytes(), DEFAULTS);
+            assert_eq!(added, None, "{answer}");
+        }
+    }
 }

@@ -31,6 +31,7 @@
 //! client nor counts tokens.
 
 mod assembler;
+mod frame;
 mod wire;
 
 pub use assembler::{AnswerAssembler, Pushed};
@@ -51,6 +52,9 @@ pub enum AnswerError {
     /// A unary answer without `choices`.
     #[error("a chat completion without choices")]
     NoChoices,
+    /// A server's error in place of an answer.
+    #[error("an error in place of an answer")]
+    Error,
     /// A vector that canonical JSON cannot hold.
     #[error("an embedding is no canonical JSON")]
     Embedding,
@@ -167,6 +171,21 @@ impl Answer {
     /// See [`AnswerError`].
     pub fn from_completion_json(completion: &[u8]) -> Result<Self, AnswerError> {
         let wire = serde_json::from_slice(completion).map_err(AnswerError::Shape)?;
+        Self::from_wire(wire)
+    }
+
+    /// The same for what a server sent: one that has an `error` that is neither null nor empty is none,
+    /// whatever else it has.
+    ///
+    /// # Errors
+    ///
+    /// See [`AnswerError`].
+    pub fn from_server(completion: &[u8]) -> Result<Self, AnswerError> {
+        let wire: CompletionWire<'_> =
+            serde_json::from_slice(completion).map_err(AnswerError::Shape)?;
+        if wire.error.as_ref().is_some_and(|error| !error.is_empty()) {
+            return Err(AnswerError::Error);
+        }
         Self::from_wire(wire)
     }
 

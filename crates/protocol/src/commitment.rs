@@ -13,7 +13,7 @@ use rand::RngCore as _;
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::hash::{Hash32, tagged};
+use crate::hash::{Hash32, tagged, write_hex};
 use crate::jcs::{self, JsonError};
 
 /// Tag of the commitment to a client's request.
@@ -49,7 +49,7 @@ impl fmt::Debug for Salt {
 
 impl fmt::Display for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        write_hex::<64>(f, &self.0)
     }
 }
 

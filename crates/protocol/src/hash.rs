@@ -29,11 +29,15 @@ impl Hash32 {
 
 impl fmt::Display for Hash32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.0 {
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        write_hex::<64>(f, &self.0)
     }
+}
+
+/// Writes bytes as `N` lower-case hexadecimal digits, two for each of them.
+pub(crate) fn write_hex<const N: usize>(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    let mut digits = [0; N];
+    hex::encode_to_slice(bytes, &mut digits).map_err(|_| fmt::Error)?;
+    f.write_str(core::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
 }
 
 /// Not a hash in text form.

@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::hash::{Hash32, tagged};
+use crate::hash::{Hash32, tagged, write_hex};
 
 /// Why a string is not the identity it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,10 +182,7 @@ impl RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("req_")?;
-        for byte in self.0 {
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        write_hex::<32>(f, &self.0)
     }
 }
 

@@ -8,6 +8,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::ids::PublicKey;
 
+/// Room for most records, so that writing one does not grow its buffer step by step.
+const USUAL_BYTES: usize = 512;
+
 /// A record that may be signed.
 pub trait Signable: BorshSerialize + BorshDeserialize {
     /// Precedes the record in the signed bytes; ASCII, unique, ends with the format's version.
@@ -15,7 +18,8 @@ pub trait Signable: BorshSerialize + BorshDeserialize {
 
     /// The exact bytes under the signature.
     fn signing_bytes(&self) -> Vec<u8> {
-        let mut bytes = Self::TAG.to_vec();
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.extend_from_slice(Self::TAG);
         // Writing to a Vec fails only for records whose own Serialize fails; ours cannot.
         let written = self.serialize(&mut bytes);
         debug_assert!(written.is_ok());
@@ -65,7 +69,7 @@ impl<T: Signable> Signed<T> {
     /// `borsh(record) ‖ signature`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
         let written = self.serialize(&mut bytes);
         debug_assert!(written.is_ok());
         bytes

@@ -3,6 +3,7 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::frame::{Frame, Grows};
 use super::wire::{ChoiceWire, CompletionWire, MessageWire, Text, ToolCallWire, UsageWire};
 use super::{Answer, AnswerError, Choice, FunctionCall, Message, ToolCall, Usage};
 
@@ -19,6 +20,8 @@ pub struct AnswerAssembler {
     held_bytes: usize,
     /// Choices from this index on are refused.
     most_choices: Option<u32>,
+    /// What chunks look like that only add text.
+    frame: Option<Frame>,
 }
 
 /// What a chunk was, seen in passing.
@@ -32,6 +35,12 @@ pub struct Pushed {
     pub has_usage: bool,
     /// It has an `error` that is neither null nor empty. Nothing of it was added.
     pub has_error: bool,
+}
+
+impl Pushed {
+    /// Text and nothing else.
+    const TEXT: Self =
+        Self { is_bare: false, has_finished: false, has_usage: false, has_error: false };
 }
 
 /// A choice and the stream indices of its tool calls, in the same (ascending) order as the calls.
@@ -54,6 +63,7 @@ impl AnswerAssembler {
             output_bytes: 0,
             held_bytes: 0,
             most_choices: None,
+            frame: None,
         }
     }
 
@@ -70,7 +80,29 @@ impl AnswerAssembler {
     /// [`AnswerError::Shape`], [`AnswerError::DuplicateChoice`] or [`AnswerError::UnaskedChoice`]; nothing
     /// of the chunk was added.
     pub fn push_json(&mut self, chunk: &[u8]) -> Result<Pushed, AnswerError> {
-        self.push_wire(serde_json::from_slice(chunk).map_err(AnswerError::Shape)?)
+        if let Some((index, grows, text)) = self.frame.as_ref().and_then(|frame| frame.read(chunk))
+        {
+            self.grow(index, grows, text);
+            return Ok(Pushed::TEXT);
+        }
+        let wire = serde_json::from_slice(chunk).map_err(AnswerError::Shape)?;
+        let frame = Frame::of(chunk, &wire);
+        let pushed = self.push_wire(wire)?;
+        if frame.is_some() {
+            self.frame = frame;
+        }
+        Ok(pushed)
+    }
+
+    /// Adds text to a choice that is there.
+    fn grow(&mut self, index: u32, grows: Grows, text: &str) {
+        let message = &mut self.choice(index).choice.message;
+        match grows {
+            Grows::Content => message.content.push_str(text),
+            Grows::Reasoning => message.reasoning_content.push_str(text),
+        }
+        self.output_bytes = self.output_bytes.saturating_add(text.len());
+        self.held_bytes = self.held_bytes.saturating_add(text.len());
     }
 
     /// Adds a chunk that is an object already.

@@ -94,6 +94,43 @@ proptest! {
     }
 
     #[test]
+    fn chunk_by_chunk_bytes_say_what_values_say(
+        completion in completion(),
+        order in prop::collection::vec(any::<usize>(), 1..20),
+        oddities in prop::collection::vec((any::<prop::sample::Index>(), 0..6_u8), 0..6),
+    ) {
+        let mut chunks: Vec<String> =
+            as_stream(&completion, &order).iter().map(Value::to_string).collect();
+        for (at, oddity) in &oddities {
+            let chunk = at.get(&chunks).clone();
+            let changed = match oddity {
+                0 => chunk.replace("null", "\"length\""),
+                1 => chunk.replacen('{', "{\"id\":1,", 1),
+                2 => chunk.replacen("\"delta\":{", "\"delta\":{\"role\":\"tool\",", 1),
+                3 => chunk.replacen("\":\"", "\":\"\\u0041", 1),
+                4 => chunk.replacen("\":\"", "\":\"more", 1),
+                _ => chunk.replacen("\":\"", "\":\"\",\"content\":\"", 1),
+            };
+            let place = at.index(chunks.len());
+            chunks[place] = changed;
+        }
+        let (mut bytes, mut values) = (AnswerAssembler::of_choices(3), AnswerAssembler::of_choices(3));
+        for chunk in &chunks {
+            // What a value cannot show, a member that is there twice, is an error in bytes.
+            let pushed = bytes.push_json(chunk.as_bytes());
+            let alone = AnswerAssembler::of_choices(3).push_json(chunk.as_bytes());
+            prop_assert_eq!(pushed.is_ok(), alone.is_ok(), "{}", chunk);
+            if let Ok(pushed) = pushed {
+                let value: Value = serde_json::from_str(chunk).unwrap();
+                prop_assert_eq!(values.push(&value).unwrap(), pushed);
+            }
+            prop_assert_eq!(bytes.output_bytes(), values.output_bytes());
+            prop_assert_eq!(bytes.held_bytes(), values.held_bytes());
+        }
+        prop_assert_eq!(bytes.finish(), values.finish());
+    }
+
+    #[test]
     fn canonical_bytes_are_rfc_8785_and_their_own_canonical_form(completion in completion()) {
         let answer = unary(&completion);
         let bytes = answer.canonical_bytes();
