@@ -37,6 +37,7 @@ pub(crate) fn body(bytes: &[u8]) {
         );
     }
     let _ = Answer::from_completion_json(bytes);
+    let _ = Answer::from_server(bytes);
 }
 
 /// A stream of events in pieces of any size, assembled.

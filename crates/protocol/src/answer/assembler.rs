@@ -21,7 +21,7 @@ pub struct AnswerAssembler {
     /// Choices from this index on are refused.
     most_choices: Option<u32>,
     /// What chunks look like that only add text.
-    frame: Option<Frame>,
+    frame: Option<Box<Frame>>,
 }
 
 /// What a chunk was, seen in passing.
@@ -88,8 +88,8 @@ impl AnswerAssembler {
         let wire = serde_json::from_slice(chunk).map_err(AnswerError::Shape)?;
         let frame = Frame::of(chunk, &wire);
         let pushed = self.push_wire(wire)?;
-        if frame.is_some() {
-            self.frame = frame;
+        if let Some(frame) = frame {
+            self.frame = Some(Box::new(frame));
         }
         Ok(pushed)
     }

@@ -132,6 +132,20 @@ fn objects_of_another_shape_are_refused() {
     }
     let error = json!({"error": {"message": "no"}});
     assert!(matches!(Answer::from_completion(&error), Err(AnswerError::NoChoices)));
+    // With an error beside it, it is none of a server's; an empty one says nothing.
+    for (error, is_one) in [
+        (json!({"message": "no"}), false),
+        (json!("no"), false),
+        (json!(["no"]), false),
+        (json!(null), true),
+        (json!(""), true),
+        (json!([]), true),
+    ] {
+        let answer = json!({"choices": [{"message": {"content": "Hi"}}], "error": error});
+        let read = Answer::from_server(answer.to_string().as_bytes());
+        assert_eq!(read.is_ok(), is_one, "{answer}");
+        assert!(is_one || matches!(read, Err(AnswerError::Error)), "{answer}");
+    }
     let twice = json!({"choices": [{"index": 2, "message": {}}, {"index": 0, "message": {}},
                                    {"index": 2, "message": {}}]});
     assert!(matches!(
