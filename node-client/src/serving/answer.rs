@@ -72,6 +72,10 @@ pub struct StreamedAnswer {
     /// Gone once it has ended.
     upstream: Option<BackendBody>,
     silence: Duration,
+    /// Until when it may be silent.
+    patience: Instant,
+    /// Goes off at that time or before: each piece moves the time, and only an alarm that goes off too early is
+    /// set again, because that costs more than to look at a clock.
     alarm: Pin<Box<Sleep>>,
     /// Both gone once the proof is made.
     answer: Option<(Dispatch, Meter)>,
@@ -85,10 +89,12 @@ impl StreamedAnswer {
         silence: Duration,
         limit: usize,
     ) -> Self {
+        let patience = Instant::now() + silence;
         Self {
             upstream: Some(upstream),
             silence,
-            alarm: Box::pin(tokio::time::sleep(silence)),
+            patience,
+            alarm: Box::pin(tokio::time::sleep_until(patience)),
             answer: Some((dispatch, Meter::new(limit))),
             sound: true,
         }
@@ -129,8 +135,13 @@ impl StreamedAnswer {
                         self.upstream = None;
                         return Poll::Ready(Some(bytes));
                     }
-                    let patience = if meter.is_done() { CLOSE_TIME } else { self.silence };
-                    self.alarm.as_mut().reset(Instant::now() + patience);
+                    let now = Instant::now();
+                    if meter.is_done() {
+                        self.patience = now + CLOSE_TIME;
+                        self.alarm.as_mut().reset(self.patience);
+                    } else {
+                        self.patience = now + self.silence;
+                    }
                     return Poll::Ready(Some(bytes));
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -142,8 +153,10 @@ impl StreamedAnswer {
                 }
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => {
-                    if self.alarm.as_mut().poll(context).is_pending() {
-                        return Poll::Pending;
+                    std::task::ready!(self.alarm.as_mut().poll(context));
+                    if Instant::now() < self.patience {
+                        self.alarm.as_mut().reset(self.patience);
+                        continue;
                     }
                     if !meter.is_done() {
                         tracing::warn!(silence = ?self.silence, "backend fell silent mid-answer");

@@ -17,6 +17,8 @@ STRICT = {
     "base_url": BASE_URL, "api_key": API_KEY, "max_retries": 0, "_strict_response_validation": True,
 }
 client = OpenAI(**STRICT)
+# Where OpenAI's own answers do not fit its schema, or the SDK's habits do not fit its check.
+lenient = OpenAI(**{**STRICT, "_strict_response_validation": False})
 
 
 @case
@@ -148,18 +150,20 @@ def structured_output():
 def completion():
     answer = client.completions.create(model=MODEL, prompt="Once", max_tokens=8)
     expect(answer.object == "text_completion" and answer.choices[0].text, answer)
-    pieces = list(client.completions.create(model=MODEL, prompt="Once", max_tokens=8, stream=True))
+    # The schema has no null for the finish reason of a completion; the chunks of OpenAI's streams have it.
+    pieces = list(lenient.completions.create(model=MODEL, prompt="Once", max_tokens=8, stream=True))
     expect("".join(p.choices[0].text for p in pieces if p.choices), pieces)
 
 
 @case
 def embeddings():
     try:
-        answer = client.embeddings.create(model=MODEL, input=["one", "two"])
+        client.embeddings.create(model=MODEL, input="one", encoding_format="float")
+        # Left to itself the SDK asks for base64 and turns it into numbers, but checks before it does.
+        answer = lenient.embeddings.create(model=MODEL, input=["one", "two"])
     except openai.BadRequestError as error:
         expect(not EXACT and error.code == "feature_unavailable", error)
         return "no node offers embeddings"
-    # The SDK asks for base64 by itself and turns it into numbers.
     expect(len(answer.data) == 2 and isinstance(answer.data[0].embedding[0], float), answer)
     expect(len(answer.data[0].embedding) == len(answer.data[1].embedding), "dimension")
 

@@ -188,7 +188,8 @@ impl Toolbox {
             .args(["--header", &format!("Authorization: Bearer {}", gateway.api_key)])
             .args(["--checks", CHECKS, "--max-examples", examples, "--seed", "1"])
             .args(["--phases", phases, "--continue-on-failure"])
-            .args(["--workers", "2", "--no-color"]);
+            // With several it fails within itself now and then (KeyError in its schema reader).
+            .args(["--workers", "1", "--no-color"]);
         let passed = command.status()?.success();
         let outcome = if passed { "passes" } else { "FAILS" };
         let cases = CHECKS.split(',').map(|check| (check.replace('_', " "), outcome.into()));

@@ -159,6 +159,7 @@ fn usage(chat: Option<&Value>) -> Value {
         "input_tokens": input,
         "input_tokens_details": {
             "cached_tokens": count("/prompt_tokens_details/cached_tokens"),
+            "cache_write_tokens": count("/prompt_tokens_details/cache_write_tokens"),
         },
         "output_tokens": output,
         "output_tokens_details": {
