@@ -19,6 +19,9 @@ pub(super) struct Prepared {
 /// llama.cpp's own name for the limit, which it takes before OpenAI's.
 const LLAMA_LIMIT: &str = "n_predict";
 
+/// How the vectors of embeddings are written.
+const FORMAT: &str = "encoding_format";
+
 /// What the client tells the gateway of its wishes: no business of the server.
 const PREFERENCES: &str = "provider";
 
@@ -42,6 +45,10 @@ pub(super) fn prepare(
         fields.push(("model", &name));
     }
     if endpoint == Endpoint::Embeddings {
+        // "As usual" for clients, an internal error for llama.cpp.
+        if get_field(body, FORMAT).map_err(invalid)? == Some("null") {
+            fields.push((FORMAT, "\"float\""));
+        }
         return Ok(Prepared { body: with(body, &fields)?, stream: false });
     }
     // Rounded down, so that all choices together stay within the ticket.
@@ -119,6 +126,21 @@ mod tests {
             (r#","n":3"#, r#","n":3,"max_tokens":21}"#),
         ] {
             assert_eq!(prepared(extra, BackendKind::Openai, "tiny").unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn embeddings_without_a_format_are_numbers() {
+        for (format, expected) in [
+            ("", ""),
+            (r#","encoding_format":null"#, r#","encoding_format":"float""#),
+            (r#","encoding_format":"base64""#, r#","encoding_format":"base64""#),
+        ] {
+            let body = |format| format!(r#"{{"model":"tiny","input":"Hi"{format}}}"#);
+            let asked = Bytes::from(body(format));
+            let kind = BackendKind::LlamaCpp;
+            let prepared = prepare(Endpoint::Embeddings, &asked, &ticket(1), "tiny", kind).unwrap();
+            assert_eq!(prepared.body, body(expected));
         }
     }
 
