@@ -129,14 +129,10 @@ fn built_anew(
     let mut object: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     for choice in object.get_mut("choices")?.as_array_mut()? {
         let choice = choice.as_object_mut()?;
-        for (name, _) in IN_CHOICE {
-            choice.entry(name).or_insert(Value::Null);
-        }
+        insert_missing(choice, &IN_CHOICE);
         if endpoint == Endpoint::Chat {
             let message = choice.get_mut("message")?.as_object_mut()?;
-            message.entry("content").or_insert(Value::Null);
-            message.entry("refusal").or_insert(Value::Null);
-            message.entry("role").or_insert_with(|| "assistant".into());
+            insert_missing(message, &IN_MESSAGE);
             message.retain(|name, value| match name.as_str() {
                 "annotations" => !value.is_null(),
                 "tool_calls" => value.as_array().is_some_and(|calls| !calls.is_empty()),
@@ -148,7 +144,14 @@ fn built_anew(
     serde_json::to_vec(&object).ok()
 }
 
-/// What each choice has, and each message.
+fn insert_missing(object: &mut Map<String, Value>, wanted: &[(&str, &str)]) {
+    for (name, value) in wanted {
+        // The values are constants below.
+        object.entry(*name).or_insert_with(|| serde_json::from_str(value).unwrap_or_default());
+    }
+}
+
+/// What each choice has, and each message, with the JSON of what stands for nothing.
 const IN_CHOICE: [(&str, &str); 2] = [("logprobs", "null"), ("finish_reason", "null")];
 const IN_MESSAGE: [(&str, &str); 3] =
     [("content", "null"), ("refusal", "null"), ("role", "\"assistant\"")];
