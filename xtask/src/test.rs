@@ -142,7 +142,10 @@ fn tests(runner: &[String]) -> Result<()> {
             .args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"])
             .args(runner)
             .env("PINAIVU_BINARIES", &binaries)
-            .env("PINAIVU_PYTHON", python),
+            .env("PINAIVU_PYTHON", python)
+            // What failed and where is in the message; sixty frames of the runtime after it push it
+            // out of the end of a log, and come again with every process a test started.
+            .env("RUST_BACKTRACE", "0"),
         "tests",
     )
 }

@@ -117,9 +117,20 @@ pub(crate) fn free_or(directory: &Path, name: &str, wanted: u16) -> anyhow::Resu
     Ok(port)
 }
 
+/// Where free ports are looked for: below those that systems hand out for outgoing connections and for
+/// port 0 (from 32768 on Linux, from 49152 elsewhere). One of those could be taken by any connection
+/// between this look and the moment the process that it is for listens on it.
+const OWN_PORTS: std::ops::RangeInclusive<u16> = 15_000..=31_999;
+
 /// A port nobody listens on at this moment.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    for _ in 0..100 {
+        let port = rand::random_range(OWN_PORTS);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("found no free port from {} to {}", OWN_PORTS.start(), OWN_PORTS.end())
 }
 
 /// The coordinator's configuration.
@@ -312,6 +323,10 @@ mod tests {
         assert!(free_or(directory.path(), "http", port).is_err());
         let free = free_or(directory.path(), "http", 0).unwrap();
         assert_ne!(free, port);
+        assert!(
+            OWN_PORTS.contains(&free),
+            "a connection could take {free} before it is listened on"
+        );
         assert_eq!(free_or(directory.path(), "http", 0).unwrap(), free, "kept across starts");
     }
 }

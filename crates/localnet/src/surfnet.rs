@@ -6,6 +6,7 @@
 //! and clock that go on where they stopped.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -126,16 +127,35 @@ impl Machine {
     }
 }
 
+/// Where free ports are looked for: below those that systems hand out for outgoing connections and for
+/// port 0 (from 32768 on Linux, from 49152 elsewhere). One of those could be taken by any connection
+/// between this look and the moment the server listens on it.
+const OWN_PORTS: RangeInclusive<u16> = 15_000..=31_999;
+
+/// How many of them are tried.
+const PORT_ATTEMPTS: usize = 100;
+
 /// Two free ports that nothing listens on right now, `asked` ones where they are not 0.
 pub(crate) fn pick_ports(asked: [u16; 2]) -> Result<[u16; 2], LocalnetError> {
     // Both are held while both are picked, so that they differ.
     let held = asked.map(|port| {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        let listener = if port == 0 { bind_any() } else { bind(port) };
+        listener
             .and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
             .map_err(|cause| LocalnetError::Listen { port, cause })
     });
     let [rpc, ws] = held;
     Ok([rpc?.0, ws?.0])
+}
+
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+fn bind_any() -> std::io::Result<TcpListener> {
+    let attempts = std::iter::repeat_with(|| bind(rand::random_range(OWN_PORTS)));
+    // When all of them are taken: whatever the system has.
+    attempts.take(PORT_ATTEMPTS).find_map(Result::ok).map_or_else(|| bind(0), Ok)
 }
 
 fn produce_blocks(
