@@ -369,14 +369,34 @@ fn announce(printer: Printer, ready: &Ready, took: Duration) {
          -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\\n  \
          -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Say hello.\"}}]}}'\n\n\
          then, with the request_id of the answer:\n\n\
-         {} receipt verify REQUEST_ID\n",
+         {}\n",
         took.as_secs_f32(),
         wallet.display(),
         ready.data_dir.join("logs").display(),
-        std::env::current_exe()
-            .map_or_else(|_| "pinaivu".to_owned(), |path| path.display().to_string()),
+        verify_command(&ready.data_dir),
     );
     printer.result(ready, text);
+}
+
+/// How to check a receipt of the network in `directory`, ready to be pasted into a shell.
+fn verify_command(directory: &Path) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("pinaivu"));
+    let mut command = format!("{} receipt verify REQUEST_ID", quoted(&program));
+    // Commands find a network elsewhere only when they are told where.
+    if crate::context::default_data_dir().canonicalize().ok().as_deref() != Some(directory) {
+        command.push_str(&format!(" --network {}", quoted(&directory.join("ready.json"))));
+    }
+    command
+}
+
+/// A path as one word of a POSIX shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Writes the ready files, and again whenever a process was restarted.

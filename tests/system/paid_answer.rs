@@ -127,8 +127,22 @@ async fn official_sdk_gets_a_paid_and_proven_answer() {
 
     settles_to_the_unit(&network, &all).await;
     verifies_and_nothing_else_does(&network, &all);
+    verifies_as_up_says(&network, &all[0]);
     claims_pay_exactly_once(&network, &all).await;
     verifies_while_the_log_is_ahead_of_the_chain(&network, &all[0]).await;
+}
+
+/// The command that `up` prints works as it stands there, in a shell that knows nothing of the network.
+fn verifies_as_up_says(network: &Network, call: &Served) {
+    let said = std::fs::read_to_string(network.scratch().join("up.log")).unwrap();
+    let line = said.lines().find(|line| line.contains("receipt verify REQUEST_ID")).unwrap();
+    let output = std::process::Command::new("sh")
+        .args(["-c", &line.replace("REQUEST_ID", &call.id)])
+        .env_clear()
+        .env("HOME", network.scratch())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{line}\n{output:?}");
 }
 
 /// A receipt on chain verifies also at a moment when newer ones are not there yet.
