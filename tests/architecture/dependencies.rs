@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("pinaivu-protocol", &[]),
     ("pinaivu-rules", &["pinaivu-protocol"]),
     ("pinaivu-auction", &["pinaivu-protocol"]),
-    ("pinaivu-openai", &[]),
+    ("pinaivu-openai", &["pinaivu-protocol"]),
     ("pinaivu-chain", &["pinaivu-protocol"]),
     ("pinaivu-log", &["pinaivu-protocol"]),
     ("pinaivu-attestation", &["pinaivu-protocol"]),

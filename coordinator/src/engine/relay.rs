@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use pinaivu_openai::{
     ApiError, ChatRequest, DONE_EVENT, Defaults, EventSplitter, EventTooLong, ObjectField,
-    encode_event, lacks_members, normalise_chunk, set_fields,
+    encode_event, has_foreign_reason, lacks_members, normalise_chunk, set_fields,
 };
 use pinaivu_protocol::answer::AnswerError;
 use pinaivu_protocol::commitment::Salt;
@@ -250,7 +250,7 @@ impl EventRelay {
         if !self.begun {
             self.lacking = lacks_members(&chunk);
         }
-        if self.lacking {
+        if self.lacking || (pushed.has_finished && has_foreign_reason(&chunk)) {
             let normalise =
                 |defaults: Defaults<'_>| normalise_chunk(self.request.endpoint, &chunk, defaults);
             let whole = self.additions.with_defaults(&self.request, normalise);

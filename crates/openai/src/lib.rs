@@ -32,7 +32,9 @@ pub use event::{
 };
 pub use field::{NotAnObject, ObjectField, get_field, set_fields};
 pub use model::{Model, ModelList};
-pub use normalise::{Defaults, lacks_members, normalise_chunk, normalise_whole};
+pub use normalise::{
+    Defaults, has_foreign_reason, lacks_members, normalise_chunk, normalise_whole,
+};
 pub use preferences::{Preferences, Sort};
 pub use request::{ChatRequest, MAX_CHOICES, OutputLimit};
 pub use upstream::UpstreamError;

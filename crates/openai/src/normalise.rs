@@ -1,12 +1,13 @@
 //! What inference servers leave out of an answer that OpenAI's schema requires, or say in a way it does not
 //! allow.
 //!
-//! Only members that are null or say what is known are added, and only empty ones are taken away: the
-//! canonical answer, which commitments are made of, is the same before and after. For the same reason a
-//! finish reason stays what it is.
+//! Only members that are null or say what is known are added, only empty ones are taken away, and a finish
+//! reason in a server's own words becomes the one of OpenAI's that the protocol reads in it: the canonical
+//! answer, which commitments are made of, is the same before and after.
 
 use std::ops::Range;
 
+use pinaivu_protocol::answer::FinishReason;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -37,7 +38,7 @@ pub fn normalise_whole(
         Endpoint::Completions => ("text_completion", &[b"\"logprobs\""]),
         Endpoint::Embeddings => return None,
     };
-    let surplus = SURPLUS.iter().any(|member| has(answer, member));
+    let surplus = SURPLUS.iter().any(|member| has(answer, member)) || has_foreign_reason(answer);
     if !surplus && required.iter().chain(&SHARED).all(|name| has(answer, name)) {
         return None;
     }
@@ -130,6 +131,7 @@ fn built_anew(
     for choice in object.get_mut("choices")?.as_array_mut()? {
         let choice = choice.as_object_mut()?;
         insert_missing(choice, &IN_CHOICE);
+        translate_reason(choice);
         if endpoint == Endpoint::Chat {
             let message = choice.get_mut("message")?.as_object_mut()?;
             insert_missing(message, &IN_MESSAGE);
@@ -166,7 +168,41 @@ const USAGE: [&[u8]; 2] = [b"\"completion_tokens\"", b"\"total_tokens\""];
 /// of one leaves it out of all.
 #[must_use]
 pub fn lacks_members(chunk: &[u8]) -> bool {
-    !SHARED.iter().all(|name| has(chunk, name)) || !has(chunk, b"\"finish_reason\"")
+    !SHARED.iter().all(|name| has(chunk, name))
+        || !has(chunk, FINISH_REASON)
+        || has_foreign_reason(chunk)
+}
+
+/// Whether a choice's finish reason is none of OpenAI's. A server names most of them as OpenAI does, so a
+/// stream is to be asked again where one ends.
+#[must_use]
+pub fn has_foreign_reason(object: &[u8]) -> bool {
+    let foreign = |at: usize| {
+        let value = object
+            .get(at.saturating_add(FINISH_REASON.len())..)
+            .unwrap_or_default()
+            .trim_ascii_start()
+            .strip_prefix(b":")
+            .unwrap_or_default()
+            .trim_ascii_start();
+        // With an escape it is none of OpenAI's words as they stand.
+        value.strip_prefix(b"\"").is_some_and(|text| {
+            let end = text.iter().position(|byte| *byte == b'"').unwrap_or(text.len());
+            let said = text.get(..end).and_then(|said| std::str::from_utf8(said).ok());
+            !said.is_some_and(FinishReason::is_openai)
+        })
+    };
+    memchr::memmem::find_iter(object, FINISH_REASON).any(foreign)
+}
+
+const FINISH_REASON: &[u8] = b"\"finish_reason\"";
+
+fn translate_reason(choice: &mut Map<String, Value>) {
+    if let Some(reason) = choice.get_mut("finish_reason")
+        && let Some(said) = reason.as_str()
+    {
+        *reason = FinishReason::read(said).map_or(Value::Null, |reason| reason.as_str().into());
+    }
 }
 
 /// A chunk of a stream with everything the schema requires; nothing when it is none.
@@ -187,6 +223,7 @@ pub fn normalise_chunk(
         let choice = choice.as_object_mut()?;
         choice.entry("index").or_insert(position.into());
         choice.entry("finish_reason").or_insert(Value::Null);
+        translate_reason(choice);
         match endpoint {
             Endpoint::Chat => choice.entry("delta").or_insert_with(|| Map::new().into()),
             _ => choice.entry("logprobs").or_insert(Value::Null),
@@ -274,6 +311,42 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn finish_reasons_become_words_of_openai() {
+        let whole = |said: &str| {
+            json!({ "id": "a", "object": "o", "created": 1, "model": "n",
+                "choices": [{ "index": 0, "finish_reason": said, "logprobs": null, "message": {
+                    // Text is not looked into.
+                    "role": "assistant", "content": "\"finish_reason\":\"eos\"", "refusal": null } }] })
+        };
+        for said in ["stop", "length", "tool_calls", "content_filter", "function_call"] {
+            let answer = whole(said).to_string();
+            assert!(!has_foreign_reason(answer.as_bytes()), "{said}");
+            assert_eq!(normalise_whole(Endpoint::Chat, answer.as_bytes(), DEFAULTS), None);
+        }
+        for (said, meant) in [
+            ("eos_token", json!("stop")),
+            ("MAX_TOKENS", json!("length")),
+            ("tool_use", json!("tool_calls")),
+            ("e\"os\u{e9}", json!("stop")),
+            ("", Value::Null),
+        ] {
+            for answer in [whole(said).to_string(), format!("{:#}", whole(said))] {
+                assert!(has_foreign_reason(answer.as_bytes()), "{answer}");
+                assert!(lacks_members(answer.as_bytes()), "{answer}");
+                let normal = normalise_whole(Endpoint::Chat, answer.as_bytes(), DEFAULTS).unwrap();
+                let mut expected = whole(said);
+                expected["choices"][0]["finish_reason"] = meant.clone();
+                assert_eq!(serde_json::from_slice::<Value>(&normal).unwrap(), expected);
+                let normal = normalise_chunk(Endpoint::Chat, answer.as_bytes(), DEFAULTS).unwrap();
+                let normal: Value = serde_json::from_slice(&normal).unwrap();
+                assert_eq!(normal["choices"][0]["finish_reason"], meant);
+            }
+        }
+        assert!(!has_foreign_reason(br#"{"finish_reason" : null,"x":"finish_reason"}"#));
+        assert!(has_foreign_reason(br#"{"finish_reason" :"unended"#));
     }
 
     #[test]

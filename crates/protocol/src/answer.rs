@@ -19,8 +19,9 @@
 //!   tool calls, are left out;
 //! - `reasoning`, as vLLM and Ollama name it, is read as `reasoning_content` where that is absent or
 //!   empty;
-//! - a missing `finish_reason` is null; a missing `usage` is left out; a missing `total_tokens` is the
-//!   sum;
+//! - `finish_reason` is [one of OpenAI's](FinishReason), whatever the server's word for it is; a missing
+//!   or empty one is null;
+//! - a missing `usage` is left out; a missing `total_tokens` is the sum;
 //! - the `text` of a choice, as completions without a chat have it, is read as `content`;
 //! - an embeddings answer is one choice for each vector, whose `content` is the `embedding` as canonical
 //!   JSON (an array of numbers, or a string where base64 was asked for);
@@ -31,10 +32,12 @@
 //! client nor counts tokens.
 
 mod assembler;
+mod finish;
 mod frame;
 mod wire;
 
 pub use assembler::{AnswerAssembler, Pushed};
+pub use finish::FinishReason;
 
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
@@ -87,7 +90,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Choice {
     /// Why generation ended; none when it was cut off.
-    pub finish_reason: Option<String>,
+    pub finish_reason: Option<FinishReason>,
     /// Which alternative this is, from 0.
     pub index: u32,
     /// What the model said.

@@ -4,6 +4,7 @@ The SDK's types are generated from OpenAI's published schema. With `_strict_resp
 answer and every chunk that does not fit them, instead of taking what comes as it does by default."""
 
 import asyncio
+import itertools
 import json
 from urllib.parse import urlsplit
 
@@ -82,10 +83,13 @@ def chat_completion_async():
 def answers_of_every_kind_of_server():
     if not EXACT:
         return "one server"
-    for server in range(5):
+    for server in itertools.count():
         asked = {"model": MODEL, "messages": MESSAGES, "extra_body": {"like_server": server}}
         answer = client.chat.completions.create(**asked)
         message = answer.choices[0].message
+        if message.content == "no such server":
+            expect(server > 5, server)
+            break
         expect(message.content == "Hello" or message.tool_calls, answer)
         for options in [{}, {"stream_options": {"include_usage": True}}]:
             chunks = list(client.chat.completions.create(**asked, **options, stream=True))

@@ -18,6 +18,36 @@ interface Message {
   calls: Map<number, ToolCall>;
 }
 
+/** OpenAI's words for why generation ended, and what else servers say for the same. */
+const FINISH_REASONS: Readonly<Record<string, readonly string[]>> = {
+  stop: [],
+  length: [
+    "max_tokens",
+    "max_output_tokens",
+    "model_length",
+    "abort",
+    "aborted",
+    "canceled",
+    "cancelled",
+    "error",
+    "timeout",
+  ],
+  tool_calls: ["tool_call", "tool_use"],
+  content_filter: ["content_filtered", "safety"],
+  function_call: [],
+};
+
+/** OpenAI's word for a server's; everything unknown is a stop, nothing said is null. */
+function finishReason(said: string): string | null {
+  if (said === "") return null;
+  // Only the letters A to Z have another case here: what toLowerCase does to others is not in the rules.
+  const word = said.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  const found = Object.entries(FINISH_REASONS).find(
+    ([reason, others]) => reason === word || others.includes(word),
+  );
+  return found ? found[0] : "stop";
+}
+
 interface Choice {
   finish_reason: string | null;
   message: Message;
@@ -127,9 +157,7 @@ export class AnswerAssembler {
       if (seen.has(index)) refuse(`two choices with index ${index}`);
       seen.add(index);
       const choice = this.#choice(index);
-      if (from["finish_reason"] !== undefined && from["finish_reason"] !== null) {
-        choice.finish_reason = text(from, "finish_reason");
-      }
+      choice.finish_reason = finishReason(text(from, "finish_reason")) ?? choice.finish_reason;
       const delta = object(from[part], part);
       // A completion without a chat has its text beside where a message would be.
       append(choice.message, delta ?? { content: text(from, "text") }, part === "message");

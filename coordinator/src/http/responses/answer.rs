@@ -9,7 +9,7 @@ use super::{Frame, Status, usage, value_of};
 pub(super) fn whole(frame: &Frame, completion: &[u8]) -> Option<Value> {
     let answer = Canonical::from_completion_json(completion).ok()?;
     let choice = answer.choices().first()?;
-    let status = Status::of_finish_reason(choice.finish_reason.as_deref());
+    let status = Status::of_finish_reason(choice.finish_reason);
     let output = items(frame, &choice.message, status);
     let usage = pinaivu_openai::get_field(completion, "usage").ok()?.map(|raw| {
         serde_json::from_str::<&serde_json::value::RawValue>(raw).map_or(Value::Null, value_of)

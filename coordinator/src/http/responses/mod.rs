@@ -18,7 +18,7 @@ pub(super) use stream::ResponsesStream;
 
 use http::Response;
 use pinaivu_openai::ApiError;
-use pinaivu_protocol::answer::Answer as Canonical;
+use pinaivu_protocol::answer::{Answer as Canonical, FinishReason};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::units::UnixMillis;
@@ -61,10 +61,10 @@ impl Status {
         }
     }
 
-    fn of_finish_reason(reason: Option<&str>) -> Self {
+    const fn of_finish_reason(reason: Option<FinishReason>) -> Self {
         match reason {
-            Some("length") => Self::Incomplete("max_output_tokens"),
-            Some("content_filter") => Self::Incomplete("content_filter"),
+            Some(FinishReason::Length) => Self::Incomplete("max_output_tokens"),
+            Some(FinishReason::ContentFilter) => Self::Incomplete("content_filter"),
             _ => Self::Completed,
         }
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame as HttpFrame};
 use pinaivu_openai::EventSplitter;
-use pinaivu_protocol::answer::AnswerAssembler;
+use pinaivu_protocol::answer::{AnswerAssembler, FinishReason};
 use serde_json::{Value, json};
 
 use super::answer::{function_call, message, output_text, reasoning};
@@ -77,7 +77,7 @@ pub(super) struct Events {
     items: Vec<Item>,
     number: u64,
     begun: bool,
-    finish_reason: Option<String>,
+    finish_reason: Option<FinishReason>,
     usage: Option<Value>,
     closed: bool,
 }
@@ -168,7 +168,7 @@ impl Events {
             self.call(position, call, out);
         }
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
-            self.finish_reason = Some(reason.to_owned());
+            self.finish_reason = FinishReason::read(reason);
         }
     }
 
@@ -374,7 +374,7 @@ impl Events {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        let status = Status::of_finish_reason(self.finish_reason.as_deref());
+        let status = Status::of_finish_reason(self.finish_reason);
         self.finish_texts(status, out);
         self.finish_calls(status, out);
         let output: Vec<Value> =

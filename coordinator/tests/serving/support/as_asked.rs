@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::habits::habits;
+use super::habits::{habits, whole};
 use super::script::{Script, pieces};
 
 const TEXT: &str = "Hello from the node";
@@ -25,10 +25,13 @@ pub(crate) fn as_asked(path: &str, request: &Value) -> Script {
     }
 }
 
-/// An answer as one of the servers gives it that clients will meet behind nodes.
+/// An answer as one of the servers gives it that clients will meet behind nodes; beyond the last of them
+/// one that says so.
 fn like_server(which: u64, streamed: bool) -> Script {
-    let mut habits = habits();
-    let habit = habits.swap_remove(usize::try_from(which).unwrap() % habits.len());
+    let Some(habit) = habits().into_iter().nth(usize::try_from(which).unwrap()) else {
+        let message = json!({ "role": "assistant", "content": "no such server" });
+        return Script::Whole(whole(message, "stop"));
+    };
     match streamed {
         true => Script::Chunks(habit.chunks),
         false => Script::Whole(habit.whole),

@@ -9,7 +9,7 @@ pub(crate) struct Habit {
     pub(crate) chunks: Vec<Value>,
 }
 
-fn whole(message: Value, finish: &str) -> Value {
+pub(super) fn whole(message: Value, finish: &str) -> Value {
     json!({
         "id": "c", "object": "chat.completion", "created": 1, "model": "served/name",
         "choices": [{ "index": 0, "message": message, "finish_reason": finish }],
@@ -106,6 +106,25 @@ pub(crate) fn habits() -> Vec<Habit> {
             name: "what a small server leaves out",
             whole: bare,
             chunks: vec![bare_chunk, piece(json!({}), json!("stop")), usage()],
+        },
+        Habit {
+            name: "an end in words of its own",
+            whole: whole(text(json!({})), "eos_token"),
+            chunks: vec![
+                piece(json!({ "role": "assistant", "content": "Hello" }), Value::Null),
+                piece(json!({}), json!("MAX_TOKENS")),
+                usage(),
+            ],
+        },
+        Habit {
+            name: "an empty finish reason until the end",
+            whole: whole(text(json!({})), "stop"),
+            chunks: vec![
+                piece(json!({ "role": "assistant", "content": "Hello" }), json!("")),
+                piece(json!({ "content": "!" }), json!("")),
+                piece(json!({}), json!("stop")),
+                usage(),
+            ],
         },
     ]
 }

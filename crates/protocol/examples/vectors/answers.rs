@@ -34,6 +34,7 @@ fn cases() -> Vec<Value> {
         plain_completion(),
         embeddings(),
         embeddings_base64(),
+        words_of_its_own(),
     ]
     .into_iter()
     .map(finished)
@@ -315,5 +316,43 @@ fn embeddings_base64() -> Case {
         })),
         chunks: Vec::new(),
         receipt: None,
+    }
+}
+
+/// Finish reasons that OpenAI's schema does not have.
+fn words_of_its_own() -> Case {
+    let words = [
+        "eos_token",
+        "stop_sequence",
+        "STOP",
+        "max_tokens",
+        "MAX_TOKENS",
+        "model_length",
+        "abort",
+        "error",
+        "tool_use",
+        "SAFETY",
+        "function_call",
+        "",
+        // Its K is the Kelvin sign, which is no ASCII letter.
+        "MAX_TO\u{212a}ENS",
+    ];
+    let choice = |(index, word): (usize, &&str)| {
+        json!({"index": index, "finish_reason": word,
+               "message": {"role": "assistant", "content": "Hi"}})
+    };
+    let choices: Vec<Value> = words.iter().enumerate().map(choice).collect();
+    let mut chunks = Vec::new();
+    for (index, word) in (0..).zip(words) {
+        // Some servers say "" until the end, and one more time after it.
+        chunks.push(chunk(index, json!({"content": "Hi"}), Some("")));
+        chunks.push(chunk(index, json!({}), Some(word)));
+        chunks.push(chunk(index, json!({}), Some("")));
+    }
+    Case {
+        name: "finish reasons in servers' own words",
+        completion: Some(json!({"object": "chat.completion", "choices": choices})),
+        chunks,
+        receipt: Some((3, 26)),
     }
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::finish::FinishReason;
 use super::frame::{Frame, Grows};
 use super::wire::{ChoiceWire, CompletionWire, MessageWire, Text, ToolCallWire, UsageWire};
 use super::{Answer, AnswerError, Choice, FunctionCall, Message, ToolCall, Usage};
@@ -149,14 +150,13 @@ impl AnswerAssembler {
             let delta = delta(choice);
             let partial = self.choice(index);
             let mut held = 0;
-            if let Some(Text(reason)) = finish_reason {
-                held = reason.len();
-                partial.choice.finish_reason = Some(reason.into_owned());
+            if let Some(reason) = finish_reason.and_then(|Text(said)| FinishReason::read(&said)) {
+                partial.choice.finish_reason = Some(reason);
             }
             if let Some(delta) = delta {
                 let added = partial.append(delta);
                 self.output_bytes = self.output_bytes.saturating_add(added.output);
-                held = held.saturating_add(added.output).saturating_add(added.other);
+                held = added.output.saturating_add(added.other);
             }
             self.held_bytes = self.held_bytes.saturating_add(held);
         }
@@ -191,8 +191,8 @@ impl AnswerAssembler {
         self.output_bytes
     }
 
-    /// Bytes that what was received takes up here, about: the generated text, and roles, ids, finish
-    /// reasons, choices and calls.
+    /// Bytes that what was received takes up here, about: the generated text, and roles, ids,
+    /// choices and calls.
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
         self.held_bytes

@@ -184,7 +184,7 @@ fn joined(chunks: &[Value]) -> Value {
                 choices.len() - 1
             });
             let choice = &mut choices[at];
-            if !piece["finish_reason"].is_null() {
+            if !piece["finish_reason"].is_null() && piece["finish_reason"] != "" {
                 choice["finish_reason"] = piece["finish_reason"].clone();
             }
             if let Some(more) = piece["text"].as_str() {
@@ -281,5 +281,18 @@ fn one_choice(choice: &Value) -> Value {
     if !calls.is_empty() {
         kept["tool_calls"] = json!(calls);
     }
-    json!({"index": choice["index"], "finish_reason": choice["finish_reason"], "message": kept})
+    let reason = openai_reason(&choice["finish_reason"]);
+    json!({"index": choice["index"], "finish_reason": reason, "message": kept})
+}
+
+/// The table of finish reasons in docs/protocol.md.
+fn openai_reason(said: &Value) -> Value {
+    let Some(said) = said.as_str().filter(|said| !said.is_empty()) else { return Value::Null };
+    let page = include_str!("../../../../docs/protocol.md");
+    let rows = page.split("**Finish reasons.**").nth(1).unwrap().split("The same words").next();
+    let row = rows.unwrap().lines().find(|row| {
+        row.split('`').skip(1).step_by(2).any(|word| word == said.to_ascii_lowercase())
+    });
+    let reason = row.map_or("stop", |row| row.split('`').nth(1).unwrap());
+    json!(reason)
 }
