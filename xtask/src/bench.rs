@@ -71,9 +71,26 @@ fn cargo_bench(which: &[&str]) -> Result<()> {
     workspace::run(workspace::cargo()?.args(["bench", "--locked"]).args(which), "the benchmark")
 }
 
-/// The programs that are measured.
-fn binaries(development: bool) -> Result<PathBuf> {
-    if development { workspace::build_binaries() } else { release_binaries() }
+/// Which programs are measured: a release build unless told otherwise.
+#[derive(Debug, Args)]
+struct Programs {
+    /// Measure programs that are built already and lie in this directory.
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
+    /// Measure the development build that `up` runs, without compiling a release.
+    #[arg(long, conflicts_with = "binaries")]
+    development: bool,
+}
+
+impl Programs {
+    /// The directory they lie in, built as far as they have to be.
+    fn directory(&self) -> Result<PathBuf> {
+        match &self.binaries {
+            Some(directory) => Ok(directory.canonicalize()?),
+            None if self.development => workspace::build_binaries(),
+            None => release_binaries(),
+        }
+    }
 }
 
 /// Release builds of what is measured, beside the chain of the ordinary build, in one directory: `up`

@@ -1,6 +1,6 @@
 //! A database that receipts are made in, and what must be true of it whatever happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -38,10 +38,12 @@ impl Observer for Shown {
     }
 }
 
-/// A request that was served; every number is another.
+/// A part of an answer; every number is another. Every answer has two: one node broke off, another took
+/// over.
 pub(crate) fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
+    let (answer, part) = (number / 2, u8::try_from(number % 2).unwrap());
     let mut random = [0; 10];
-    random[2..].copy_from_slice(&number.to_be_bytes());
+    random[2..].copy_from_slice(&answer.to_be_bytes());
     let request = RequestId::new(UnixMillis(1), random);
     let flight = receipts.begin(request).ok()?;
     let ticket = Ticket {
@@ -49,7 +51,7 @@ pub(crate) fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
         coordinator: identity().coordinator,
         node: NodeId([u8::try_from(number % 3).unwrap(); 32]),
         request,
-        segment: Segment(0),
+        segment: Segment(part.into()),
         model: "model".to_owned(),
         max_output: TokenCount(1_000),
         tariff: Tariff { price: TokenPrice(777), input_weight: 1, output_weight: 4 },
@@ -73,7 +75,7 @@ pub(crate) fn draft(receipts: &Receipts, number: u64) -> Option<Draft> {
         escrow: EscrowId([8; 32]),
         api_key: None,
         metered: Metered {
-            outcome: Outcome::Completed,
+            outcome: if part == 0 { Outcome::Failed } else { Outcome::Completed },
             response_commitment: Hash32([9; 32]),
             input_tokens: TokenCount(u32::try_from(number % 100).unwrap()),
             output_tokens: TokenCount(u32::try_from(number % 77).unwrap()),
@@ -110,9 +112,12 @@ pub(crate) async fn check(store: &Store, shown: &BTreeMap<u64, Signed<ReceiptHea
         .unwrap();
     let mut tree = MemoryTree::new();
     let mut charged = 0_u128;
+    let mut parts = HashSet::new();
     for (index, stored) in (0..).zip(&receipts) {
         let receipt = Receipt::decode(&stored.bytes).unwrap();
         receipt.verify(&signer().public()).unwrap();
+        let record = &receipt.head.record;
+        assert!(parts.insert((record.request, record.segment)), "paid twice: {record:?}");
         charged += receipt.body.amount.0;
         assert_eq!(stored.allowance_cumulative.0, charged);
         tree.push(receipt.leaf()).unwrap();

@@ -15,7 +15,7 @@ use super::load::{Figures, Target, send};
 use super::network::{Network, Upstream};
 use super::processes::Usage;
 use super::smg::{REQUIREMENT, Smg};
-use super::{CHUNKS, binaries};
+use super::{CHUNKS, Programs};
 
 /// Arguments of `bench gateway`.
 #[derive(Debug, Args)]
@@ -35,12 +35,8 @@ pub(super) struct GatewayArgs {
     /// Write every round here.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Measure programs that are built already and lie in this directory.
-    #[arg(long, value_name = "DIR")]
-    binaries: Option<PathBuf>,
-    /// Measure the development build that `up` runs, without compiling a release.
-    #[arg(long, conflicts_with = "binaries")]
-    development: bool,
+    #[command(flatten)]
+    programs: Programs,
 }
 
 /// Kinds of load.
@@ -145,10 +141,7 @@ struct Bench<'a> {
 }
 
 pub(super) fn run(arguments: &GatewayArgs) -> Result<()> {
-    let built = match &arguments.binaries {
-        Some(directory) => directory.clone(),
-        None => binaries(arguments.development)?,
-    };
+    let built = arguments.programs.directory()?;
     let upstream = Upstream::start(&built)?;
     let smg = Smg::start(&upstream.url)?;
     let network = Network::start(&built, &upstream.url)?;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::load::{Figures, Target, send};
 use super::network::{Network, Upstream};
-use super::{CHUNKS, binaries};
+use super::{CHUNKS, Programs};
 
 /// Arguments of `bench` without a subcommand.
 #[derive(Debug, Args)]
@@ -27,14 +27,13 @@ pub(super) struct PathArgs {
     /// Leave out the rounds and go on to memory at once.
     #[arg(long)]
     no_rounds: bool,
-    /// Measure the development build that `up` runs, without compiling a release.
-    #[arg(long)]
-    development: bool,
+    #[command(flatten)]
+    programs: Programs,
 }
 
 /// Runs both measurements.
 pub(super) fn run(arguments: &PathArgs) -> Result<()> {
-    let binaries = binaries(arguments.development)?;
+    let binaries = arguments.programs.directory()?;
     let upstream = Upstream::start(&binaries)?;
     let network = Network::start(&binaries, &upstream.url)?;
     if !arguments.no_rounds {
@@ -91,22 +90,26 @@ fn middle(mut rounds: Vec<Figures>) -> Result<Figures> {
     rounds.get(rounds.len() / 2).copied().context("no rounds")
 }
 
+/// How often memory is read on the way.
+const MEMORY_STEPS: u64 = 10;
+
 fn memory(arguments: &PathArgs, binaries: &Path, network: &Network) -> Result<()> {
     let (through, key) = (network.chat_url()?, network.key()?);
     let through = Target { url: &through, key: Some(key) };
-    println!("\n| requests more | coordinator resident MB | node-1 resident MB |");
-    println!("|---|---|---|");
-    let step = (arguments.memory_requests / 4).max(1);
-    for part in 0..=4 {
+    println!("\n| requests more | coordinator resident MB | node-1 | node-2 |");
+    println!("|---|---|---|---|");
+    let step = (arguments.memory_requests / MEMORY_STEPS).max(1);
+    for part in 0..=MEMORY_STEPS {
         if part > 0 {
             let count = step.to_string();
             send(binaries, &through, &["--connections", "16", "--requests", &count])?;
         }
         println!(
-            "| {} | {:.1} | {:.1} |",
+            "| {} | {:.1} | {:.1} | {:.1} |",
             step * part,
             network.usage("coordinator")?.megabytes(),
-            network.usage("node-1")?.megabytes()
+            network.usage("node-1")?.megabytes(),
+            network.usage("node-2")?.megabytes()
         );
     }
     Ok(())
