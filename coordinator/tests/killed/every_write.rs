@@ -57,7 +57,14 @@ async fn make(path: &Path, count: u64) {
         for made in 1..=count {
             // Another request in each life, also where an earlier one was killed.
             let request = u64::from(std::process::id()) * 1_000_000 + size + made;
-            receipts.submit(draft(&receipts, request).unwrap()).unwrap();
+            // An answer's second part waits for its first.
+            let draft = loop {
+                match draft(&receipts, request) {
+                    Some(draft) => break draft,
+                    None => tokio::task::yield_now().await,
+                }
+            };
+            receipts.submit(draft).unwrap();
             while made > count.saturating_sub(EACH)
                 && store.read(|state| state.log_head()).await.unwrap().size < size + made
             {
