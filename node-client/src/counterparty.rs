@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pinaivu_protocol::ask::Ask;
@@ -10,7 +11,7 @@ use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::ids::{CoordinatorId, PublicKey};
 use pinaivu_protocol::signed::Signed;
 use pinaivu_protocol::units::{Tariff, UnixMillis};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::evidence::Work;
 use crate::exposure::Exposure;
@@ -51,6 +52,8 @@ pub struct Counterparty {
     work: mpsc::UnboundedSender<Work>,
     backlog: AtomicUsize,
     storing: AtomicBool,
+    /// The journal may keep up again.
+    room: Notify,
     signer: Mutex<Option<PublicKey>>,
 }
 
@@ -76,6 +79,7 @@ impl Counterparty {
             work,
             backlog: AtomicUsize::new(0),
             storing: AtomicBool::new(true),
+            room: Notify::new(),
             signer: Mutex::default(),
         }
     }
@@ -134,17 +138,38 @@ impl Counterparty {
     /// Some handed-over work is durable.
     pub(crate) fn stored(&self, count: usize) {
         self.backlog.fetch_sub(count, Ordering::Relaxed);
+        self.room.notify_waiters();
     }
 
     /// Whether the journal takes what is handed over.
     pub(crate) fn set_storing(&self, storing: bool) {
         self.storing.store(storing, Ordering::Relaxed);
+        self.room.notify_waiters();
     }
 
     /// Whether finished work is journaled in time; more must not be taken on otherwise.
     #[must_use]
     pub fn keeps_up(&self) -> bool {
         self.storing.load(Ordering::Relaxed) && self.backlog.load(Ordering::Relaxed) < MAX_BACKLOG
+    }
+
+    /// Waits until finished work is journaled in time, at most so long: a disk that is busy for a moment
+    /// slows requests down and fails none. Whether it [keeps up](Self::keeps_up) is for the caller to ask
+    /// again.
+    pub async fn wait_until_it_keeps_up(&self, most: Duration) {
+        let room = async {
+            loop {
+                let mut notified = std::pin::pin!(self.room.notified());
+                // Before the look, so that nothing is missed in between.
+                notified.as_mut().enable();
+                if self.keeps_up() {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        // Late or not, the caller looks.
+        let _ = tokio::time::timeout(most, room).await;
     }
 
     /// How much finished work is not durable yet.
@@ -227,5 +252,47 @@ impl Counterparty {
     #[must_use]
     pub fn session(&self) -> watch::Receiver<Option<Session>> {
         self.session.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fixtures::{proof, ticket};
+
+    #[tokio::test]
+    async fn requests_wait_for_a_journal_that_is_behind_and_not_for_ever() {
+        let (sender, _waiting) = mpsc::unbounded_channel();
+        let held = Holdings::default();
+        let counterparty = Arc::new(Counterparty::new(CoordinatorId([1; 32]), &held, sender));
+        let ticket = ticket(1);
+        let proof = proof(&ticket);
+        let work = Work { ticket, proof, answer_json: Vec::new(), delivered: true };
+        let wait = async |most| {
+            counterparty.wait_until_it_keeps_up(most).await;
+            counterparty.keeps_up()
+        };
+        let later = async |change: fn(&Counterparty)| {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            change(&counterparty);
+        };
+        let (short, long) = (Duration::from_millis(20), Duration::from_secs(600));
+        assert!(wait(long).await);
+
+        for _ in 0..MAX_BACKLOG {
+            counterparty.submit(work.clone());
+        }
+        assert!(!wait(short).await);
+        let stored = later(|counterparty| counterparty.stored(1));
+        assert_eq!(tokio::join!(wait(long), wait(long), stored), (true, true, ()));
+
+        counterparty.set_storing(false);
+        assert!(!wait(short).await);
+        let storing = later(|counterparty| counterparty.set_storing(true));
+        assert_eq!(tokio::join!(wait(long), storing), (true, ()));
     }
 }

@@ -1,12 +1,14 @@
 //! Signatures over proofs, off the critical path.
 //!
 //! Finished answers are gathered for a few tens of milliseconds or until a root is full, journaled with
-//! their evidence, and only then does the one signature over all of them leave. What the coordinator
-//! has not seen with the answer, because the client was gone, is presented in full at once.
+//! their evidence, and only then does the one signature over all of them leave. Roots that filled while
+//! the disk was busy are journaled with one flush. What the coordinator has not seen with the answer,
+//! because the client was gone, is presented in full at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use pinaivu_protocol::hash::Hash32;
 use pinaivu_protocol::merkle::{MemoryTree, inclusion_proof};
 use pinaivu_protocol::proof::{MAX_PROOFS_PER_ROOT, NodeEvidence, ProofOfInference, ProofRoot};
@@ -22,6 +24,8 @@ use crate::report::error_chain;
 
 /// How long the first proof of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(25);
+/// Most roots that are journaled together.
+const TOGETHER: usize = 16;
 /// Pause after the journal failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -76,7 +80,11 @@ impl EvidenceSigner {
                     () = stop.cancelled() => break,
                 }
             }
-            self.publish(std::mem::take(&mut batch), &stop).await;
+            let mut batches = vec![std::mem::take(&mut batch)];
+            while work.len() >= most && batches.len() < TOGETHER {
+                batches.push(std::iter::from_fn(|| work.try_recv().ok()).take(most).collect());
+            }
+            join_all(batches.into_iter().map(|batch| self.publish(batch, &stop))).await;
         }
     }
 

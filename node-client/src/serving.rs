@@ -6,7 +6,7 @@
 //! for an answer, exactly one proof comes of it, whatever happens.
 //!
 //! Independent of the door a request came through: a door brings a [`Caller`]. Nothing here knows of
-//! TLS, and nothing here waits for the disk.
+//! TLS, and nothing here waits for the disk unless the journal is far behind.
 
 mod answer;
 mod dispatch;
@@ -54,6 +54,9 @@ pub const MAX_TICKET_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// Bodies longer than this are read beside the thread that serves.
 const LARGE_BODY: usize = 128 * 1024;
+
+/// How long a request waits for a journal that is far behind before it is refused.
+const JOURNAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Longest error of a backend that is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -190,6 +193,9 @@ impl Server {
             return Err(ApiError::new(ErrorCode::NotFound, "There is nothing at this path.").into());
         };
         let coordinator = caller.counterparty.name();
+        if !caller.counterparty.keeps_up() && caller.tickets.read(asked.ticket).is_ok() {
+            caller.counterparty.wait_until_it_keeps_up(JOURNAL_WAIT).await;
+        }
         let admitted = self.admit(caller, asked.ticket).inspect_err(|refusal| {
             tracing::warn!(coordinator, code = refusal.code(), "ticket refused");
         })?;

@@ -12,6 +12,7 @@ use pinaivu_openai::{ApiError, ChatRequest, Endpoint, UpstreamError};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::ticket::TICKET_PARAMETER;
+use pinaivu_protocol::tunnel::TicketRefusal;
 use pinaivu_tunnel::Body;
 use tokio::time::{Instant, timeout_at};
 
@@ -81,6 +82,11 @@ impl Failure {
             Self::Request(_) => Fault::Other,
             _ => Fault::Node,
         }
+    }
+
+    /// Whether the node takes on no more work for now.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Ticket(code) if code == TicketRefusal::Unavailable.code())
     }
 }
 
@@ -192,7 +198,7 @@ impl Engine {
         if direct && let Some(url) = course.redirect() {
             return Ok(Reply { request: id, salt, answer: Answer::Elsewhere(url) });
         }
-        let mut timed_out = false;
+        let (mut timed_out, mut full) = (false, true);
         while let Some(assignment) = course.next() {
             let (assignment, begin) = match hedge {
                 None => self.attempt(assignment, &errand, course.has_another()).await,
@@ -221,9 +227,10 @@ impl Engine {
             }
             tracing::warn!(request = %id, %node, reason = %failure, "node failed before its answer");
             timed_out = matches!(failure, Failure::TimedOut);
+            full &= failure.is_full();
         }
         Err(match (course.attempts, timed_out) {
-            (0, _) => RequestError::NoCapacity {
+            _ if full => RequestError::NoCapacity {
                 model: errand.facts.model,
                 retry_after: super::admit::CAPACITY_RETRY,
             },

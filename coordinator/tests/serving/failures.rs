@@ -115,6 +115,19 @@ async fn request_that_every_node_fails_is_not_charged() {
 }
 
 #[tokio::test]
+async fn request_for_which_every_node_is_full_may_come_again() {
+    let world = World::start().await;
+    let (_a, b) = failing_and_good(&world, Script::RefuseTicket("unavailable")).await;
+    b.behave(Script::RefuseTicket("unavailable"));
+    let response = world.client.chat(&Client::request(true)).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["error"]["code"], "no_capacity");
+    world.assert_untouched().await;
+}
+
+#[tokio::test]
 async fn request_that_no_node_answers_in_time_is_not_charged() {
     let world = World::start_with(|config| config.timeouts.first_byte = SHORT).await;
     let node = world.node(1, PRICE).await;

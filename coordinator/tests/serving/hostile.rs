@@ -185,7 +185,7 @@ async fn node_that_fails_for_one_model_is_still_asked_for_another() {
     node.behave(Script::words("Served"));
     let mut other = Client::request(false);
     other["model"] = json!("another-model");
-    assert_eq!(world.client.chat(&other).await.status(), 502);
+    assert_eq!(world.client.chat(&other).await.status(), 503);
     assert_eq!(world.client.chat(&other).await.status(), 200);
     assert_eq!(world.client.chat(&Client::request(false)).await.status(), 200);
     assert_eq!(node.shared.requests.lock().len(), 7, "it still rests for the first model");

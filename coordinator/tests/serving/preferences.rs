@@ -72,7 +72,7 @@ async fn without_fallbacks_only_one_node_is_tried() {
     let (world, cheap, dear) = two().await;
     cheap.behave(Script::RefuseTicket("unavailable"));
     let (status, body) = ask(&world, json!({ "allow_fallbacks": false }), &[]).await;
-    assert_eq!((status, &body["error"]["code"]), (502, &json!("upstream_failed")));
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("no_capacity")));
     assert_eq!((served(&cheap), served(&dear)), (1, 0));
     assert_eq!(ask(&world, json!({ "sort": "price" }), &[]).await.0, 200);
     assert_eq!((served(&cheap), served(&dear)), (2, 1));
