@@ -257,8 +257,6 @@ impl Counterparty {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::sync::Arc;
 
     use super::*;
