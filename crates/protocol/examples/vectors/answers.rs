@@ -322,6 +322,17 @@ fn embeddings_base64() -> Case {
 /// Finish reasons that OpenAI's schema does not have.
 fn words_of_its_own() -> Case {
     let words = [
+        "stop",
+        "length",
+        "tool_calls",
+        "content_filter",
+        "max_output_tokens",
+        "aborted",
+        "canceled",
+        "cancelled",
+        "timeout",
+        "tool_call",
+        "content_filtered",
         "eos_token",
         "stop_sequence",
         "STOP",
@@ -353,6 +364,6 @@ fn words_of_its_own() -> Case {
         name: "finish reasons in servers' own words",
         completion: Some(json!({"object": "chat.completion", "choices": choices})),
         chunks,
-        receipt: Some((3, 26)),
+        receipt: Some((3, 48)),
     }
 }
