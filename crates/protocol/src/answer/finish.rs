@@ -18,13 +18,12 @@ pub enum FinishReason {
     FunctionCall,
 }
 
-/// All with their words, and what else servers say for the same. Everything not in here is a stop, as
-/// the names that models' end tokens and stop sequences get are without number.
-const WORDS: [(FinishReason, &str, &[&str]); 5] = [
-    (FinishReason::Stop, "stop", &[]),
+/// What servers say for them besides OpenAI's own words. Everything not in here is a stop, as the names
+/// that models' end tokens and stop sequences get are without number.
+const OTHERS: [(FinishReason, &[&str]); 5] = [
+    (FinishReason::Stop, &[]),
     (
         FinishReason::Length,
-        "length",
         // An answer that was given up is not whole either.
         &[
             "max_tokens",
@@ -38,9 +37,9 @@ const WORDS: [(FinishReason, &str, &[&str]); 5] = [
             "timeout",
         ],
     ),
-    (FinishReason::ToolCalls, "tool_calls", &["tool_call", "tool_use"]),
-    (FinishReason::ContentFilter, "content_filter", &["content_filtered", "safety"]),
-    (FinishReason::FunctionCall, "function_call", &[]),
+    (FinishReason::ToolCalls, &["tool_call", "tool_use"]),
+    (FinishReason::ContentFilter, &["content_filtered", "safety"]),
+    (FinishReason::FunctionCall, &[]),
 ];
 
 impl FinishReason {
@@ -51,11 +50,11 @@ impl FinishReason {
         if said.is_empty() {
             return None;
         }
-        let means = |words: &&(Self, &str, &[&str])| {
-            let (_, word, others) = words;
-            std::iter::once(word).chain(*others).any(|word| word.eq_ignore_ascii_case(said))
+        let means = |(reason, others): &&(Self, &[&str])| {
+            reason.as_str().eq_ignore_ascii_case(said)
+                || others.iter().any(|word| word.eq_ignore_ascii_case(said))
         };
-        Some(WORDS.iter().find(means).map_or(Self::Stop, |(reason, ..)| *reason))
+        Some(OTHERS.iter().find(means).map_or(Self::Stop, |(reason, _)| *reason))
     }
 
     /// OpenAI's word for it.
@@ -85,7 +84,8 @@ mod tests {
 
     #[test]
     fn words_of_openai_stay_and_others_mean_one_of_them() {
-        for (reason, word, others) in WORDS {
+        let words = ["stop", "length", "tool_calls", "content_filter", "function_call"];
+        for ((reason, others), word) in OTHERS.into_iter().zip(words) {
             assert_eq!(reason.as_str(), word);
             assert_eq!(serde_json::to_value(reason).unwrap(), word);
             assert!(FinishReason::is_openai(word));
