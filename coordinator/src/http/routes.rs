@@ -172,18 +172,19 @@ fn offered(app: &App) -> Vec<Model> {
     book.models(now)
         .filter(|summary| summary.offers > 0)
         .map(|summary| {
-            let mut model = Model::new(summary.model, "pinaivu");
+            let offers = || {
+                let model = book.model(summary.model).into_iter();
+                model.flat_map(|offers| offers.offers()).filter(|offer| offer.expires > now)
+            };
+            // A model is as old here as the longest connection of a node that offers it.
+            let since = offers().filter_map(|offer| app.nodes.since(&offer.node)).min();
+            let created = since.unwrap_or(now).0.checked_div(1_000).unwrap_or_default();
+            let mut model = Model::new(summary.model, "pinaivu", created);
             model.extra.insert("context_length".into(), summary.context_length.into());
             model.extra.insert("nodes".into(), summary.offers.into());
             model.extra.insert("features".into(), names(summary.features).into());
             let lowest = summary.lowest_ask.map(|price| price.get());
-            let highest = book
-                .model(summary.model)
-                .into_iter()
-                .flat_map(|offers| offers.offers())
-                .filter(|offer| offer.expires > now)
-                .map(|offer| offer.price.get())
-                .max();
+            let highest = offers().map(|offer| offer.price.get()).max();
             let pricing = json!({
                 "currency": "USDC",
                 "unit": "millionths of a USDC for one million weighted tokens",

@@ -280,6 +280,12 @@ impl Nodes {
         self.live.iter().map(|live| live.presence(self.clock.now())).collect()
     }
 
+    /// Since when a node has been connected; nothing when it is not.
+    #[must_use]
+    pub fn since(&self, node: &NodeId) -> Option<UnixMillis> {
+        self.live.get(node).map(|live| live.since)
+    }
+
     /// Milliseconds to the first byte over all nodes, as far as they are remembered.
     #[must_use]
     pub fn first_bytes(&self, from: UnixMillis, to: UnixMillis) -> Histogram {

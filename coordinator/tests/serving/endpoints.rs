@@ -184,6 +184,8 @@ async fn response_that_would_need_memory_is_refused_before_anything_is_spent() {
 #[tokio::test]
 async fn model_says_what_it_can_and_what_it_costs() {
     let world = World::start().await;
+    let seconds = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let before = seconds();
     let _cheap = world.node(1, PRICE).await;
     let _dear = world.node(2, pinaivu_protocol::units::TokenPrice(PRICE.0 * 3)).await;
     for path in [format!("/models/{MODEL}"), "/models".into()] {
@@ -191,6 +193,8 @@ async fn model_says_what_it_can_and_what_it_costs() {
         let body: Value = world.client.http.get(url).send().await.unwrap().json().await.unwrap();
         let model = if path == "/models" { &body["data"][0] } else { &body };
         assert_eq!((&model["id"], &model["object"]), (&json!(MODEL), &json!("model")));
+        // When the first node came.
+        assert!((before..=seconds()).contains(&model["created"].as_u64().unwrap()), "{model}");
         assert_eq!((&model["context_length"], &model["nodes"]), (&json!(8192), &json!(2)));
         assert_eq!(
             model["features"],

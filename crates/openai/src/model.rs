@@ -49,13 +49,13 @@ impl ModelList {
 }
 
 impl Model {
-    /// A model with OpenAI's fields only.
+    /// A model with OpenAI's fields only; `created` in seconds since 1970.
     #[must_use]
-    pub fn new(id: impl Into<String>, owned_by: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<String>, owned_by: impl Into<String>, created: u64) -> Self {
         Self {
             id: id.into(),
             object: model(),
-            created: 0,
+            created,
             owned_by: owned_by.into(),
             extra: Map::new(),
         }

@@ -104,7 +104,7 @@ fn model_lists_of_servers_keep_what_is_theirs() {
 
 #[test]
 fn model_list_of_ours_has_openais_shape() {
-    let mut model = Model::new("m", "pinaivu");
+    let mut model = Model::new("m", "pinaivu", 1);
     model.extra.insert("context_length".to_owned(), json!(4_096));
     insta::assert_json_snapshot!(ModelList::new(vec![model]));
 }
