@@ -426,6 +426,12 @@ impl Config {
                 return invalid("backend.url", problem);
             }
         }
+        if let Some(public) = &self.public
+            && public.tls_cert_file.is_some() != public.tls_key_file.is_some()
+        {
+            let problem = "a certificate needs its tls_key_file, and it one".to_owned();
+            return invalid("public.tls_cert_file", problem);
+        }
         for (place, model) in self.models.iter().enumerate() {
             if model.name.is_empty() || model.name.len() > MAX_MODEL_LENGTH {
                 return invalid("models.name", format!("must have 1 to {MAX_MODEL_LENGTH} bytes"));

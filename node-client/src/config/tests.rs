@@ -61,6 +61,15 @@ fn backend_url_without_scheme_is_refused() {
 }
 
 #[test]
+fn certificate_without_its_key_is_refused_rather_than_left_aside() {
+    for half in ["tls_cert_file", "tls_key_file"] {
+        let public = format!("{MINIMAL}[public]\nlisten = \"127.0.0.1:0\"\n{half} = \"x.pem\"\n");
+        let error = parse(&public).unwrap_err();
+        assert!(matches!(error, ConfigError::Value { field: "public.tls_cert_file", .. }));
+    }
+}
+
+#[test]
 fn environment_overrides_the_file_and_hides_the_api_key() {
     let mut config = parse(MINIMAL).unwrap();
     environment::overlay(&mut config, |name| {
