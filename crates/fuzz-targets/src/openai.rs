@@ -26,6 +26,12 @@ pub(crate) fn body(bytes: &[u8]) {
         let set = get_field(&with, "stream").ok().flatten();
         assert_eq!(set, Some("true"), "a field that was set is there");
     }
+    let by_value = jcs::parse(bytes).and_then(|value| jcs::canonical_bytes(&value));
+    assert_eq!(
+        jcs::canonicalize(bytes).ok(),
+        by_value.ok(),
+        "a text has one canonical form, however it is read"
+    );
     if let Ok(value) = jcs::parse(bytes)
         && let Ok(canonical) = jcs::canonical_bytes(&value)
     {

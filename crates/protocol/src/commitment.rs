@@ -101,7 +101,7 @@ pub fn request_commitment(salt: &Salt, request: &Value) -> Result<Hash32, JsonEr
 ///
 /// [`JsonError`] when the request is not JSON with one clear meaning.
 pub fn request_commitment_raw(salt: &Salt, json: &[u8]) -> Result<Hash32, JsonError> {
-    request_commitment(salt, &jcs::parse(json)?)
+    Ok(value_commitment(REQUEST_TAG, salt, &jcs::canonicalize(json)?))
 }
 
 /// The commitment to an answer, streamed or not.

@@ -11,6 +11,8 @@
 //! disagree about: a member given twice (the first counts for some, the last for others), an integer
 //! beyond 64 bits that is not the decimal form of a double, a lone surrogate.
 
+mod borrowed;
+
 use core::cell::Cell;
 use core::fmt;
 use std::io::Write as _;
@@ -204,6 +206,18 @@ fn is_rounded(literal: &str) -> bool {
     printed.as_deref() != Some(literal)
 }
 
+/// The canonical bytes of a text: [`canonical_bytes`] of what [`parse`] reads.
+///
+/// # Errors
+///
+/// See [`JsonError`].
+pub fn canonicalize(json: &[u8]) -> Result<Vec<u8>, JsonError> {
+    match borrowed::canonical(json) {
+        Some(canonical) => Ok(canonical),
+        None => canonical_bytes(&parse(json)?),
+    }
+}
+
 /// The canonical bytes of a value. The same as RFC 8785, but for integers beyond 2⁵³, which keep all
 /// their digits.
 ///
@@ -223,32 +237,51 @@ fn write_value(out: &mut Vec<u8>, value: &Value) -> Result<(), serde_json::Error
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Number(number) => write_number(out, number)?,
         Value::String(text) => write_string(out, text)?,
-        Value::Array(values) => {
-            out.push(b'[');
-            for (position, value) in values.iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                write_value(out, value)?;
-            }
-            out.push(b']');
-        }
+        Value::Array(values) => write_array(out, values, |value, out| write_value(out, value))?,
         Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            // Not the order of the UTF-8 bytes: U+FFFD sorts after a surrogate pair.
-            members.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push(b'{');
-            for (position, (name, value)) in members.into_iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                write_string(out, name)?;
-                out.push(b':');
-                write_value(out, value)?;
-            }
-            out.push(b'}');
+            let members = members.iter().map(|(name, value)| (name.as_str(), value));
+            write_object(out, members.collect(), |value, out| write_value(out, value))?;
         }
     }
+    Ok(())
+}
+
+fn write_array<T>(
+    out: &mut Vec<u8>,
+    values: &[T],
+    write: impl Fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+) -> Result<(), serde_json::Error> {
+    out.push(b'[');
+    for (position, value) in values.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write(value, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_object<T>(
+    out: &mut Vec<u8>,
+    mut members: Vec<(&str, &T)>,
+    write: impl Fn(&T, &mut Vec<u8>) -> Result<(), serde_json::Error>,
+) -> Result<(), serde_json::Error> {
+    // Not the order of the UTF-8 bytes: U+FFFD sorts after a surrogate pair.
+    members.sort_unstable_by(|(a, _), (b, _)| match a.is_ascii() && b.is_ascii() {
+        true => a.cmp(b),
+        false => a.encode_utf16().cmp(b.encode_utf16()),
+    });
+    out.push(b'{');
+    for (position, (name, value)) in members.into_iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write_string(out, name)?;
+        out.push(b':');
+        write(value, out)?;
+    }
+    out.push(b'}');
     Ok(())
 }
 

@@ -3,9 +3,20 @@
 #![cfg(feature = "std")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use pinaivu_protocol::jcs::{JsonError, canonical_bytes, parse};
+use pinaivu_protocol::jcs::{JsonError, canonical_bytes, canonicalize};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+
+/// Reads in both ways: they agree on what is refused, and on the canonical form of the rest.
+fn parse(json: &[u8]) -> Result<Value, JsonError> {
+    let value = pinaivu_protocol::jcs::parse(json);
+    match (&value, canonicalize(json)) {
+        (Ok(value), Ok(canonical)) => assert_eq!(canonical, canonical_bytes(value).unwrap()),
+        (Err(one), Err(other)) => assert_eq!(one.to_string(), other.to_string()),
+        (one, other) => panic!("{one:?}, {other:?}"),
+    }
+    value
+}
 
 fn canonical(json: &str) -> String {
     String::from_utf8(canonical_bytes(&parse(json.as_bytes()).unwrap()).unwrap()).unwrap()
@@ -161,6 +172,10 @@ fn members_given_twice_are_refused() {
     for (json, expected) in [
         (r#"{"a":1,"a":1}"#, (1, 10)),
         (r#"{"a":1,"b":{"c":[{"d":1,"d":2}]}}"#, (1, 27)),
+        (
+            r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1,"n":1,"o":1,"p":1,"q":1,"h":1}"#,
+            (1, 106),
+        ),
         ("{\"a\":1,\n\"\\u0061\":2}", (2, 8)),
     ] {
         match parse(json.as_bytes()) {
