@@ -16,8 +16,8 @@ use pinaivu_protocol::ids::{AllowanceId, EscrowId, NodeId, RequestId, Segment};
 use pinaivu_protocol::merkle::{CompactRange, MerkleError, Subtree, subtree_decomposition};
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::receipt::{
-    AuctionDigest, NodeStatement, OwnerCommitments, Receipt, ReceiptBody, ReceiptHead, fee_floor,
-    leaf,
+    AuctionDigest, EncodedBody, NodeStatement, OwnerCommitments, Receipt, ReceiptBody, ReceiptHead,
+    fee_floor,
 };
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::{Bps, FineAmount, Tariff, UnixMillis};
@@ -41,7 +41,7 @@ pub(super) struct Facts {
     pub(super) api_key: Option<ApiKeyId>,
     pub(super) metered: Metered,
     pub(super) auction: AuctionDigest,
-    pub(super) statement: Option<NodeStatement>,
+    pub(super) statement: Option<Box<NodeStatement>>,
     pub(super) salts: OwnerSalts,
     /// From a proof presented again rather than from the engine.
     pub(super) represented: bool,
@@ -54,11 +54,12 @@ pub(super) struct Guard {
     pub(super) reply: Option<oneshot::Sender<Fate>>,
 }
 
-/// A draft on its way to the commit.
+/// A draft on its way to the commit. Small: thousands of them gather while the disk is busy, in maps and
+/// queues that keep the room of their fullest moment.
 pub(super) struct Ready {
-    pub(super) facts: Facts,
+    pub(super) facts: Box<Facts>,
     /// The node's proof whose signed root has not come yet.
-    pub(super) awaits: Option<ProofOfInference>,
+    pub(super) awaits: Option<Box<ProofOfInference>>,
     pub(super) guard: Guard,
 }
 
@@ -71,7 +72,7 @@ impl std::fmt::Debug for Ready {
 /// What comes out of the pipeline's queue.
 #[derive(Debug)]
 pub(super) enum Work {
-    Receipt(Box<Ready>),
+    Receipt(Ready),
     Abandon { ticket: Hash32, flight: Option<Flight> },
 }
 
@@ -95,7 +96,8 @@ pub(super) enum Fate {
 /// A group as the writer thread gets it.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) facts: Vec<Facts>,
+    #[expect(clippy::vec_box, reason = "drafts are on the heap already and stay where they are")]
+    pub(super) facts: Vec<Box<Facts>>,
     pub(super) abandoned: Vec<Hash32>,
 }
 
@@ -236,6 +238,7 @@ impl<'a> Appender<'a> {
             created: self.issuer.now,
         };
         let index = self.tree.size();
+        let encoded = EncodedBody::of(&body);
         let head = ReceiptHead {
             deployment: self.issuer.identity.deployment,
             coordinator: self.issuer.identity.coordinator,
@@ -245,12 +248,15 @@ impl<'a> Appender<'a> {
             segment: ticket.segment,
             node: ticket.node,
             node_cumulative,
-            body: body.hash(),
+            body: encoded.hash(),
         };
-        let leaf = leaf(&head, &body);
+        let leaf = encoded.leaf(&head);
         let head = self.issuer.signer.sign_head(head);
+        let bytes = encoded.under(&head);
         let receipt = Receipt { head, body };
         debug_assert_eq!(receipt.check_consistency(), Ok(()));
+        debug_assert_eq!((receipt.leaf(), receipt.encode()), (leaf, bytes.clone()));
+        let Receipt { head, body } = receipt;
         self.tickets.insert(segment, facts.ticket_hash);
         self.receipts.push(NewReceipt {
             epoch: self.epoch,
@@ -265,11 +271,11 @@ impl<'a> Appender<'a> {
             amount,
             fee,
             api_key: facts.api_key,
-            model: receipt.body.model.clone(),
+            model: body.model,
             outcome: metered.outcome,
             salts: facts.salts,
             signer: self.issuer.signer.public(),
-            bytes: receipt.encode(),
+            bytes,
         });
         let completed = &mut self.completed;
         self.tree
@@ -288,7 +294,7 @@ impl<'a> Appender<'a> {
                 .saturating_add(metered.output_tokens.0.into()),
             node: ticket.node,
             ticket: facts.ticket_hash,
-            head: receipt.head,
+            head,
         })))
     }
 
@@ -388,7 +394,7 @@ fn statement(facts: &Facts) -> Option<NodeStatement> {
         tracing::warn!(node = %facts.ticket.node, "a node's statement is too long for the log");
         return None;
     }
-    Some(statement.clone())
+    Some(NodeStatement::clone(statement))
 }
 
 /// Whether a receipt with this statement fits an entry of the log: names of models and servers are the

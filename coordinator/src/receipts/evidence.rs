@@ -190,7 +190,7 @@ impl Evidence {
 
     fn pass_on(&self, draft: Ready) {
         // Only a pipeline that has ended does not listen; the node presents its proof again.
-        if self.ready.send(Work::Receipt(Box::new(draft))).is_err() {
+        if self.ready.send(Work::Receipt(draft)).is_err() {
             tracing::error!("a draft came after the end of the receipts pipeline");
         }
     }
@@ -198,6 +198,6 @@ impl Evidence {
 
 fn attach(draft: &mut Ready, evidence: NodeEvidence) {
     if let Some(proof) = draft.awaits.take() {
-        draft.facts.statement = Some(NodeStatement { proof, evidence });
+        draft.facts.statement = Some(Box::new(NodeStatement { proof: *proof, evidence }));
     }
 }

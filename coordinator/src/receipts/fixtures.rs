@@ -219,7 +219,7 @@ pub(crate) async fn commit_now(store: &Store, charges: &[Charge]) {
         .iter()
         .map(|charge| {
             let ticket = ticket(charge.request, charge.node, charge.account);
-            Facts {
+            Box::new(Facts {
                 ticket_hash: ticket.hash(),
                 allowance: account(charge.account).allowance,
                 escrow: account(charge.account).escrow,
@@ -230,7 +230,7 @@ pub(crate) async fn commit_now(store: &Store, charges: &[Charge]) {
                 salts: commit::fresh_salts(),
                 represented: false,
                 ticket,
-            }
+            })
         })
         .collect();
     let group = Group { facts, abandoned: Vec::new() };

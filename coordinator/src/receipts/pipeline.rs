@@ -171,10 +171,12 @@ impl Receipts {
             difference.is_none()
         });
         let (awaits, statement) = match (awaits, evidence) {
-            (Some(proof), Some(evidence)) => (None, Some(NodeStatement { proof, evidence })),
-            (awaits, _) => (awaits, None),
+            (Some(proof), Some(evidence)) => {
+                (None, Some(Box::new(NodeStatement { proof, evidence })))
+            }
+            (awaits, _) => (awaits.map(Box::new), None),
         };
-        let facts = Facts {
+        let facts = Box::new(Facts {
             ticket,
             ticket_hash,
             allowance,
@@ -185,7 +187,7 @@ impl Receipts {
             statement,
             salts: commit::fresh_salts(),
             represented: false,
-        };
+        });
         self.queue(Ready {
             facts,
             awaits,
@@ -267,7 +269,8 @@ pub(super) fn mismatch(
 /// Work taken together.
 #[derive(Default)]
 struct Batch {
-    facts: Vec<Facts>,
+    #[expect(clippy::vec_box, reason = "drafts are on the heap already and stay where they are")]
+    facts: Vec<Box<Facts>>,
     guards: Vec<Guard>,
     abandoned: Vec<Hash32>,
     flights: Vec<Flight>,

@@ -124,7 +124,7 @@ impl Receipts {
         };
         let (reply, fate) = pipeline::reply();
         let queued = self.queue(Ready {
-            facts: Facts {
+            facts: Box::new(Facts {
                 ticket,
                 ticket_hash,
                 allowance: billed.account.allowance,
@@ -132,10 +132,10 @@ impl Receipts {
                 api_key: billed.api_key,
                 metered,
                 auction,
-                statement: Some(NodeStatement { proof, evidence }),
+                statement: Some(Box::new(NodeStatement { proof, evidence })),
                 salts: commit::fresh_salts(),
                 represented: true,
-            },
+            }),
             awaits: None,
             guard: Guard { _flight: Some(flight), _hold: None, reply: Some(reply) },
         });

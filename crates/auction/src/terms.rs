@@ -10,6 +10,9 @@ use crate::clearing::{Clearing, Exclusion, NoWinner, Request, Verdict, clear, ex
 use crate::occupancy::BusyNodes;
 use crate::snapshot::{NodeSlot, Snapshot};
 
+/// Room for the terms of most clearings, so that writing them does not grow their buffer step by step.
+const USUAL_BYTES: usize = 256;
+
 /// The terms of one clearing.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Terms {
@@ -135,7 +138,7 @@ impl Terms {
     /// The bytes that are stored and published: borsh.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
         // Writing to a Vec fails only for values whose own Serialize fails; ours cannot.
         let written = self.serialize(&mut bytes);
         debug_assert!(written.is_ok());

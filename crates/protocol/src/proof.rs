@@ -72,7 +72,8 @@ impl ProofOfInference {
     /// The leaf under the node's signed root.
     #[must_use]
     pub fn leaf(&self) -> Hash32 {
-        let mut bytes = b"pinaivu/proof/v1\0".to_vec();
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(b"pinaivu/proof/v1\0");
         let written = self.serialize(&mut bytes);
         debug_assert!(written.is_ok());
         leaf_hash(&bytes)

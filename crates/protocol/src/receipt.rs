@@ -9,7 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::hash::{Hash32, tagged};
 use crate::ids::{CoordinatorId, DeploymentId, NodeId, PublicKey, RequestId, Segment};
-use crate::merkle::leaf_hash;
+use crate::merkle::leaf_hash_of;
 use crate::proof::{EvidenceError, NodeEvidence, Outcome, ProofOfInference};
 use crate::signed::{Signable, SignatureError, Signed};
 use crate::units::{Bps, FineAmount, Tariff, TokenCount, TokenPrice, UnixMillis};
@@ -131,7 +131,39 @@ impl ReceiptBody {
     /// `tagged("pinaivu/receipt-body/v1", borsh(self))`.
     #[must_use]
     pub fn hash(&self) -> Hash32 {
-        tagged("pinaivu/receipt-body/v1", &[&encode(self)])
+        EncodedBody::of(self).hash()
+    }
+}
+
+/// A body as bytes: for whoever makes a receipt, of which hash, leaf and stored bytes all begin with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedBody(Vec<u8>);
+
+impl EncodedBody {
+    /// `borsh(body)`.
+    #[must_use]
+    pub fn of(body: &ReceiptBody) -> Self {
+        Self(encode(body))
+    }
+
+    /// [`ReceiptBody::hash`].
+    #[must_use]
+    pub fn hash(&self) -> Hash32 {
+        tagged("pinaivu/receipt-body/v1", &[&self.0])
+    }
+
+    /// [`leaf`] of the body under a head.
+    #[must_use]
+    pub fn leaf(&self, head: &ReceiptHead) -> Hash32 {
+        leaf_hash_of(&[&head.signing_bytes(), &self.0])
+    }
+
+    /// [`Receipt::encode`] of the body under a head.
+    #[must_use]
+    pub fn under(&self, head: &Signed<ReceiptHead>) -> Vec<u8> {
+        let mut bytes = encode(head);
+        bytes.extend_from_slice(&self.0);
+        bytes
     }
 }
 
@@ -249,9 +281,7 @@ impl Receipt {
 /// The log leaf of a head and body, before the head is signed.
 #[must_use]
 pub fn leaf(head: &ReceiptHead, body: &ReceiptBody) -> Hash32 {
-    let mut bytes = head.signing_bytes();
-    bytes.extend_from_slice(&encode(body));
-    leaf_hash(&bytes)
+    EncodedBody::of(body).leaf(head)
 }
 
 /// The fee on `amount` at `rate`, rounded **down** in the fine unit, so that the node's share is never
@@ -269,8 +299,11 @@ pub fn fee_floor(amount: FineAmount, rate: Bps) -> Option<FineAmount> {
     quotient.checked_add(remainder).map(FineAmount)
 }
 
+/// Room for most receipts, so that writing one does not grow its buffer step by step.
+const USUAL_BYTES: usize = 2 * 1024;
+
 fn encode<T: BorshSerialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     // Writing to a Vec fails only for values whose own Serialize fails; ours cannot.
     let written = value.serialize(&mut bytes);
     debug_assert!(written.is_ok());

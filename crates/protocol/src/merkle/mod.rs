@@ -109,6 +109,13 @@ pub fn leaf_hash(leaf: &[u8]) -> Hash32 {
     sha256(&[&[0x00], leaf])
 }
 
+/// [`leaf_hash`] of what `parts` are together.
+#[must_use]
+pub fn leaf_hash_of(parts: &[&[u8]; 2]) -> Hash32 {
+    let [first, second] = *parts;
+    sha256(&[&[0x00], first, second])
+}
+
 /// The hash of an inner node: `SHA-256(0x01 ‖ left ‖ right)`.
 #[must_use]
 pub fn node_hash(left: &Hash32, right: &Hash32) -> Hash32 {
