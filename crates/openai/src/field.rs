@@ -123,6 +123,23 @@ pub fn set_fields(object: &[u8], fields: &[(&str, &str)]) -> Result<Vec<u8>, Not
     Ok(out)
 }
 
+/// As [`set_fields`], for what was read as an object before: where none of the names occurs in it, the
+/// fields go behind its last without reading it again.
+///
+/// # Errors
+/// [`NotAnObject`]; not for every text that is none.
+pub fn put_fields(object: &[u8], fields: &[(&str, &str)]) -> Result<Vec<u8>, NotAnObject> {
+    if fields.iter().any(|(name, _)| memchr::memmem::find(object, name.as_bytes()).is_some()) {
+        return set_fields(object, fields);
+    }
+    let inside = object.trim_ascii().strip_suffix(b"}").ok_or(NotAnObject)?.trim_ascii_end();
+    let added: usize = fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let mut out = Vec::with_capacity(inside.len() + added + 1);
+    out.extend_from_slice(inside);
+    close(&mut out, inside == b"{", fields.iter().copied());
+    Ok(out)
+}
+
 /// The fields of an object, in order, keys unescaped.
 pub(crate) type TopLevel<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 

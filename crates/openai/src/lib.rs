@@ -30,7 +30,7 @@ pub use error::{ApiError, ErrorBody, ErrorDetail};
 pub use event::{
     DONE, DONE_EVENT, Event, EventSplitter, EventTooLong, MAX_EVENT_BYTES, encode_event,
 };
-pub use field::{NotAnObject, ObjectField, get_field, set_fields};
+pub use field::{NotAnObject, ObjectField, get_field, put_fields, set_fields};
 pub use model::{Model, ModelList};
 pub use normalise::{
     Defaults, has_foreign_reason, lacks_members, normalise_chunk, normalise_whole,

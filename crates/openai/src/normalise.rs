@@ -6,7 +6,9 @@
 //! answer, which commitments are made of, is the same before and after.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
+use memchr::memmem::Finder;
 use pinaivu_protocol::answer::FinishReason;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -33,16 +35,16 @@ pub fn normalise_whole(
     defaults: Defaults<'_>,
 ) -> Option<Vec<u8>> {
     // Looking costs less than parsing, and most servers always lack the same.
-    let (kind, required): (&str, &[&[u8]]) = match endpoint {
-        Endpoint::Chat => ("chat.completion", &[b"\"refusal\"", b"\"logprobs\""]),
-        Endpoint::Completions => ("text_completion", &[b"\"logprobs\""]),
+    let (kind, required): (&str, &[&Piece]) = match endpoint {
+        Endpoint::Chat => ("chat.completion", &[&REFUSAL, &LOGPROBS]),
+        Endpoint::Completions => ("text_completion", &[&LOGPROBS]),
         Endpoint::Embeddings => return None,
     };
-    let surplus = SURPLUS.iter().any(|member| has(answer, member)) || has_foreign_reason(answer);
-    if !surplus && required.iter().chain(&SHARED).all(|name| has(answer, name)) {
+    let surplus = SURPLUS.iter().any(|it| it.is_in(answer)) || has_foreign_reason(answer);
+    if !surplus && required.iter().copied().chain(&SHARED).all(|it| it.is_in(answer)) {
         return None;
     }
-    let usage_is_whole = !has(answer, b"\"usage\"") || USAGE.iter().all(|name| has(answer, name));
+    let usage_is_whole = !USAGE.is_in(answer) || COUNTS.iter().all(|count| count.is_in(answer));
     let added = match surplus || !usage_is_whole {
         true => None,
         false => with_members_added(endpoint, kind, answer, defaults),
@@ -158,18 +160,51 @@ const IN_CHOICE: [(&str, &str); 2] = [("logprobs", "null"), ("finish_reason", "n
 const IN_MESSAGE: [(&str, &str); 3] =
     [("content", "null"), ("refusal", "null"), ("role", "\"assistant\"")];
 
-/// What some servers say to say nothing, and the schema does not allow.
-const SURPLUS: [&[u8]; 2] = [b"\"annotations\":null", b"\"tool_calls\":[]"];
+/// What is looked for in the text of an answer. What finds it is made once: for a short answer making it
+/// costs more than using it.
+struct Piece {
+    text: &'static str,
+    finder: OnceLock<Finder<'static>>,
+}
 
-/// What usage has.
-const USAGE: [&[u8]; 2] = [b"\"completion_tokens\"", b"\"total_tokens\""];
+impl Piece {
+    const fn new(text: &'static str) -> Self {
+        Self { text, finder: OnceLock::new() }
+    }
+
+    fn finder(&self) -> &Finder<'static> {
+        self.finder.get_or_init(|| Finder::new(self.text))
+    }
+
+    fn is_in(&self, answer: &[u8]) -> bool {
+        self.finder().find(answer).is_some()
+    }
+}
+
+/// What each answer has, and what each choice of a whole one.
+static SHARED: [Piece; 4] = [
+    Piece::new("\"id\""),
+    Piece::new("\"object\""),
+    Piece::new("\"created\""),
+    Piece::new("\"model\""),
+];
+static REFUSAL: Piece = Piece::new("\"refusal\"");
+static LOGPROBS: Piece = Piece::new("\"logprobs\"");
+static FINISH_REASON: Piece = Piece::new("\"finish_reason\"");
+
+/// What some servers say to say nothing, and the schema does not allow.
+static SURPLUS: [Piece; 2] = [Piece::new("\"annotations\":null"), Piece::new("\"tool_calls\":[]")];
+
+/// Usage, and what it has.
+static USAGE: Piece = Piece::new("\"usage\"");
+static COUNTS: [Piece; 2] = [Piece::new("\"completion_tokens\""), Piece::new("\"total_tokens\"")];
 
 /// Whether chunks like this one have to go through [`normalise_chunk`]: a server that leaves something out
 /// of one leaves it out of all.
 #[must_use]
 pub fn lacks_members(chunk: &[u8]) -> bool {
-    !SHARED.iter().all(|name| has(chunk, name))
-        || !has(chunk, FINISH_REASON)
+    !SHARED.iter().all(|name| name.is_in(chunk))
+        || !FINISH_REASON.is_in(chunk)
         || has_foreign_reason(chunk)
 }
 
@@ -179,7 +214,7 @@ pub fn lacks_members(chunk: &[u8]) -> bool {
 pub fn has_foreign_reason(object: &[u8]) -> bool {
     let foreign = |at: usize| {
         let value = object
-            .get(at.saturating_add(FINISH_REASON.len())..)
+            .get(at.saturating_add(FINISH_REASON.text.len())..)
             .unwrap_or_default()
             .trim_ascii_start()
             .strip_prefix(b":")
@@ -192,10 +227,8 @@ pub fn has_foreign_reason(object: &[u8]) -> bool {
             !said.is_some_and(FinishReason::is_openai)
         })
     };
-    memchr::memmem::find_iter(object, FINISH_REASON).any(foreign)
+    FINISH_REASON.finder().find_iter(object).any(foreign)
 }
-
-const FINISH_REASON: &[u8] = b"\"finish_reason\"";
 
 fn translate_reason(choice: &mut Map<String, Value>) {
     if let Some(reason) = choice.get_mut("finish_reason")
@@ -233,9 +266,6 @@ pub fn normalise_chunk(
     serde_json::to_vec(&object).ok()
 }
 
-/// What every answer has.
-const SHARED: [&[u8]; 4] = [b"\"id\"", b"\"object\"", b"\"created\"", b"\"model\""];
-
 fn fill(object: &mut Map<String, Value>, kind: &str, defaults: Defaults<'_>) {
     object.entry("id").or_insert_with(|| defaults.id.into());
     object.entry("object").or_insert_with(|| kind.into());
@@ -249,10 +279,6 @@ fn fill(object: &mut Map<String, Value>, kind: &str, defaults: Defaults<'_>) {
         usage.entry("completion_tokens").or_insert(completion.into());
         usage.entry("total_tokens").or_insert(prompt.saturating_add(completion).into());
     }
-}
-
-fn has(bytes: &[u8], name: &[u8]) -> bool {
-    memchr::memmem::find(bytes, name).is_some()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use bytes::BytesMut;
-use pinaivu_openai::{EventSplitter, NotAnObject, ObjectField, get_field, set_fields};
+use pinaivu_openai::{EventSplitter, NotAnObject, ObjectField, get_field, put_fields, set_fields};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -128,6 +128,17 @@ fn object_of(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<
 }
 
 proptest! {
+    #[test]
+    fn put_gives_the_bytes_that_set_gives(object in object_of(value()), number: i64) {
+        let (text, number) = (serde_json::to_string(&object).unwrap(), number.to_string());
+        for fields in [[("request_id", "\"x\""), ("pinaivu", "{}")], [("x", "1"), ("a", &*number)]] {
+            prop_assert_eq!(
+                put_fields(text.as_bytes(), &fields),
+                set_fields(text.as_bytes(), &fields)
+            );
+        }
+    }
+
     #[test]
     fn set_is_what_a_parser_would_do(
         object in object_of(value()),
