@@ -29,6 +29,7 @@ use pinaivu_openai::{ApiError, Endpoint, ErrorCode, UpstreamError};
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{Salt, request_commitment_raw};
 use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::proof::Outcome;
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::tunnel::{SealError, TicketRefusal, TunnelMac};
@@ -36,7 +37,6 @@ use pinaivu_protocol::units::{Amount, UnixMillis};
 use pinaivu_tunnel::{RequestBody, RequestBodyError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 
 use crate::backend::{Backend, BackendBody, BackendInfo, TransportError};
 use crate::clock::Clock;
@@ -199,10 +199,7 @@ impl Server {
         let admitted = self.admit(caller, asked.ticket).inspect_err(|refusal| {
             tracing::warn!(coordinator, code = refusal.code(), "ticket refused");
         })?;
-        let span = tracing::info_span!(
-            "request", id = %admitted.ticket.request, segment = admitted.ticket.segment.0, coordinator
-        );
-        self.answer(caller, endpoint, admitted, asked.body).instrument(span).await
+        self.answer(caller, endpoint, admitted, asked.body).await
     }
 
     /// Everything that can be checked before the body is read. Takes the ticket.
@@ -303,17 +300,18 @@ impl Server {
             place,
             caller.direct,
         );
+        let request = dispatch.request();
         let answer = match self.backend.ask_model(endpoint, prepared.body).await {
             Ok(answer) => answer,
             Err(error) => {
                 // No answer was begun: another node may try, and there is nothing to prove.
                 dispatch.abandon();
-                return Err(self.backend_failed(&error));
+                return Err(self.backend_failed(request, &error));
             }
         };
         if !answer.status().is_success() {
             dispatch.abandon();
-            return Err(self.backend_refused(answer).await);
+            return Err(self.backend_refused(request, answer).await);
         }
         if prepared.stream {
             Ok(self.stream(dispatch, answer))
@@ -346,18 +344,20 @@ impl Server {
         let json = match read {
             Ok(json) => json,
             Err(error) => {
+                let request = dispatch.request();
                 dispatch.abandon();
-                return Err(self.backend_failed(&error));
+                return Err(self.backend_failed(request, &error));
             }
         };
         let canonical = match Answer::from_server(&json) {
             Ok(canonical) => canonical,
             Err(error) => {
-                dispatch.abandon();
                 tracing::warn!(
+                    request = %dispatch.request(),
                     error = error_chain(&error),
                     "the backend's answer is no completion"
                 );
+                dispatch.abandon();
                 return Err(upstream_failed());
             }
         };
@@ -366,9 +366,9 @@ impl Server {
         Ok(Served { kind, body: AnswerBody::Unary(Box::new(UnaryAnswer::new(json, concluded))) })
     }
 
-    fn backend_failed(&self, error: &TransportError) -> Rejection {
+    fn backend_failed(&self, request: RequestId, error: &TransportError) -> Rejection {
         self.backend.suspect();
-        tracing::warn!(error = error_chain(error), "the backend gave no answer");
+        tracing::warn!(%request, error = error_chain(error), "the backend gave no answer");
         if matches!(error, TransportError::Timeout) {
             return ApiError::new(ErrorCode::UpstreamTimeout, "The node's server took too long.")
                 .into();
@@ -377,17 +377,22 @@ impl Server {
     }
 
     /// What is the client's fault goes back to the client; the rest is this node's failure.
-    async fn backend_refused(&self, answer: Response<BackendBody>) -> Rejection {
+    async fn backend_refused(
+        &self,
+        request: RequestId,
+        answer: Response<BackendBody>,
+    ) -> Rejection {
         let (head, body) = answer.into_parts();
         let text = body.collect_up_to(MAX_ERROR_BYTES).await.unwrap_or_default();
         match UpstreamError::read(head.status.as_u16(), &text) {
             UpstreamError::Request(error) => {
-                tracing::info!(status = %head.status, code = %error.code, "backend refused the request");
+                let (status, code) = (head.status, &error.code);
+                tracing::info!(%request, %status, %code, "backend refused the request");
                 error.into()
             }
             UpstreamError::Server { message } => {
                 self.backend.suspect();
-                tracing::warn!(status = %head.status, message, "backend failed");
+                tracing::warn!(%request, status = %head.status, message, "backend failed");
                 upstream_failed()
             }
         }

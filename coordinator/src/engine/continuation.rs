@@ -152,7 +152,8 @@ impl Continuation {
                 Ok(Begin::Whole(_)) => assignment.give_up(Fault::Other),
                 Err(failure) => {
                     tracing::warn!(
-                        node = %candidate.node, reason = %failure, "node did not go on with an answer"
+                        request = %self.means.flight.request(), node = %candidate.node,
+                        reason = %failure, "node did not go on with an answer"
                     );
                     assignment.give_up(failure.fault());
                 }

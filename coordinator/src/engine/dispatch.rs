@@ -114,6 +114,8 @@ struct Course<'a> {
     means: &'a Means,
     candidates: std::slice::Iter<'a, Candidate>,
     attempts: u16,
+    /// Whether all that failed so far took on no more work for now.
+    full: bool,
 }
 
 impl Course<'_> {
@@ -128,6 +130,11 @@ impl Course<'_> {
             self.candidates.by_ref().find_map(|c| Some((c, engine.nodes.seat(c)?)))?;
         self.attempts = self.attempts.saturating_add(1);
         Some(Assignment::new(engine, &errand.facts, candidate, node, seat, means.clone()))
+    }
+
+    /// A node did not answer.
+    fn failed(&mut self, failure: &Failure) {
+        self.full &= failure.is_full();
     }
 
     /// Whether yet another candidate may be asked, as far as can be told before it is.
@@ -194,11 +201,12 @@ impl Engine {
             means: &means,
             candidates: candidates.iter(),
             attempts: 0,
+            full: true,
         };
         if direct && let Some(url) = course.redirect() {
             return Ok(Reply { request: id, salt, answer: Answer::Elsewhere(url) });
         }
-        let (mut timed_out, mut full) = (false, true);
+        let mut timed_out = false;
         while let Some(assignment) = course.next() {
             let (assignment, begin) = match hedge {
                 None => self.attempt(assignment, &errand, course.has_another()).await,
@@ -227,10 +235,10 @@ impl Engine {
             }
             tracing::warn!(request = %id, %node, reason = %failure, "node failed before its answer");
             timed_out = matches!(failure, Failure::TimedOut);
-            full &= failure.is_full();
+            course.failed(&failure);
         }
         Err(match (course.attempts, timed_out) {
-            _ if full => RequestError::NoCapacity {
+            _ if course.full => RequestError::NoCapacity {
                 model: errand.facts.model,
                 retry_after: super::admit::CAPACITY_RETRY,
             },
@@ -263,8 +271,9 @@ impl Engine {
         match begin {
             // The other one goes on alone.
             Err(failure) if failure.fault() == Fault::Node => {
-                let (request, node) = (errand.facts.commitment, assignment.node().id());
+                let (request, node) = (errand.additions.request_id(), assignment.node().id());
                 tracing::warn!(%request, %node, reason = %failure, "one of two nodes failed");
+                course.failed(&failure);
                 assignment.give_up(Fault::Node);
                 other.await
             }

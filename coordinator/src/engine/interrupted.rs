@@ -91,7 +91,8 @@ impl Interrupted {
                 Some((draft, Some(represented.evidence.clone())))
             }
             None => {
-                tracing::warn!(%node, "a presented proof does not hold; charged without it");
+                let request = waiting.claim.ticket.request;
+                tracing::warn!(%request, %node, "a presented proof does not hold; charged without it");
                 waiting.without_count().map(|draft| (draft, None))
             }
         }

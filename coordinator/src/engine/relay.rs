@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use pinaivu_openai::{
     ApiError, ChatRequest, DONE_EVENT, Defaults, EventSplitter, EventTooLong, ObjectField,
-    encode_event, has_foreign_reason, lacks_members, normalise_chunk, set_fields,
+    encode_event, has_foreign_reason, lacks_members, normalise_chunk, put_fields,
 };
 use pinaivu_protocol::answer::AnswerError;
 use pinaivu_protocol::commitment::Salt;
@@ -50,7 +50,7 @@ pub(super) enum Broken {
 pub(super) struct Additions {
     id: RequestId,
     request: ObjectField,
-    /// Both fields as `set_fields` takes them.
+    /// Both fields as `put_fields` takes them.
     request_json: String,
     salt_json: String,
     /// Chunks with choices after which an answer counts as endless.
@@ -138,6 +138,11 @@ impl Additions {
         Self { most_chunks, most_bytes, ..self }
     }
 
+    /// Whose answer it is.
+    pub(super) const fn request_id(&self) -> RequestId {
+        self.id
+    }
+
     /// What to say where a server says nothing.
     pub(super) fn with_defaults<T>(
         &self,
@@ -171,7 +176,7 @@ impl Additions {
     pub(super) fn both(&self, object: &[u8]) -> Option<Bytes> {
         let fields =
             [(REQUEST_FIELD, self.request_json.as_str()), (SALT_FIELD, self.salt_json.as_str())];
-        set_fields(object, &fields).ok().map(Bytes::from)
+        put_fields(object, &fields).ok().map(Bytes::from)
     }
 }
 
@@ -308,6 +313,11 @@ impl EventRelay {
         if let Some(last) = last {
             out.extend_from_slice(&encode_event(&last));
         }
+    }
+
+    /// Whose answer it is.
+    pub(super) const fn request_id(&self) -> RequestId {
+        self.additions.request_id()
     }
 
     /// Whether the node has sent a chunk yet.

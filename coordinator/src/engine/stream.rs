@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use parking_lot::Mutex;
 use pinaivu_openai::ApiError;
+use pinaivu_protocol::ids::{NodeId, RequestId};
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::units::TokenCount;
 use tokio::time::Instant;
@@ -153,6 +154,11 @@ impl Open {
         Box::new(Self { upstream, events, assignment, proof: None, ready, continuation })
     }
 
+    /// Which request is answered, and by whom.
+    fn who(&self) -> (RequestId, NodeId) {
+        (self.events.request_id(), self.assignment.node().id())
+    }
+
     /// Takes what the node has sent.
     fn pull(&mut self, context: &mut Context<'_>, out: &mut BytesMut) -> Step {
         loop {
@@ -163,17 +169,19 @@ impl Open {
             match self.upstream.poll_data(context) {
                 Poll::Pending => return Step::Pending,
                 Poll::Ready(None) => {
-                    self.proof = self.upstream.attachment().and_then(proof);
+                    let attachment = self.upstream.attachment();
+                    self.proof = attachment.and_then(|it| proof(self.events.request_id(), it));
                     return Step::Ended;
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::warn!(node = %self.assignment.node().id(), %error, "stream failed");
+                    let (request, node) = self.who();
+                    tracing::warn!(%request, %node, %error, "stream failed");
                     return Step::Broken;
                 }
                 Poll::Ready(Some(Ok(data))) => {
                     if let Err(error) = self.events.feed(data, out) {
-                        let node = self.assignment.node().id();
-                        tracing::warn!(%node, %error, "stream cannot be forwarded");
+                        let (request, node) = self.who();
+                        tracing::warn!(%request, %node, %error, "stream cannot be forwarded");
                         return Step::Broken;
                     }
                 }
@@ -325,7 +333,8 @@ impl Relay {
                 self.wake();
             }
         } else if now >= self.deadline || waited.is_some_and(|waited| waited > timeouts.idle) {
-            tracing::warn!(node = %open.assignment.node().id(), "stream timed out");
+            let (request, node) = open.who();
+            tracing::warn!(%request, %node, "stream timed out");
             let mut out = BytesMut::new();
             self.fail(&mut out);
             if !out.is_empty() {
@@ -333,7 +342,8 @@ impl Relay {
             }
             self.wake();
         } else if stalled {
-            tracing::info!(node = %open.assignment.node().id(), "client stopped reading");
+            let (request, node) = open.who();
+            tracing::info!(%request, %node, "client stopped reading");
             self.abort();
         }
     }
@@ -407,20 +417,20 @@ impl Drop for Relay {
 async fn await_proof(mut open: Box<Open>) {
     let end = async {
         while let Some(Ok(_)) = open.upstream.data().await {}
-        open.upstream.attachment().and_then(proof)
+        open.upstream.attachment().and_then(|it| proof(open.events.request_id(), it))
     };
     open.proof = tokio::time::timeout(PROOF_WAIT, end).await.ok().flatten();
     open.complete();
 }
 
 /// The node's proof at the end of its answer.
-pub(super) fn proof(attachment: &Bytes) -> Option<ProofOfInference> {
+pub(super) fn proof(request: RequestId, attachment: &Bytes) -> Option<ProofOfInference> {
     if attachment.is_empty() {
         return None;
     }
     let proof = ProofOfInference::try_from_slice(attachment).ok();
     if proof.is_none() {
-        tracing::warn!("a node's proof cannot be read");
+        tracing::warn!(%request, "a node's proof cannot be read");
     }
     proof
 }

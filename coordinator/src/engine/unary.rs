@@ -42,7 +42,7 @@ pub(super) async fn collect(
 ) -> Result<Collected, UnaryError> {
     let collected = upstream.collect(limit).await;
     let (object, attachment) = collected.map_err(|source| UnaryError::Body { limit, source })?;
-    let proof = proof(&attachment);
+    let proof = proof(additions.request_id(), &attachment);
     let answer = Answer::from_server(&object).map_err(|_| UnaryError::NotAnAnswer)?;
     let asked = request.most_choices();
     // Choices are in the order of their indices.

@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use pinaivu_openai::{ApiError, Endpoint, Preferences};
 use pinaivu_protocol::commitment::Salt;
 use pinaivu_protocol::ids::RequestId;
-use tracing::Instrument as _;
 
 use super::App;
 use super::body::{self, BodyError, Discard, ResponseBody};
@@ -40,9 +39,8 @@ pub(super) async fn serve(
 ) -> Response<ResponseBody> {
     let started = Instant::now();
     let id = app.engine.new_request();
-    let span = tracing::info_span!("ask", request = %id);
     let mut caller = None;
-    let answered = answer(app, id, route, request, &mut caller).instrument(span).await;
+    let answered = answer(app, id, route, request, &mut caller).await;
     let mut response = match answered {
         Ok(response) => response,
         Err(Failure { error, unread: None }) => error::response(&error, id),

@@ -78,6 +78,19 @@ async fn both_asked_at_once_give_one_answer_and_one_receipt() {
     assert_eq!(world.receipts().await, 20);
 }
 
+#[tokio::test]
+async fn one_that_failed_and_one_that_is_full_are_not_two_that_are_full() {
+    let (world, failing, full) = two().await;
+    failing.behave(Script::Error(500, json!({ "error": { "message": "broken" } })));
+    full.behave(Script::RefuseTicket("unavailable"));
+    for _ in 0..4 {
+        let response = world.client.chat(&hedged(0)).await;
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(body["error"]["code"], "upstream_failed");
+    }
+    world.assert_untouched().await;
+}
+
 /// A request that both nodes have and neither answers.
 async fn asked_of_both(
     world: &World,

@@ -118,9 +118,11 @@ impl StreamedAnswer {
 
     /// The next bytes that have been looked at; nothing at the end, sound or not.
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let (Some(upstream), Some((_, meter))) = (&mut self.upstream, &mut self.answer) else {
+        let (Some(upstream), Some((dispatch, meter))) = (&mut self.upstream, &mut self.answer)
+        else {
             return Poll::Ready(None);
         };
+        let request = dispatch.request();
         loop {
             match Pin::new(&mut *upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -130,7 +132,7 @@ impl StreamedAnswer {
                         continue;
                     }
                     if let Err(fault) = meter.push(bytes.clone()) {
-                        tracing::warn!(%fault, "answer cut off");
+                        tracing::warn!(%request, %fault, "answer cut off");
                         self.sound = false;
                         self.upstream = None;
                         return Poll::Ready(Some(bytes));
@@ -146,7 +148,8 @@ impl StreamedAnswer {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     if !meter.is_done() {
-                        tracing::warn!(error = error_chain(&error), "backend failed mid-answer");
+                        let error = error_chain(&error);
+                        tracing::warn!(%request, error, "backend failed mid-answer");
                         self.sound = false;
                     }
                     return Poll::Ready(None);
@@ -159,7 +162,8 @@ impl StreamedAnswer {
                         continue;
                     }
                     if !meter.is_done() {
-                        tracing::warn!(silence = ?self.silence, "backend fell silent mid-answer");
+                        let silence = self.silence;
+                        tracing::warn!(%request, ?silence, "backend fell silent mid-answer");
                         self.sound = false;
                     }
                     return Poll::Ready(None);

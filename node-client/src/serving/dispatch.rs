@@ -11,11 +11,11 @@ use bytes::Bytes;
 use pinaivu_protocol::answer::Answer;
 use pinaivu_protocol::commitment::{RESPONSE_TAG, Salt, value_commitment};
 use pinaivu_protocol::hash::Hash32;
+use pinaivu_protocol::ids::RequestId;
 use pinaivu_protocol::proof::{Outcome, ProofOfInference};
 use pinaivu_protocol::ticket::Ticket;
 use pinaivu_protocol::units::TokenCount;
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::Instrument as _;
 
 use super::Server;
 use crate::counterparty::Counterparty;
@@ -59,6 +59,11 @@ impl Dispatch {
         direct: bool,
     ) -> Self {
         Self { running: Some(Running { server, counterparty, ticket, hash, ran, place, direct }) }
+    }
+
+    /// Which request is run; of one that has ended nobody asks.
+    pub(super) fn request(&self) -> RequestId {
+        self.running.as_ref().map_or_else(RequestId::default, |running| running.ticket.request)
     }
 
     /// No answer was begun: nothing to prove.
@@ -105,9 +110,8 @@ impl Running {
         let Self { server, counterparty, ticket, hash, ran, place, .. } = self;
         let afterwork = server.afterwork.clone();
         let runtime = server.runtime.clone();
-        let span = tracing::Span::current();
         let count = async move {
-            tracing::info!("client gone; the answer is cut off");
+            tracing::info!(request = %ticket.request, "client gone; the answer is cut off");
             let tokens = match answer.usage {
                 Some(usage) => (usage.prompt_tokens, usage.completion_tokens),
                 None => count(&server, &ran, &answer, seen).await,
@@ -117,7 +121,7 @@ impl Running {
             counterparty.submit(Work { delivered: false, ..work });
             drop(place);
         };
-        afterwork.spawn_on(count.instrument(span), &runtime);
+        afterwork.spawn_on(count, &runtime);
     }
 }
 
@@ -166,6 +170,7 @@ fn work(
         finished: server.clock.now(),
     };
     tracing::debug!(
+        request = %ticket.request,
         input = input_tokens.0,
         output = output_tokens.0,
         ?outcome,
