@@ -33,9 +33,12 @@ const MIGRATIONS: &[Step] = &[
 /// How long to wait for a lock that another connection holds; only the checkpointer ever does.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages of write-ahead log before it is copied into the database: 16 MiB at 4 KiB each, so that
-/// copying is rare and sequential.
-const CHECKPOINT_PAGES: u32 = 4_096;
+/// Of a new database. Half as many pages to check, write and copy for the same receipts as with SQLite's
+/// usual 4 KiB; a database keeps the size it was made with.
+const PAGE_BYTES: u32 = 8 * 1024;
+
+/// Write-ahead log before it is copied into the database, so that copying is rare and sequential.
+const CHECKPOINT_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Statements kept prepared; there are fewer.
 const STATEMENTS: usize = 192;
@@ -71,13 +74,17 @@ pub(crate) fn open_writer(path: &Path, cache_kib: u32) -> Result<Connection, Sto
         Connection::open_with_flags(path, flags).map_err(while_doing("opening the database"))?;
     configure(&connection, cache_kib).map_err(while_doing("configuring the database"))?;
     let settings = || -> rusqlite::Result<()> {
+        // Says nothing to a database that exists.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A commit is on disk before it is answered, also when power fails.
         connection.pragma_update(None, "synchronous", "FULL")?;
         // On macOS only this reaches the platters.
         connection.pragma_update(None, "fullfsync", true)?;
         connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = CHECKPOINT_BYTES.checked_div(page).unwrap_or(1);
+        connection.pragma_update(None, "wal_autocheckpoint", pages)?;
         // Gives back the log's space after a burst.
         connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         Ok(())
