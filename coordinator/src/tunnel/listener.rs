@@ -148,7 +148,8 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
     }
-    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await;
+    let accepting = acceptor.accept(pinaivu_tunnel::by_records(stream));
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting).await;
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {

@@ -14,6 +14,7 @@ use pinaivu_protocol::tunnel::{
     HELLO_PATH, Hello, HelloReply, NodeMessage, TunnelMac, binding, encode_frame,
 };
 use pinaivu_tunnel::{Body, Client, Error, Response};
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
@@ -58,7 +59,7 @@ pub(super) enum SessionEnd {
 
 /// Serves one connection until it ends.
 pub(super) async fn run(
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<BufReader<TcpStream>>,
     door: Arc<Door>,
     stop: CancellationToken,
 ) -> SessionEnd {

@@ -30,6 +30,17 @@ pub use error::{Error, ResetCode, Violation};
 pub use frame::{Frame, Kind, RequestHead, decode, encode};
 pub use server::{Answer, Piece, Reply, Request, RequestBody, RequestBodyError, Server};
 
+use tokio::io::{AsyncRead, BufReader};
+
+/// Room for a TLS record as it travels: 16 KiB and what is around it.
+const RECORD: usize = 17 * 1024;
+
+/// The connection below TLS, read a record at a time: rustls asks for 4 KiB at most.
+#[must_use]
+pub fn by_records<S: AsyncRead>(io: S) -> BufReader<S> {
+    BufReader::with_capacity(RECORD, io)
+}
+
 /// Longest payload of a frame, in bytes.
 pub const MAX_PAYLOAD: usize = 64 * 1024;
 

@@ -12,6 +12,7 @@ use pinaivu_protocol::tunnel::{TunnelMac, binding};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
+use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -94,7 +95,7 @@ pub(super) struct SessionKeys {
 }
 
 pub(super) struct Dialled {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) stream: TlsStream<BufReader<TcpStream>>,
     pub(super) keys: SessionKeys,
 }
 
@@ -143,12 +144,12 @@ pub async fn seen_tls_key(
 async fn connect(
     endpoint: &Endpoint,
     tls: &Arc<ClientConfig>,
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> std::io::Result<TlsStream<BufReader<TcpStream>>> {
     let name = ServerName::try_from(endpoint.host.clone()).map_err(std::io::Error::other)?;
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
     // Without it, small frames wait for acknowledgements: 44 ms measured.
     stream.set_nodelay(true)?;
-    TlsConnector::from(Arc::clone(tls)).connect(name, stream).await
+    TlsConnector::from(Arc::clone(tls)).connect(name, pinaivu_tunnel::by_records(stream)).await
 }
 
 #[cfg(test)]
