@@ -62,7 +62,7 @@ impl StoreConfig {
     /// The defaults, for a database at `path`.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 3, cache_kib: 8 * 1024, archive: None }
+        Self { path: path.into(), readers: 3, cache_kib: 4 * 1024, archive: None }
     }
 }
 
