@@ -376,8 +376,8 @@ impl<'a> Appender<'a> {
     }
 }
 
-/// The node's statement, if it is about this answer. It was checked on arrival; what is signed here is
-/// checked here as well, but for the path to the root, which was made here or verified when it came.
+/// The node's statement, if it is about this answer and under its root. It was checked on arrival; what
+/// is signed here is checked here as well.
 fn statement(facts: &Facts) -> Option<NodeStatement> {
     let statement = facts.statement.as_ref()?;
     let difference = mismatch(
@@ -386,8 +386,7 @@ fn statement(facts: &Facts) -> Option<NodeStatement> {
         &facts.ticket_hash,
         &facts.metered.response_commitment,
     );
-    debug_assert_eq!(statement.evidence.check_inclusion(&statement.proof), Ok(()));
-    if difference.is_some() {
+    if difference.is_some() || statement.evidence.check_inclusion(&statement.proof).is_err() {
         tracing::error!(request = %facts.ticket.request, "a statement that was checked does not hold");
         return None;
     }
